@@ -14,7 +14,7 @@ from scheduler.config.sections.engine import passwords
 from scheduler.errors import PROGRAM, DatabaseAway, SchedulerError
 
 # Each adds to what the one before made; what is in a released one never changes.
-STEPS = ("schema.sql", "remote/schema.sql", "machines.sql")
+STEPS = ("schema.sql", "remote/schema.sql", "machines.sql", "server.sql")
 VERSION = len(STEPS)
 CONNECT_WITHIN = 5.0  # seconds
 ANSWER_WITHIN = 10.0  # seconds that a statement may take
@@ -167,6 +167,29 @@ def _refuse_other(found: int, database: Database) -> None:
         raise NotInstalled(
             f"{database.name} has tables of version {found}, this program knows {VERSION}: {older}"
         )
+
+
+_NOTICE = """
+WITH found AS MATERIALIZED (SELECT experience.server() AS server),
+changed AS (
+    UPDATE experience.version v SET server = found.server FROM found
+    WHERE v.server IS DISTINCT FROM found.server RETURNING v.server),
+claims AS (DELETE FROM experience.workers WHERE EXISTS (SELECT FROM changed)),
+leases AS (
+    UPDATE experience.owners SET epoch = epoch + 1000000, holder = '00000000-0000-0000-0000-000000000000',
+        process = '{}', until = clock_timestamp() + make_interval(secs => %s)
+    WHERE EXISTS (SELECT FROM changed))
+SELECT server FROM found
+"""
+
+
+async def notice_server(connection: Connection, failover: float) -> str:
+    """Which server this is; whoever first sees another one than before makes every lease void.
+
+    A replica that was promoted may lack the newest epochs: the next ones are far above, and nobody owns for
+    `failover` seconds, in which all owners of before give up. Raises psycopg.Error on a replica.
+    """
+    return str((await one(connection, _NOTICE, (failover,)))[0])
 
 
 async def _version(connection: Connection) -> int | None:

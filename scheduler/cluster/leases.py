@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from scheduler.cluster.database import Connection, Database, one, require_schema
+from scheduler.cluster.database import Connection, Database, notice_server, require_schema
 from scheduler.errors import PROGRAM, DatabaseAway, Owned
 from scheduler.process.process_info import Running, alive
 from scheduler.schema.json_codec import from_json, to_json
 
 RENEWALS = 6  # in one lease: an owner gives up one part of it before the lease ends
+REPLACED = "the database is another one: a replica was promoted, or a copy put back"
 ENDING = 0.8  # of the margin: by then what an owner gave up has ended, or its process ends with it
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -41,7 +42,6 @@ UPDATE experience.owners o SET until = clock_timestamp() + make_interval(secs =>
 FROM mine WHERE o.citizen = mine.citizen
 RETURNING o.citizen, o.wanted
 """
-_TIMELINE = "SELECT timeline_id FROM pg_control_checkpoint()"
 _RELEASE = """
 UPDATE experience.owners SET until = clock_timestamp()
 WHERE citizen = %s AND holder = %s AND epoch = %s
@@ -117,7 +117,7 @@ class Leases:
         self._database, self._process, self._renewed = database, process, renewed
         self.holder = uuid.uuid4()  # never the name of a machine: two may have the same
         self._held: dict[str, Lease] = {}
-        self._timeline: int | None = None
+        self._server = ""
         self._connection: Connection | None = None
         self._renewing: asyncio.Task[None] | None = None
         self.trouble = ""  # why leases are not renewed at this moment
@@ -145,7 +145,7 @@ class Leases:
         try:
             async with self._database.connection() as connection:
                 await require_schema(connection, self._database)
-                await self._same_timeline(connection)
+                await notice_server(connection, self.seconds)
                 sent = elapsed()
                 values = {
                     "citizen": citizen,
@@ -194,6 +194,8 @@ class Leases:
             name = self._database.name
             return f"{citizen} is not in {name} any more; finish with: {PROGRAM} engine leave {citizen}"
         _, machine, process, owned_home, running = row
+        if running and not process:
+            return f"{REPLACED}; {citizen} waits until every owner has given it up"
         if owned_home != home_id:
             return (
                 f"{citizen} has another home than this one: the folder here was copied, or made anew;"
@@ -216,7 +218,7 @@ class Leases:
             async with asyncio.timeout(self.seconds / 2):
                 if self._connection is None or self._connection.closed:
                     self._connection = await self._database.connect()
-                await self._same_timeline(self._connection)
+                    self._is_served_by(await notice_server(self._connection, self.seconds))
                 values = {"holder": self.holder, "citizens": citizens, "seconds": self.seconds}
                 rows = await (await self._connection.execute(_RENEW, values)).fetchall()
         except (psycopg.Error, DatabaseAway, TimeoutError) as error:
@@ -236,14 +238,11 @@ class Leases:
         self._renewed(sent + self.seconds)
         self._lose(lambda lease: lease.citizen in citizens and lease.citizen not in kept)
 
-    async def _same_timeline(self, connection: Connection) -> None:
-        """A replica that was promoted may not know the newest epochs: then every lease is void."""
-        timeline = (await one(connection, _TIMELINE))[0]
-        if self._timeline not in (None, timeline):
+    def _is_served_by(self, server: str) -> None:
+        if self._server not in ("", server):
+            self.trouble = REPLACED
             self._lose(lambda lease: True)
-            self._timeline = timeline
-            await asyncio.sleep(self.seconds)  # an owner that has not noticed gives up within this time
-        self._timeline = timeline
+        self._server = server
 
     def _lose(self, which: Callable[[Lease], bool]) -> None:
         for lease in [lease for lease in self._held.values() if which(lease)]:

@@ -32,7 +32,8 @@ EVERY = 10**9  # runs: all of them
 _JOIN = """
 INSERT INTO experience.owners AS o (citizen, epoch, holder, machine, process, home_id, until)
 VALUES (%(citizen)s, 0, %(holder)s, %(machine)s, '{}', %(home_id)s, clock_timestamp())
-ON CONFLICT (citizen) DO UPDATE SET home_id = excluded.home_id, machine = excluded.machine WHERE o.epoch = 0
+ON CONFLICT (citizen) DO UPDATE SET home_id = excluded.home_id, machine = excluded.machine
+    WHERE o.epoch %% 1000000 = 0  -- never owned, on whichever server: see notice_server
 RETURNING epoch
 """
 _RUN = """

@@ -17,11 +17,14 @@ import psycopg
 
 from tests.needs import PATH
 
+INITDB = ("-U", "experience", "-A", "trust", "-E", "UTF8", "--locale=C")
+
 
 class Postgres:
     """A server that can be stopped, crashed and started again."""
 
-    def __init__(self, folder: Path, bin_folder: Path) -> None:
+    def __init__(self, folder: Path, bin_folder: Path, copy_of: str = "") -> None:
+        """`copy_of`: the address of the server whose replica it is, and follows until it is promoted."""
         self._folder, self._bin = folder, bin_folder
         self._data = folder / "data"
         self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None  # it refuses to run as root
@@ -31,9 +34,12 @@ class Postgres:
         self._server: subprocess.Popen[bytes] | None = None
         if self._user:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
-        self._run(
-            "initdb", "-D", str(self._data), "-U", "experience", "-A", "trust", "-E", "UTF8", "--locale=C"
+        made = (
+            ("pg_basebackup", "-R", "-c", "fast", "--no-sync", "-d", copy_of)
+            if copy_of
+            else ("initdb", *INITDB)
         )
+        self._run(*made, "-D", str(self._data))
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://experience@127.0.0.1:{self.port}/{database}"
@@ -64,6 +70,14 @@ class Postgres:
                 time.sleep(0.05)
         raise RuntimeError((self._folder / "log").read_text(errors="replace")[-2000:])
 
+    def promote(self) -> None:
+        """A replica becomes a server of its own, and returns when it takes writes."""
+        self._run("pg_ctl", "promote", "-w", "-D", str(self._data))
+
+    @property
+    def running(self) -> bool:
+        return self._server is not None and self._server.poll() is None
+
     def crash(self) -> None:
         """As if its machine lost power: SIGQUIT ends every backend at once, and recovery follows."""
         assert self._server
@@ -80,7 +94,7 @@ class Postgres:
 
     def stop(self) -> None:
         """At once: what it holds is thrown away."""
-        if self._server and self._server.poll() is None:
+        if self.running:
             self.crash()
 
     def _as_user(self) -> dict[str, int | list[int]]:
@@ -95,12 +109,12 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """A running server, gone afterwards."""
+def postgres(copy_of: str = "") -> Iterator[Postgres]:
+    """A running server, gone afterwards; a replica of that one."""
     program = shutil.which("postgres", path=PATH)
     assert program, "PostgreSQL is not installed: apt install postgresql"
     with tempfile.TemporaryDirectory(prefix="pg-") as place:
-        server = Postgres(Path(place), Path(program).parent)
+        server = Postgres(Path(place), Path(program).resolve().parent, copy_of)
         server.start()
         try:
             yield server

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from scheduler.cluster.database import Connection, Database, require_schema
+from scheduler.cluster.database import Connection, Database, notice_server, require_schema
 from scheduler.cluster.leases import RENEWALS, elapsed
 from scheduler.errors import DatabaseAway, SchedulerError
 from scheduler.process.process_info import Running
@@ -25,8 +25,7 @@ _FORGET = "DELETE FROM experience.workers WHERE until < clock_timestamp() - inte
 _RENEW = """
 UPDATE experience.workers SET until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE id = %(id)s AND until > clock_timestamp()
-    AND (%(timeline)s::int IS NULL OR %(timeline)s = (SELECT timeline_id FROM pg_control_checkpoint()))
-RETURNING (SELECT timeline_id FROM pg_control_checkpoint()), (
+RETURNING (
     SELECT count(*) FROM experience.workers w WHERE w.queues && %(queues)s AND w.until > clock_timestamp())
 """
 _LEAVE = "DELETE FROM experience.workers WHERE id = %s"
@@ -59,7 +58,7 @@ class WorkerLease:
             "process": json.dumps(to_json(process)),
             "seconds": seconds,
         }
-        self._deadline, self._timeline = 0.0, None
+        self._deadline = 0.0
         self._connection: Connection | None = None
         self.troubled = False  # the database does not answer
         self._timer: asyncio.TimerHandle | None = None
@@ -79,9 +78,10 @@ class WorkerLease:
         made, sent = uuid4(), elapsed()
         async with self._database.connection() as connection:
             await require_schema(connection, self._database)
+            await notice_server(connection, self.seconds)
             await connection.execute(_FORGET)
             await connection.execute(_ENTER, {**self._facts, "id": made})
-        self.id, self._timeline = made, None
+        self.id = made
         self._count_from(sent)
 
     async def keep(self) -> None:
@@ -110,13 +110,14 @@ class WorkerLease:
     async def _renew(self) -> None:
         if self._connection is None or self._connection.closed:
             self._connection = await self._database.connect()
-        sent, values = elapsed(), {**self._facts, "id": self.id, "timeline": self._timeline}
+            await notice_server(self._connection, self.seconds)
+        sent, values = elapsed(), {**self._facts, "id": self.id}
         row = await (await self._connection.execute(_RENEW, values)).fetchone()
         if row is None:
             self._give_up("the lease of this worker has ended")
             await self.enter()
         else:
-            self._timeline, self.crowd = row
+            (self.crowd,) = row
             self._count_from(sent)
         if self.troubled:
             log.info("the database answers again")

@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Annotated, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -33,7 +33,8 @@ def _database(value: Any) -> str:
     url = text(value).strip()
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("postgresql", "postgres") and (parts.port or 1)
+        servers = [urlsplit(f"//{each}") for each in parts.netloc.rpartition("@")[2].split(",")]
+        usable = parts.scheme in ("postgresql", "postgres") and all((each.port or 1) for each in servers)
     except ValueError:
         usable = False
     if not usable:
@@ -43,15 +44,17 @@ def _database(value: Any) -> str:
     if passwords(url) and not isinstance(value, Sensitive):
         raise InvalidValue('contains a password; write url = "${EXPERIENCE_ENGINE}" and set that variable')
     options = parse_qs(parts.query)
-    here = all(host in LOCAL or host.startswith("/") for host in _hosts(parts.hostname, options))
+    here = all(
+        host in LOCAL or host.startswith("/") for host in _hosts([each.hostname for each in servers], options)
+    )
     if not here and options.get("sslmode", [""])[-1] not in ENCRYPTED:
         raise InvalidValue("would send all in plain text; add ?sslmode=verify-full to the address")
     return Sensitive(url) if isinstance(value, Sensitive) else url
 
 
-def _hosts(named: str | None, options: Mapping[str, list[str]]) -> Iterator[str]:
+def _hosts(named: Iterable[str | None], options: Mapping[str, list[str]]) -> Iterator[str]:
     """All hosts that it may lead to: options come before what the address names."""
-    for each in (named or "", *options.get("host", ()), *options.get("hostaddr", ())):
+    for each in (*(host or "" for host in named), *options.get("host", ()), *options.get("hostaddr", ())):
         yield from each.split(",")
     yield from ("a service's" for _ in options.get("service", ()))
 

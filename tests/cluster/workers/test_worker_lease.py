@@ -58,9 +58,9 @@ async def test_a_lease_that_has_ended_is_lost_and_the_next_has_another_number(
     assert len(here.losses) == 1 and here.id != before and here.held
 
 
-async def test_a_database_whose_timeline_changed_ends_it(here: Here) -> None:
-    await here._renew()
-    here._timeline = 4711  # type: ignore[assignment]  # as if another one had been promoted
+async def test_another_server_ends_it(here: Here, database: Database) -> None:
+    """As after a promotion: the connection breaks, and what the row says is not what the server says."""
+    await database.rows("UPDATE version SET server = 'another' RETURNING 1")
     before = here.id
     await here._renew()
     assert len(here.losses) == 1 and here.id != before

@@ -31,6 +31,12 @@ def test_a_socket_of_this_machine_needs_no_encryption(tmp_path: Path) -> None:
     assert loaded(tmp_path, '[engine]\nurl = "postgresql:///x?host=/run/postgresql"\n').engine
 
 
+def test_a_server_and_its_replica_are_one_address(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    url = "postgresql://a@127.0.0.1:5432,[::1]:5433/x?target_session_attrs=read-write"
+    assert loaded(tmp_path, f'[engine]\nurl = "{url}"\n').engine
+
+
 def test_what_a_run_prints_of_its_environment_holds_no_password_of_the_database(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     text = '[engine]\nurl = "${EXPERIENCE_ENGINE}"\n[citizens.opus]\n'
@@ -58,6 +64,8 @@ def test_without_the_table_there_is_no_engine(tmp_path: Path) -> None:
         ('url = "postgresql://localhost/x?host=db.example"', "engine.url: would send all in plain text"),
         ('url = "postgresql://localhost/x?hostaddr=10.0.0.1"', "engine.url: would send all in plain text"),
         ('url = "postgresql://localhost,db.example/x"', "engine.url: would send all in plain text"),
+        ('url = "postgresql://localhost:1,db.example:2/x"', "engine.url: would send all in plain text"),
+        ('url = "postgresql://localhost:1,localhost:x/x"', "engine.url: is not the address of a PostgreSQL"),
         ('url = "postgresql:///x?service=away"', "engine.url: would send all in plain text"),
         ('url = "postgresql://a:b@c@localhost/x"', "engine.url: has an @ or a / in its password"),
         ('url = "postgresql://a:1/c@localhost/x"', "engine.url: has an @ or a / in its password"),

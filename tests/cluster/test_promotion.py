@@ -1,0 +1,98 @@
+"""A server dies and its replica is promoted: owners follow, and nobody believes what the replica lacks."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+
+from scheduler.cluster.database import Database
+from scheduler.cluster.fence import FencedWriter, Started
+from scheduler.cluster.leases import Leases
+from scheduler.errors import Owned
+from scheduler.process.process_info import BOOT, Running
+from tests.cluster.machines import FORWARDER
+from tests.cluster.postgres import Postgres, postgres
+
+pytestmark = pytest.mark.timeout(120)
+FAILOVER = 3.0
+
+
+@pytest.fixture
+def wire(server: Postgres) -> Iterator["subprocess.Popen[str]"]:
+    """Between a replica and its server."""
+    command = (sys.executable, "-c", FORWARDER, str(server.port))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forwarder:
+        yield forwarder
+        forwarder.kill()
+
+
+@pytest.fixture
+def replica(server: Postgres, wire: "subprocess.Popen[str]", database: Database) -> Iterator[Postgres]:
+    assert wire.stdout
+    through = server.url().replace(str(server.port), wire.stdout.readline().strip())
+    with postgres(copy_of=through) as running:
+        yield running
+        if not server.running:
+            server.start()
+
+
+@pytest.fixture
+async def both(server: Postgres, replica: Postgres) -> AsyncIterator[Database]:
+    hosts = f"127.0.0.1:{server.port},127.0.0.1:{replica.port}"
+    made = Database(f"postgresql://experience@{hosts}/postgres?target_session_attrs=read-write")
+    yield made
+    await made.close()
+
+
+def set_synchronous(server: Postgres, names: str) -> None:
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")  # type: ignore[call-overload]
+        connection.execute("SELECT pg_reload_conf()")
+        while connection.execute("SHOW synchronous_standby_names").fetchone() != (names,):
+            pass
+
+
+def started(task: str) -> list[Started]:
+    return [Started(task, 1, "slot", 1, "schedule", 1.0, {"run_count": 1})]
+
+
+def leases_of(machine: str, database: Database) -> Leases:
+    return Leases(database, machine, Running(os.getpid(), 0.0, 0.0, BOOT), FAILOVER)
+
+
+async def tasks(database: Database) -> list[str]:
+    return [row[0] for row in await database.rows("SELECT task FROM experience.runs ORDER BY id")]
+
+
+async def test_what_a_promoted_replica_lacks_is_never_given_again(
+    server: Postgres, replica: Postgres, wire: "subprocess.Popen[str]", both: Database
+) -> None:
+    """Nothing that was committed while it was synchronous; what came later is lost, the epoch, too."""
+    one, two, writer = leases_of("m1", both), leases_of("m2", both), FencedWriter(both)
+    set_synchronous(server, "*")
+    first = await one.take("opus", "home-1")
+    assert all(await writer.write(first, started("kept")))
+    set_synchronous(server, "")
+    wire.kill()
+    await one.release(first)
+    lost = await one.take("opus", "home-1")
+    assert all(await writer.write(lost, started("lost")))
+    server.crash()
+    replica.promote()
+    assert await tasks(both) == ["kept"]
+    with pytest.raises(Owned, match="a replica was promoted"):
+        await two.take("opus", "home-1")
+    assert await writer.write(lost, started("late")) == [0]
+    await one.renew()
+    assert lost.lost
+    await asyncio.sleep(FAILOVER)
+    after = await two.take("opus", "home-1")
+    assert after.epoch > lost.epoch
+    assert all(await writer.write(after, started("next")))
+    assert await tasks(both) == ["kept", "next"]
+    for each in (one, two, writer):
+        await each.close()
