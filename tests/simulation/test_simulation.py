@@ -6,7 +6,7 @@ from tests.each import each
 from tests.simulation.play import play_hours, play_seed, story_of
 
 HOURS = 10_000
-BROKEN_ONCE = (558, 652, 669, 678, 1047, 1105, 1183, 1223, 1357)
+BROKEN_ONCE = (558, 652, 669, 678, 1047, 1105, 1183, 1223, 1357, 1909)
 
 
 @pytest.mark.timeout(600)

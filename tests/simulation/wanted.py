@@ -111,6 +111,7 @@ class Wanted(Owed):
                 break
         else:
             self.owing.lost, self.owing.must, self.owing.retry_by = True, False, NEVER
+            self.owing.wanted = False  # the end of a run that was to come again is not known
         if saved.running:
             self._interrupted(saved)
         self.seen = saved.first_seen or -NEVER
