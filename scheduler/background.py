@@ -14,6 +14,7 @@ from scheduler.core.views import Receipt, Snapshot, TaskView
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock
+from scheduler.system.hanging import SILENT, hanging
 from scheduler.system.unix_socket import is_foreign
 
 if TYPE_CHECKING:
@@ -162,8 +163,18 @@ def read_citizens(names: Sequence[str] = (), config: Path | None = None) -> list
     if settings.problems:
         raise BadSettings(settings.problems)
     chosen = [_citizen(settings, name) for name in names] if names else settings.citizens
+    hung = hanging(str(each.home) for each in chosen)
     silent = {os.getpid()}  # in its own process a handler that asks would wait for itself
-    return [_from_owner(each, silent) or read_snapshot(each, SystemClock.now()) for each in chosen]
+    return [_hung(each) if str(each.home) in hung else _snapshot(each, silent) for each in chosen]
+
+
+def _snapshot(citizen: CitizenSettings, silent: set[int]) -> Snapshot:
+    return _from_owner(citizen, silent) or read_snapshot(citizen, SystemClock.now())
+
+
+def _hung(citizen: CitizenSettings) -> Snapshot:
+    said = citizen.problems or (f"{citizen.home}: {SILENT}",)
+    return Snapshot(citizen.name, home=str(citizen.home), problems=said)
 
 
 def _from_owner(citizen: CitizenSettings, silent: set[int]) -> Snapshot | None:

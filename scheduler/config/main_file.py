@@ -40,6 +40,7 @@ from scheduler.core.schedules.schedule import Cron
 from scheduler.core.secrets import Masks
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, is_table, key, read, table_of
 from scheduler.schema.values import Reader, path, text
+from scheduler.system.hanging import SILENT, hanging
 from scheduler.system.homes import NAME
 from scheduler.system.time_zones import zone_named, zones_now
 
@@ -100,7 +101,14 @@ def load_all(
     def given(name: str) -> Sources:
         return Sources(_of(main.citizens, name), _of(spelt, name), file, environ, shared, together, engine)
 
-    found = [citizen(name, root / name, given(name), files) for name in known if not only or name in only]
+    wanted = [name for name in known if not only or name in only]
+    silent = hanging(str(root / name) for name in wanted)
+    found = [
+        _silent(name, root / name)
+        if str(root / name) in silent
+        else citizen(name, root / name, given(name), files)
+        for name in wanted
+    ]
     if database:  # a run has it in its environment, and may print that
         found = [_hiding(passwords(database.url), each) for each in found]
     of_main = sorted((each for home in found for each in home.shared), key=_is_of_a_citizen)
@@ -113,7 +121,7 @@ def load_all(
         monitor=monitor(main.keys, main.monitor, file),
         engine=database,
         file=file,
-        mark=_mark(files, root, there, found, machine),
+        mark=_mark(files, root, there, found, machine, silent),
         given=files.given,
     )
 
@@ -124,6 +132,7 @@ def _mark(
     there: Iterable[str],
     found: Collection[LoadedCitizen],
     machine: Mapping[str, tzinfo],
+    silent: frozenset[str],
 ) -> SettingsFingerprint:
     return SettingsFingerprint(
         files=tuple(files.stamps),
@@ -132,8 +141,13 @@ def _mark(
         stamps=tuple(files.stamps.values()),
         homes=tuple(there),
         scripts=frozenset(file for each in found for file in each.scripts.values()),
+        silent=silent,
         zones={**machine, **_zones_of(found, machine.values())},
     )
+
+
+def _silent(name: str, home: Path) -> LoadedCitizen:
+    return LoadedCitizen(CitizenSettings(name, home, problems=(f"{home}: {SILENT}",)))
 
 
 def _zones_of(found: Iterable[LoadedCitizen], others: Collection[tzinfo]) -> dict[str, tzinfo]:

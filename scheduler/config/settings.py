@@ -11,6 +11,7 @@ from scheduler.core.costs import SpendingRules
 from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
 from scheduler.core.ui_options import Monitor
 from scheduler.system.files import FileStamp, stamp
+from scheduler.system.hanging import hanging
 from scheduler.system.homes import homes
 from scheduler.system.time_zones import zones_now
 
@@ -59,6 +60,7 @@ class SettingsFingerprint:
     stamps: tuple[FileStamp | None, ...] = ()
     homes: tuple[str, ...] = ()
     scripts: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()  # homes on disks that did not answer
     zones: Mapping[str, tzinfo] = field(
         default_factory=dict
     )  # by name, as they were; the machine's own is ""
@@ -125,7 +127,11 @@ def fingerprint(settings: Settings) -> Hashable:
     """Differs from `settings.mark` once a file, the homes, a script found by name or a time zone changed."""
     if (mark := settings.mark) is None:
         return None
-    found = (file for home, tasks in mark.looked_for for file in scripts(home, tasks).values())
+    silent = hanging(home for home, _ in mark.looked_for)
+    if silent != mark.silent:
+        return replace(mark, silent=silent)
+    looks = ((home, tasks) for home, tasks in mark.looked_for if home not in silent)
+    found = (file for home, tasks in looks for file in scripts(home, tasks).values())
     return replace(
         mark,
         stamps=tuple(map(stamp, mark.files)),

@@ -45,6 +45,7 @@ from scheduler.ownership.coordinator import Coordinator, LocalCoordinator
 from scheduler.ownership.stream import RemoteStream
 from scheduler.storage.lock import LOOP, MONITOR, check_free
 from scheduler.system.clock import Clock, SystemClock
+from scheduler.system.hanging import hanging
 
 log = logging.getLogger("experience.fleet")
 
@@ -441,8 +442,10 @@ class Fleet:
 
     def _differences(self) -> tuple[list[Scheduler], list[str]]:
         """Whose state file was edited, and whose lock is not in its place."""
-        edited = [scheduler for scheduler in self.schedulers() if scheduler.file_differs()]
-        members = list(self.members.items())
+        silent = hanging(str(member.settings.home) for member in list(self.members.values()))
+        members = [(name, m) for name, m in list(self.members.items()) if str(m.settings.home) not in silent]
+        here = [each.control for _, each in members if isinstance(each.control, Scheduler)]
+        edited = [scheduler for scheduler in here if scheduler.file_differs()]
         displaced = [name for name, each in members if each.claim and not each.claim.in_place()]
         return edited, displaced
 
@@ -483,7 +486,10 @@ class Fleet:
     async def _refresh_offline(self, member: Member, offline: OfflineControl) -> None:
         """Check whether the home is back, or an owner lets this process attach."""
         name = member.settings.name
-        if name in self._gone and await asyncio.to_thread(member.settings.home.is_dir):
+        home = member.settings.home
+        if name in self._gone and await asyncio.to_thread(
+            lambda: not hanging((str(home),)) and home.is_dir()
+        ):
             self._gone.discard(name)
             await self._add(member.settings)
         else:

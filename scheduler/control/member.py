@@ -9,7 +9,7 @@ from scheduler.config.loader import CitizenSettings
 from scheduler.control.machines import MachineControl
 from scheduler.control.offline import OfflineControl
 from scheduler.control.wire.asker import OriginOf
-from scheduler.control.wire.client import RemoteControl
+from scheduler.control.wire.client import RemoteControl, require_answer
 from scheduler.control.wire.server import Process, Served, Server
 from scheduler.core.ports import Control
 from scheduler.core.views import TaskView
@@ -100,6 +100,7 @@ async def attached(
     `elsewhere` leads to its owner on another machine.
     """
     try:
+        await require_answer(settings.home)
         remote = RemoteControl(client_socket(settings.name, settings.home), clock)
         try:
             await remote.start()

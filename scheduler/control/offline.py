@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from scheduler.config.settings import CitizenSettings
 from scheduler.control.home_snapshot import read_snapshot, wake_state_of, watched_since
-from scheduler.control.wire.client import ObservableControl, RemoteControl
+from scheduler.control.wire.client import ObservableControl, RemoteControl, require_answer
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
 from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
 from scheduler.core.schedules.freeze import Freeze
@@ -70,6 +70,7 @@ class OfflineControl(ObservableControl):
     async def refresh(self) -> None:
         """Read the files again, and notify the subscribers if anything is different."""
         try:
+            await require_answer(self._settings.home)
             snapshot = self._with_reason(
                 await asyncio.to_thread(read_snapshot, self._settings, self._clock.now())
             )

@@ -4,6 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from scheduler.system.hanging import hanging
+
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
@@ -14,9 +16,9 @@ def homes(root: Path) -> list[str]:
     """The citizens that have a folder in `root`; whatever else is there is left alone. Raises OSError."""
     try:
         with os.scandir(root) as entries:
-            return sorted(
-                entry.name for entry in entries if NAME.fullmatch(entry.name) and _is_home(entry.path)
-            )
+            found = {entry.path: entry.name for entry in entries if NAME.fullmatch(entry.name)}
+        silent = hanging(found)
+        return sorted(name for path, name in found.items() if path in silent or _is_home(path))
     except FileNotFoundError:
         return []
 

@@ -6,6 +6,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from pathlib import Path
 from random import uniform
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from scheduler.executors.output import ChunkQueue
 from scheduler.ownership.stream import RemoteStream, Writer
 from scheduler.schema.json_codec import to_json
 from scheduler.system.clock import Clock
+from scheduler.system.hanging import SILENT, hanging
 from scheduler.system.unix_socket import HomeSocket, peer_of
 
 T = TypeVar("T")
@@ -59,6 +61,7 @@ class Connection:
         Nothing is sent to what is not the owner of this very home: an agent can put any socket there.
         """
         path, limit = at.path, messages.ANSWER_LIMIT
+        await require_answer(at.home)
         try:
             reader, writer = await asyncio.open_unix_connection(str(path), limit=limit)
         except OSError:
@@ -177,6 +180,12 @@ class Connection:
             answer.set_exception(messages.error_from(error))
         else:
             answer.set_result(message.get("result"))
+
+
+async def require_answer(home: Path) -> None:
+    """Raise Disconnected if the disk of this home hangs: whoever looks for a socket there waits with it."""
+    if await asyncio.to_thread(hanging, (str(home),)):
+        raise Disconnected(f"{home}: {SILENT}")
 
 
 Open = Callable[[], Awaitable[Connection]]

@@ -1,0 +1,80 @@
+"""Which homes lie on disks that hang: a network that is gone, a server that has stopped."""
+
+import os
+import select
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from time import monotonic
+
+SILENT = "does not answer: its disk hangs; nothing of it is read until it is back"
+PATIENCE = 1.0  # seconds in which a disk answers
+_asking: dict[str, int] = {}  # where the answer of a home will arrive that has not answered
+_one_at_a_time = threading.Lock()
+
+
+def hanging(homes: Iterable[str]) -> frozenset[str]:
+    """Those that do not answer: who opens a file there waits with the disk, whatever else there is to do.
+
+    Blocks for a second for each that has just begun to hang.
+    """
+    with _one_at_a_time:
+        known = list(homes)
+        left = [home for home in known if not _still_waits(home)]
+        silent = set(known) - set(left)
+        while left:
+            answers = _ask(left)
+            answered = _count(answers, len(left))
+            if answered == len(left):
+                os.close(answers)
+                break
+            home, left = left[answered], left[answered + 1 :]
+            _asking[home] = answers
+            silent.add(home)
+        return frozenset(silent)
+
+
+def _still_waits(home: str) -> bool:
+    if home not in _asking:
+        return False
+    if not select.select([_asking[home]], [], [], 0)[0]:
+        return True
+    os.close(_asking.pop(home))
+    return False
+
+
+def _ask(homes: Sequence[str]) -> int:
+    """Ask their disks, one after the other: the other end of the pipe gets a byte for each that answered.
+
+    Nothing can end who waits for a disk, and with a thread of it a process cannot end: a command has a child
+    wait. A process with threads may have runs, which would be blamed for that child.
+    """
+    answers, write = os.pipe()
+    if threading.active_count() > 1 or not hasattr(os, "fork"):
+        threading.Thread(target=_wait_for, args=(homes, write), daemon=True).start()
+        return answers
+    if not (child := os.fork()):
+        if not os.fork():  # nobody's child: nothing is left to be reaped
+            os.closerange(0, write)  # whoever reads what the command prints does not wait, too
+            _wait_for(homes, write)
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    return answers
+
+
+def _wait_for(homes: Sequence[str], write: int) -> None:
+    with suppress(OSError):
+        for home in homes:
+            with suppress(OSError):
+                os.statvfs(home)  # no cache answers this
+            os.write(write, b".")
+    os.close(write)
+
+
+def _count(answers: int, most: int) -> int:
+    """How many have answered, in their order; waits for each as long as a disk may take."""
+    count, until = 0, monotonic() + PATIENCE
+    while count < most and select.select([answers], [], [], max(0.0, until - monotonic()))[0]:
+        count, until = count + len(os.read(answers, most)), monotonic() + PATIENCE
+    return count

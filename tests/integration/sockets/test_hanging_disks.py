@@ -1,0 +1,109 @@
+"""A disk that hangs: the citizens on it are said to be silent, and nobody waits for them."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scheduler.background import read_citizens
+from scheduler.config.loader import fingerprint, load
+from scheduler.control.fleet import Fleet
+from scheduler.control.offline import OfflineControl
+from scheduler.core.ports import FleetOptions
+from scheduler.engine.scheduler import Scheduler
+from scheduler.system.hanging import SILENT, hanging
+from tests.crash.loops import Place, command
+from tests.fakes import until
+
+QUICK = ("tick", "echo $$ >> ticks")
+
+
+class HungDisk:
+    """Answers no question about its folder, until it is back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.back = str(folder), threading.Event()
+        self.touched: list[str] = []
+
+    def answer(self, real):
+        def ask(path=".", *given, **more):
+            if not self.back.is_set() and str(path).startswith(self.folder):
+                if real is _statvfs:
+                    self.back.wait(20)
+                else:
+                    self.touched.append(str(path))
+            return real(path, *given, **more)
+
+        return ask
+
+
+_statvfs = os.statvfs
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setattr("scheduler.control.following.looks.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("scheduler.control.following.settings_watch.TAKEN_AWAY", 0.1)
+    monkeypatch.setattr("scheduler.control.following.settings_watch.AGAIN", 0.05)
+    monkeypatch.setattr("scheduler.system.hanging.PATIENCE", 0.2)
+    for name in ("mira", "opus"):
+        place = Place(tmp_path, name)
+        place.tasks(command(*QUICK, every="100ms"))
+    return place
+
+
+@pytest.fixture
+def hung(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[HungDisk]:
+    disk = HungDisk(place.root / "mira")
+    for name in ("stat", "open", "listdir", "scandir", "statvfs"):
+        monkeypatch.setattr(os, name, disk.answer(getattr(os, name)))
+    waits = threading.Thread(target=disk.back.wait, args=(20,))  # else a child would be asked
+    waits.start()
+    yield disk
+    disk.back.set()
+    waits.join()
+
+
+async def test_the_others_are_read_and_the_silent_one_is_said(place, hung):
+    settings = load(config=place.config)
+    problem = f"{hung.folder}: {SILENT}"
+    assert [(each.name, each.problems) for each in settings.citizens] == [("mira", (problem,)), ("opus", ())]
+    mira, opus = read_citizens(config=place.config)
+    assert mira.problems == (problem,) and not mira.tasks
+    assert opus.tasks and not opus.problems
+    assert not hung.touched
+    assert fingerprint(settings) == settings.mark
+    hung.back.set()
+    await until(lambda: not hanging([hung.folder]), "it answers")
+    assert fingerprint(settings) != settings.mark, "that it is back is a change"
+
+
+def test_a_command_does_not_wait_at_its_end_for_a_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("scheduler.system.hanging.PATIENCE", 0.2)
+    monkeypatch.setattr(threading, "active_count", lambda: 1)  # as in a command: a child asks
+    monkeypatch.setattr(os, "statvfs", lambda home: home.endswith("b") and time.sleep(3))
+    homes = [str(tmp_path / name) for name in "abc"]
+    assert hanging(homes) == {homes[1]}
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    began = time.monotonic()
+    assert hanging(homes) == {homes[1]}
+    assert time.monotonic() - began < 2, "it is known to be silent"
+
+
+async def test_a_fleet_runs_the_others_and_the_silent_one_once_it_is_back(place, hung):
+    fleet = Fleet(FleetOptions(config=place.config, wakes=False))
+    await asyncio.wait_for(fleet.start(), 15)
+    try:
+        await until(lambda: place.count("tick") > 1, "the other one runs")
+        mira = fleet.members["mira"].control
+        assert isinstance(mira, OfflineControl) and SILENT in mira.snapshot().stale
+        assert not hung.touched
+        hung.back.set()
+        await until(lambda: isinstance(fleet.members["mira"].control, Scheduler), "it runs, too")
+    finally:
+        await fleet.stop(0)
