@@ -233,7 +233,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
 
 
 def _editor(config: Path | None) -> "Editor":
-    """Who changes the settings: nobody from a browser, which may be far away and has no editor."""
+    """Who changes the settings: never a browser, which may be far away and has no editor."""
     from scheduler.editing.editor import FileEditor
 
     in_browser = "TEXTUAL_DRIVER" in os.environ
@@ -266,7 +266,7 @@ def _close(fleet: "FleetThread", endings: "Endings", choice: object) -> None:
     owned = [name for name, owner in owners.items() if owner == "here"]
     if choice == KEEP or (endings.hung_up and fleet.on_close == KEEP):
         done = fleet.hand_over(_print_line)
-        if done.kept and endings.hung_up:  # nobody reads why: run on rather than stop in silence
+        if done.kept and endings.hung_up:  # no terminal shows why: run on rather than stop in silence
             endings.wait_for_another(fleet.leave)
             fleet.stay()
     fleet.stop(_print_line)

@@ -36,7 +36,7 @@ from tui.common.questions.thaw_question import (
 from tui.common.text import clean, elapsed, plural
 from tui.glyphs import Glyphs
 
-LIFTED = (HoldKind.BUDGET, HoldKind.PROVIDER)  # what a person may lift to wake somebody
+LIFTED = (HoldKind.BUDGET, HoldKind.PROVIDER)  # what a person may lift to wake a citizen
 WAKES = 10  # whose cost says what the next one costs
 LINES_IN_TOAST = 3  # answers in one toast
 Request = tuple[str, Awaitable[Receipt | None]]  # the citizen or task, and its pending answer
@@ -63,7 +63,7 @@ class Actions:
     ) -> None:
         self._app, self._fleet, self._controls, self._glyphs = app, fleet, controls, glyphs
         self._snapshot_of, self._plain = snapshot_of, glyphs.plain
-        self._lost: dict[str, float] = {}  # since when nobody runs a citizen, as seen from here
+        self._lost: dict[str, float] = {}  # since when a citizen has no owner, as seen from here
         self._takes_over: tuple[str, Question] | None = None  # the question that is open, and about whom
 
     def request(
@@ -149,7 +149,7 @@ class Actions:
         """Only where a wake costs money, or something stands in its way."""
         details: TaskDetails | None = None
         runs: tuple[RunRecord, ...] = ()
-        with suppress(SchedulerError):  # the question is asked without what nobody tells
+        with suppress(SchedulerError):  # the question is asked without what is unknown
             details = await control.explain(WAKE)
             runs = await control.history(WAKE, limit=WAKES)
         row, known, now = snapshot.task(WAKE), [*asks.costs(runs)], self._fleet.clock.now()
@@ -367,7 +367,7 @@ class Actions:
         self._app.push_screen(question, answered)
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
-        """Remember when a citizen's owner died; a question about that is over once somebody runs it."""
+        """Remember when a citizen's owner died; a question about that is over once it has an owner."""
         citizen = snapshot.citizen
         if snapshot.stale:
             self._lost.setdefault(citizen, self._fleet.clock.now())

@@ -60,7 +60,7 @@ def plain_text(output: str) -> str:
 
 
 def printed(output: str) -> str:
-    """The output as lines of text: without colours, cursor moves and what else nobody sees."""
+    """The output as lines of text: without colours, cursor moves and what else is invisible."""
     return _INVISIBLE.sub("", ESCAPES.sub("", output).replace("\r\n", "\n").replace("\r", "\n"))
 
 

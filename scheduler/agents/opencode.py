@@ -20,7 +20,7 @@ _STEPS = ("step_start", "step_finish", "error")
 
 
 def read(output: str) -> AgentReport:
-    """What a middle that was left out has cost nobody knows: its steps are not in what is read."""
+    """The cost of a middle that was left out is unknown: its steps are not in what is read."""
     report = _read(documents(output))
     if LEFT_OUT.search(output):
         return replace(report, cost=None, tokens_in=None, tokens_out=None, turns=None)

@@ -27,7 +27,7 @@ NOTE = "notes"  # in place of a target: something that all machines read is new
 BEAT = 1.0  # seconds between two signs of life to whoever a stream leads to
 SILENT = 5.0  # seconds without one after which a stream has ended
 PACE = 0.05  # seconds that a picture waits for the next one: twenty a second
-LOOK, CLEAN = 5, 30  # beats between two looks for mail, and two removals of what nobody took
+LOOK, CLEAN = 5, 30  # beats between two looks for mail, and two removals of what was not fetched
 ALIVE = "alive"  # the last word of a notification that is no more than a sign of life
 OLD = "DELETE FROM experience.mail WHERE sent < clock_timestamp() - interval '1 min'"
 
@@ -72,7 +72,7 @@ class Stream:
         return self
 
     def get_extra_info(self, name: str) -> None:
-        """There is no socket, and nobody whom the kernel knows."""
+        """There is no socket, and no peer that the kernel knows."""
 
     def set_write_buffer_limits(self, high: int) -> None:
         """The database is the buffer."""
@@ -155,7 +155,7 @@ class Bus:
         return self._listening.is_set()
 
     async def reach(self, peer: UUID, machine: str, name: str, about: str) -> Stream:
-        """A stream to this process, about what has this name; it ends by itself if nobody is there."""
+        """A stream to this process, about what has this name; it ends by itself if no process answers."""
         self.begin()
         await self._listening.wait()
         stream = Stream(self, uuid4(), peer, machine, first={"citizen": name, "about": about})
@@ -215,7 +215,7 @@ class Bus:
         await connection.execute("LISTEN experience")
         self._listening.set()
         self._arrived.set()
-        self._on_note(None)  # what was said before nobody here has heard
+        self._on_note(None)  # what was said before was not heard here
         async for notification in connection.notifies():
             target, _, sender = notification.payload.partition(" ")
             sender, _, sign = sender.partition(" ")

@@ -175,7 +175,7 @@ class ClusterCoordinator:
         self._guard.tell()
 
     async def free(self) -> Collection[str]:
-        self._bus.begin()  # a freeze of all concerns citizens that nobody shares, too
+        self._bus.begin()  # a freeze of all concerns citizens that are not shared, too
         try:
             rows = await self._database.rows(_FREE)
         except DatabaseAway:

@@ -52,7 +52,7 @@ SELECT holder, machine, process, home_id, until > clock_timestamp() FROM experie
 
 
 def elapsed() -> float:
-    """Seconds on a clock that nobody can set, and that counts the sleep of the machine."""
+    """Seconds on a clock that cannot be set, and that counts the sleep of the machine."""
     return time.clock_gettime(_CLOCK)
 
 
@@ -181,7 +181,7 @@ class Leases:
     async def _dead_neighbour(self, connection: Connection, citizen: str) -> uuid.UUID | None:
         """The holder, if it was a process of this boot of this machine, and is proven to have ended."""
         row = await (await connection.execute(_OWNER, (citizen,))).fetchone()
-        if row is None or not row[2]:  # nobody has owned it yet
+        if row is None or not row[2]:  # it had no owner yet
             return None
         holder: uuid.UUID = row[0]
         process = from_json(Running, row[2])
@@ -198,7 +198,7 @@ class Leases:
             return f"{REPLACED}; {citizen} waits until every owner has given it up"
         if owned_home != home_id:
             return (
-                f"{citizen} has another home than this one: the folder here was copied, or made anew;"
+                f"{citizen} has another home than this one: the folder here was copied, or created again;"
                 f" its home is on {machine}"
             )
         state = "runs on" if running else "has just been released by"

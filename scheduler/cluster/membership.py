@@ -78,7 +78,7 @@ async def clock_skew(database: Database, now: float) -> float:
 
 
 async def join(database: Database, citizen: str, home: Path, machine: str, now: float) -> None:
-    """Share a citizen that nobody runs at this moment; raises Owned, SchedulerError, DatabaseAway."""
+    """Share a citizen that has no owner at this moment; raises Owned, SchedulerError, DatabaseAway."""
     if shared_home(home):
         raise SchedulerError(f"{citizen} is shared already; {PROGRAM} engine status shows who runs it")
     with owning(home, now):
@@ -141,7 +141,7 @@ async def _copy_notes(
 
 
 async def leave(database: Database, citizen: str, home: Path, now: float) -> None:
-    """Give a citizen that nobody runs at this moment back to its home alone; raises Owned, DatabaseAway."""
+    """Give a citizen that has no owner at this moment back to its home alone; raises Owned, DatabaseAway."""
     home_mark = shared_home(home)
     if home_mark is None:
         raise SchedulerError(f"{citizen} is not shared: it runs by its own home")

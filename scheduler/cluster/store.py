@@ -19,7 +19,7 @@ from scheduler.storage.state_store import DiskStore, RunStart
 from scheduler.system.clock import Clock
 
 FORCED = 10_000  # among those that wait for a worker: above every priority of a task
-GATHER = 0.005  # seconds in which changes that nobody waits for become one write
+GATHER = 0.005  # seconds in which changes without a waiting caller become one write
 
 
 # Rows whose programs never got control: what is due again would find its task at work.

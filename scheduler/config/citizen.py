@@ -163,7 +163,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
 
 
 def _hidden(task: Task) -> bool:
-    """Whether somebody disabled a built-in task that nobody ever set up: it is none of theirs."""
+    """Whether a built-in task was disabled without ever being set up: it is none of the citizen's."""
     return task.name in BUILT_IN and not task.enabled and not task.set_up
 
 

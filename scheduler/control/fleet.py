@@ -400,7 +400,7 @@ class Fleet:
         return pause_after(cost)
 
     async def _look_at_owners(self, asked: bool) -> float:
-        """Look whether a citizen that nobody runs here has an owner, or its home is back."""
+        """Look whether a citizen without an owner here has one now, or its home is back."""
         start = self.clock.elapsed()
         for name, member in list(self.members.items()):
             if isinstance(member.control, OfflineControl):
@@ -416,7 +416,7 @@ class Fleet:
         return FREE_EVERY
 
     async def _look_at_cluster(self, asked: bool) -> float:
-        """Show which machines there are, while somebody looks."""
+        """Show which machines there are, while a screen shows them."""
         if self._subscribers:
             self._cluster = await self._coordinator.overview()
             self.notify()

@@ -231,7 +231,7 @@ def _reads_the_same_file(citizen: CitizenSettings) -> bool:
 
 def _not_ours(citizen: CitizenSettings) -> NotOurs:
     return NotOurs(
-        f"{citizen.name}: its home is another user's, and nobody who runs it lets this user attach"
+        f"{citizen.name}: its home is another user's, and no process that runs it lets this user attach"
     )
 
 

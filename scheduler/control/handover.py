@@ -63,7 +63,7 @@ async def hand_over(fleet: Fleet, start: Start) -> HandedOver:
 
     async def passed(name: str) -> bool:
         went = await fleet.let_go(name, process.pid, taken_up)
-        if went:  # in its own log: where a terminal was closed, nobody reads another line
+        if went:  # in its own log: a closed terminal shows no other line
             log.info(f"goes on in the background, in process {process.pid}", extra={"citizen": name})
         return went
 
@@ -90,7 +90,7 @@ async def succeed(fleet: Fleet, pid: int) -> None:
             if owner is None and await _taken(fleet, name, pid):
                 waiting.discard(name)
             elif owner is not None and owner.pid not in (pid, os.getpid()):
-                waiting.discard(name)  # somebody else was faster
+                waiting.discard(name)  # another process was faster
         await asyncio.sleep(LOOK)
 
 

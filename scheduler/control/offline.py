@@ -15,7 +15,7 @@ from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.secrets import Masks
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Task
-from scheduler.core.views import NOBODY, Heartbeat, OutputChunk, Snapshot
+from scheduler.core.views import OWNER_GONE, Heartbeat, OutputChunk, Snapshot
 from scheduler.core.wording.description import TaskDetails, explain
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
 from scheduler.storage.freeze_file import HomeFreezes
@@ -25,7 +25,7 @@ from scheduler.system.unix_socket import client_socket, is_foreign
 
 T = TypeVar("T")
 
-OWNER_GONE = f"{NOBODY}: its owner ended"
+OWNER_ENDED = f"{OWNER_GONE}: its owner ended"
 
 
 def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awaitable[T]]) -> T | None:
@@ -85,7 +85,7 @@ class OfflineControl(ObservableControl):
         if snapshot.owner:
             return snapshot
         gone = isinstance(self.reason, Owned) and not isinstance(self.reason, NotOurs | Managed)
-        return replace(snapshot, stale=OWNER_GONE if gone else str(self.reason))
+        return replace(snapshot, stale=OWNER_ENDED if gone else str(self.reason))
 
     def pulse(self) -> Heartbeat:
         return Heartbeat()

@@ -40,7 +40,7 @@ class SpendingRules:
 
 @value
 class Usage:
-    """Tokens of one model in one run; None is what nobody counted."""
+    """Tokens of one model in one run; None is what was not counted."""
 
     model: str = ""
     tokens_in: int | None = None  # everything sent, cache included
@@ -52,7 +52,7 @@ class RunCost:
     """What a run said of its cost: amounts as text, so that no digit is lost."""
 
     cost_usd: str = ""
-    unknown: bool = False  # it costs money, and nobody knows how much
+    unknown: bool = False  # it costs money, how much is unknown
     tokens_in: int | None = None
     tokens_out: int | None = None
     turns: int | None = None
@@ -70,6 +70,6 @@ class Money:
     day_limit: str = ""  # with what was added for today
     month_limit: str = ""
     forecast: str = ""  # of the month at its end
-    unknown: int = 0  # runs of this month whose cost nobody knows
+    unknown: int = 0  # runs of this month whose cost is unknown
     forecast_day: str = ""  # of the next day
     run_limit: str = ""

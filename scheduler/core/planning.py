@@ -12,7 +12,7 @@ from scheduler.process.process_info import Running
 
 INTERRUPTED = Outcome.INTERRUPTED  # members of an enumeration are slow to find
 A_LITTLE = 0.001  # seconds: a slot at the very start of a cell belongs to it
-LATE = 60.0  # seconds: a start that nobody was there for by less than this is late, not missed
+LATE = 60.0  # seconds: a start that no process was there for by less than this is late, not missed
 HOPS = 60  # windows of active hours that are looked through for a slot
 
 Start = tuple[float, float | None]  # when a task is due, and the slot to remember of that run

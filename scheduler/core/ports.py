@@ -207,7 +207,7 @@ class Citizens(Protocol):
         ...
 
     async def start_in_background(self, citizen: str) -> None:
-        """Have a process of its own run a citizen that nobody runs."""
+        """Have a process of its own run a citizen that has no owner."""
         ...
 
     async def freeze(
@@ -250,7 +250,7 @@ class SettingsPlace:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a task would be that somebody is typing: the lines to write, or by field what is wrong."""
+    """What a task would be that is being typed: the lines to write, or by field what is wrong."""
 
     lines: str = ""
     schedule: str = ""  # in words

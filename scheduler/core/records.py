@@ -29,7 +29,7 @@ class RunRecord:
     text: str = ""
     printed: bool = False  # there is output, or a traceback, to ask for
     cost: RunCost | None = None
-    who: Who | None = None  # asked for it; None: nobody, its time had come
+    who: Who | None = None  # asked for it; None: its time had come
     stopped_by: Who | None = None
     why: str = ""  # its gate let it begin
 

@@ -60,7 +60,7 @@ class TaskState:
     first_seen: float | None = None
     paused: bool = False
     paused_at: float | None = None
-    paused_until: float | None = None  # when it resumes by itself; None: not before somebody resumes it
+    paused_until: float | None = None  # when it resumes by itself; None: not before it is resumed
     paused_why: str = ""
     paused_by: str = ""
     due_now: bool = False

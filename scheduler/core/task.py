@@ -115,7 +115,7 @@ class Context:
         self.report(Progress(float(done), float(total), str(text)))
 
     def used(self, model: str, tokens_in: int | None, tokens_out: int | None) -> None:
-        """Count tokens of a model for this run; None where nobody knows. From any thread."""
+        """Count tokens of a model for this run; None where unknown. From any thread."""
         self.usage(Usage(str(model), tokens_in, tokens_out))
 
     @property

@@ -18,7 +18,7 @@ from scheduler.process.who import Who
 
 STOPPING = "stopping"  # the note of a task whose run was asked to end
 LEFT_BEHIND = "waits for "  # how a task's note begins if its last run left something behind
-NOBODY = "nobody runs this"  # how a snapshot says that the owner has died
+OWNER_GONE = "nobody runs this"  # how a snapshot says that the owner has died
 
 
 class TaskStatus(StrEnum):

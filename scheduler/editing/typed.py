@@ -1,4 +1,4 @@
-"""A task as somebody types it: the keys to write, when it would run, and what is wrong with each field."""
+"""A task as it is typed: the keys to write, when it would run, and what is wrong with each field."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

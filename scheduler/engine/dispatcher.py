@@ -165,7 +165,7 @@ class Dispatcher:
             return CATCH_UP if made_up(job.task, when, job.slot) else SCHEDULE
         if job.task.catch_up or when <= job.floor:
             return CATCH_UP
-        job.floor = now  # nobody was there: the loop has stalled
+        job.floor = now  # the loop has stalled
         self.reschedule(job)
         return None
 

@@ -17,7 +17,7 @@ from scheduler.engine.timeouts import RunTimeouts
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors import Executor, Result
 from scheduler.process.process_info import alive
-from scheduler.process.who import NOBODY, Who
+from scheduler.process.who import UNKNOWN_USER, Who
 from scheduler.system.clock import Clock
 
 Execute = Callable[[Task, Context, RunHandle], Awaitable[Result]]
@@ -189,7 +189,7 @@ def _halted(task: Task, run: RunHandle) -> Result:
     if run.reason is Outcome.TIMED_OUT:
         return Result(Outcome.TIMED_OUT, f"timed out after {in_words(task.timeout)}{alive}")
     if run.reason is Outcome.STOPPED:
-        return Result(Outcome.STOPPED, f"stopped by {run.stopped_by or NOBODY}{alive}")
+        return Result(Outcome.STOPPED, f"stopped by {run.stopped_by or UNKNOWN_USER}{alive}")
     return Result(Outcome.INTERRUPTED, f"interrupted: {run.why}{alive}")
 
 

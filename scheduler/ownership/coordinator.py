@@ -100,7 +100,7 @@ class LocalClaim:
     carrier: Carrier | None = None
 
     def counts(self, inside: Callable[[], int]) -> None:
-        """Nobody else can run it while they do."""
+        """No other process can run it while they do."""
 
     def in_place(self) -> bool:
         return self.ownership.in_place()

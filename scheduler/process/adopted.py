@@ -1,7 +1,7 @@
 """Processes that the system gives to this one when their parents end: who left them, and their collection.
 
 A run's descendants stay below the process that runs it (a subreaper), however often they fork. Other children
-were started by a handler of this process: it waits for them, and nobody else may take their exit codes.
+were started by a handler of this process: it waits for them, and only it may take their exit codes.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ class Makers:
 
     def __init__(self) -> None:
         self.active: dict[object, bool] = {}  # and whether it starts processes inside this one: a handler
-        self._recent: set[object] | None = None  # None: nobody looks
+        self._recent: set[object] | None = None  # None: unwatched
 
     def begin(self, maker: object, *, call: bool = False) -> None:
         self.active[maker] = call
@@ -73,7 +73,7 @@ class _Child:
 
 
 class AdoptedChildren:
-    """Sees children come, remembers who can have made them, and collects those that nobody waits for."""
+    """Sees children come, remembers who can have made them, and collects those that no code waits for."""
 
     def __init__(self, makers: Makers) -> None:
         self._makers = makers
@@ -91,7 +91,7 @@ class AdoptedChildren:
             self._collect(pid, child)
 
     def left_by(self, maker: object) -> set[tuple[int, float]]:
-        """Pid and start of those that nobody else can have made."""
+        """Pid and start of those that only this run can have made."""
         return {(pid, child.born) for pid, child in self._children.items() if child.makers == {maker}}
 
     def maybe_left_by(self, maker: object) -> set[tuple[int, float]]:
@@ -103,7 +103,7 @@ class AdoptedChildren:
         }
 
     def makers_of(self, identity: tuple[int, float]) -> frozenset[object]:
-        """Those that can have made this child; none if it is not one, or nobody ran when it came."""
+        """Those that can have made this child; none if it is not one, or no run was under way."""
         child = self._children.get(identity[0])
         return child.makers if child and child.born == identity[1] else frozenset()
 

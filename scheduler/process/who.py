@@ -6,13 +6,13 @@ from functools import lru_cache
 
 from scheduler.process.process_info import name
 
-NOBODY = "somebody"
+UNKNOWN_USER = "somebody"
 UNKNOWN_RUN = "a run"  # which one is not known
 
 
 @dataclass(slots=True, unsafe_hash=True)  # frozen by agreement, as in core/values
 class Who:
-    """As the system knows it, never as somebody claims it; `run` is there if it came from inside one."""
+    """As the system knows it, never as a peer claims it; `run` is there if it came from inside one."""
 
     user: str = ""
     process: str = ""  # the name of the program
@@ -23,7 +23,7 @@ class Who:
     def __str__(self) -> str:
         if self.run:
             return self.run
-        user = self.user or NOBODY
+        user = self.user or UNKNOWN_USER
         return f"browser of {user}" if self.browser else user
 
     @property
@@ -57,7 +57,7 @@ def _this_process(pid: int) -> Who:
 
 
 def _own_run() -> str:
-    """The run that this process is part of, by its environment: between it and the files nobody asks more."""
+    """The run that this process is part of, by its environment: no other process is asked."""
     if "EXPERIENCE_RUN" not in os.environ:
         return ""
     wake, task, citizen = (

@@ -24,12 +24,12 @@ class Probe:
 
     run: str
     citizen: str
-    process: Running  # its owner: without that, nobody would say how it went
+    process: Running  # its owner: without that, no process would say how it went
 
 
 @value
 class Outage:
-    """The provider refuses: nobody calls it before `until`, and then one alone."""
+    """The provider refuses: no run calls it before `until`, and then one alone."""
 
     provider: str
     since: float
@@ -109,7 +109,7 @@ def believed(outage: Outage, now: float, alive: Callable[[Running], bool]) -> Ou
             outage = released(outage, probe.run)
         elif now - probe.process.since >= PROBE:
             return None
-    if outage.since > now:  # the clock was set back: how long it takes from here nobody knows
+    if outage.since > now:  # the clock was set back: how long it takes from here is unknown
         outage = replace(outage, since=now, until=min(outage.until, now))
     return outage
 

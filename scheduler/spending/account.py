@@ -91,7 +91,7 @@ class Account:
     def settle(
         self, run: str, task: str, cost: Decimal | None, tokens: Tokens, session: Session | None = None
     ) -> None:
-        """What the run cost, also one that was not entered; None if nobody knows. Raises OSError."""
+        """What the run cost, also one that was not entered; None if unknown. Raises OSError."""
         with self._lock:
             self.ledger.load()
             if self.ledger.knows(run) is None:

@@ -55,7 +55,7 @@ def _of_task(charges: Sequence[Charge], schedule: Schedule, now: float, zone: tz
 
 
 def _share(charges: Sequence[Charge], schedule: Schedule, now: float, zone: tzinfo) -> float:
-    """In how many of its slots the task ran, at most in all: a schedule that is set anew counts whole."""
+    """In how many of its slots the task ran, at most in all: a changed schedule counts whole."""
     today = datetime.fromtimestamp(now, zone).date()
     since = max(today - timedelta(days=WINDOW), charges[0].day)
     runs = sum(since <= each.day <= today for each in charges)

@@ -138,7 +138,7 @@ class SpendingLedger:
         tokens_out: int | None,
         session: "Session | None" = None,
     ) -> None:
-        """What the run cost, in US dollars; None if nobody knows."""
+        """What the run cost, in US dollars; None if unknown."""
         price = None if cost is None else str(cost)
         entry = {"run": run, "cost": price, "tokens_in": tokens_in, "tokens_out": tokens_out}
         self._append({**entry, **(_session_entry(session) if session else {})})
@@ -191,7 +191,7 @@ class SpendingLedger:
         )
 
     def compact(self, today: date) -> None:
-        """Drop what no limit asks for any more; for an owner at its start, while nobody else adds charges.
+        """Drop what no limit asks for any more; for an owner at its start, while no other adds charges.
 
         A clock that is years ahead must not lose what was spent today: the newest charges stay.
         """

@@ -62,7 +62,7 @@ def about(amount: Decimal) -> str:
 
 
 def price(cost: RunCost | None) -> str:
-    """What one run cost: blank for a run that costs nothing, `$?` where nobody knows."""
+    """What one run cost: blank for a run that costs nothing, `$?` where it is unknown."""
     if cost is None:
         return ""
     try:
@@ -72,7 +72,7 @@ def price(cost: RunCost | None) -> str:
 
 
 def tokens(cost: RunCost | None) -> str:
-    """In and out together: `850 tok`, `12.3k tok`, `1.24M tok`; blank if nobody counted them."""
+    """In and out together: `850 tok`, `12.3k tok`, `1.24M tok`; blank if they were not counted."""
     if cost is None or (cost.tokens_in is None and cost.tokens_out is None):
         return ""
     return f"{_three_figures((cost.tokens_in or 0) + (cost.tokens_out or 0))} tok"

@@ -117,7 +117,7 @@ def owning(home: Path, now: float, *, as_root: bool = False, shared: bool = Fals
 
 
 def check_free(home: Path, *, as_root: bool = False, service: str = "", shared: bool = False) -> None:
-    """Raise Owned if this process may not own the home, whether somebody owns it now or not."""
+    """Raise Owned if this process may not own the home, whether it has an owner now or not."""
     _may_own(home, as_root)
     _not_managed(home, service)
     if not shared:

@@ -14,7 +14,7 @@ from scheduler.system.files import read_json_to_keep, replace_file, require_home
 
 FILE = Path(".experience") / "wake.json"
 SAME = 0.001  # seconds: files round times
-NOBODY = Running(-1, 0.0, 0.0)  # a process that never lives
+NO_PROCESS = Running(-1, 0.0, 0.0)  # a process that never lives
 
 
 @value
@@ -83,7 +83,7 @@ def _of_turn(state: TaskState, note: WakeNote) -> TaskState:
         return state.changed(run_count=max(state.run_count, note.number))
     if state.running and not state.starting and abs(state.running.since - note.since) <= SAME:
         return state  # it knows the turn: what is wanted is one more
-    agent = note.agents[-1] if note.agents else state.running or NOBODY
+    agent = note.agents[-1] if note.agents else state.running or NO_PROCESS
     running = replace(agent, since=note.since)
     begun = state.changed(run_count=max(state.run_count, note.number - 1), last_run=note.since)
     return begun.changed(running=running, starting=False, forced=False, due_now=False)

@@ -1,7 +1,7 @@
 """Opens, makes and removes files in a home that another user can write: follows no link of theirs.
 
-To root, and to any other user, a name in an agent's home is a claim: it may be a link to /etc, a pipe that
-nobody writes to, or become one between two looks. So folders are opened one after the other, each through the
+To root, and to any other user, a name in an agent's home is a claim: it may be a link to /etc, a pipe
+without a writer, or become one between two looks. So folders are opened one after the other, each through the
 descriptor of the one before, and what is made below them gets the owner of its folder.
 """
 
@@ -19,7 +19,7 @@ NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # without it, opening a pipe waits for a
 _PASS = getattr(os, "O_PATH", 0x40000000 if hasattr(os, "O_EVTONLY") else 0)
 _CLOSED = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = getattr(os, "O_DIRECTORY", 0) | _CLOSED
-_BY_DESCRIPTOR = os.open in os.supports_dir_fd  # not on Windows, where nobody shares a home
+_BY_DESCRIPTOR = os.open in os.supports_dir_fd  # not on Windows, where no home is shared
 
 
 class Refused(PermissionError):

@@ -16,7 +16,7 @@ def root_folder(root: Path) -> Path:
     """
     if is_ours(root):
         return root / NAME
-    from platformdirs import user_state_path  # 20 ms, and only for a root of somebody else
+    from platformdirs import user_state_path  # 20 ms, and only for another user's root
 
     known = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
     return user_state_path("experience") / "roots" / known

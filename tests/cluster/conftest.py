@@ -40,7 +40,7 @@ def url(server: Postgres) -> str:
 
 @pytest.fixture
 async def database(url: str) -> Database:
-    """With two citizens in it that nobody owns."""
+    """With two citizens in it without an owner."""
     database = Database(url)
     await install(database)
     async with database.connection() as connection:

@@ -304,8 +304,8 @@ def test_status_of_a_broken_file_says_so_and_moves_nothing(place, call):
     (place.home / STATE).write_text("{ by hand")
     before = everything_in(place.root)
     status = call("--status")
-    broken, nobody = status.stderr.splitlines()
-    assert "cannot be read" in broken and "nobody runs opus" in nobody
+    broken, unowned = status.stderr.splitlines()
+    assert "cannot be read" in broken and "nobody runs opus" in unowned
     assert everything_in(place.root) == before
 
 

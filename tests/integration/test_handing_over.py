@@ -110,7 +110,7 @@ async def test_a_lost_connection_keeps_the_citizens_running(place):
 
 
 def logged(place: Place, before: int, after: int) -> bool:
-    """Nobody was left to read a line on the terminal: the citizen's log says what runs."""
+    """The terminal is gone: the citizen's log says what runs."""
     said = (place.home / "logs" / "experience.log").read_text()
     on = f"opus goes on in the background, in process {after}\n" in said
     return on and f"opus taken over from process {before}\n" in said

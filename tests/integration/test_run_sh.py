@@ -101,8 +101,8 @@ def wait_until(condition: Callable[[], object], words: str, seconds: float = 20.
 def test_a_fresh_checkout_sets_itself_up_once(fresh):
     fresh.citizen("opus")
     code, out, err = fresh.run("--status")
-    nobody = "experience: nobody runs opus: ./run.sh up opus\n"
-    assert (code, err) == (0, f"experience: setting up {fresh.folder}/.venv (once)\n{nobody}")
+    unowned = "experience: nobody runs opus: ./run.sh up opus\n"
+    assert (code, err) == (0, f"experience: setting up {fresh.folder}/.venv (once)\n{unowned}")
     assert "○ tick: never ran, next in now (0 runs)" in out
     # The second time asks neither for a Python nor for pip.
     broken = fresh.folder / "broken"
@@ -110,7 +110,7 @@ def test_a_fresh_checkout_sets_itself_up_once(fresh):
     for name in ("python3", "pip"):
         program(broken, name, "exit 1")
     path = f"{broken}{os.pathsep}{fresh.environment['PATH']}"
-    assert fresh.run("--status", PATH=path) == (0, out, nobody)
+    assert fresh.run("--status", PATH=path) == (0, out, unowned)
 
 
 def test_it_works_from_anywhere_and_through_a_link(shared, tmp_path):

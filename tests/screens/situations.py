@@ -14,7 +14,7 @@ from typing import Any
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import NOBODY, Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
+from scheduler.core.views import OWNER_GONE, Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
 from tests.screens.several_machines import one_fleet
 from tui.app import ExperienceApp
@@ -89,7 +89,7 @@ def of(*snapshots: Snapshot, **view: Any) -> Callable[[], FakeFleet]:
 
 
 def stalled() -> FakeFleet:
-    fleet = demo("opus", "basil", "mira", stale=f"{NOBODY}: process 4711 ended")()
+    fleet = demo("opus", "basil", "mira", stale=f"{OWNER_GONE}: process 4711 ended")()
     for control in fleet.view.controls[:2]:
         control.beat = Heartbeat(5.4, "opus/price_monitor")
     return fleet
@@ -152,7 +152,7 @@ LEFT = Snapshot(
         task("mail"),
     ),
     owner="attached, pid 24980",
-    stale=f"{NOBODY}: process 24980 ended",
+    stale=f"{OWNER_GONE}: process 24980 ended",
 )
 FRESH = Snapshot(
     "opus",

@@ -12,7 +12,7 @@ from scheduler.migration.journal import Change, File, apply
 from scheduler.system.files import replace_file
 from tests.security.machine import AGENT, journal
 
-NOBODY = getpwnam("nobody").pw_uid
+OTHER = getpwnam("nobody").pw_uid
 FAKE = ".experience/migrate/99990101T000000_000000Z"
 WRITE = (
     f'mkdir -p "{FAKE}"; cd "{FAKE}"; echo "* * * * * root evil" > 0.before; printf %s "$J" > journal.json'
@@ -160,7 +160,7 @@ def test_apply_by_root_follows_no_link_of_the_home(machine, link):
     )
     before = machine.everything_outside()
     for path in (machine.home, *machine.home.rglob("*")):  # a user with a name: whose lines are moved
-        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        os.chown(path, OTHER, OTHER, follow_symlinks=False)
     crons = machine.folder / "jobs"
     crons.write_text("0 0 * * * true\n")
     said = machine.experience("migrate", crons, "--citizen", "evil", "--user", "nobody", "--apply")

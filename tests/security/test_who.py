@@ -63,7 +63,7 @@ os.write(writing, b"x")
 
 @each(
     ("parents", "runs"),
-    # One whose parents have ended before the owner looked at the children is of a run, nobody knows of which.
+    # One whose parents have ended before the owner looked at the children is of some run.
     [("stay", ["task sly"]), ("leave", ["task sly", UNKNOWN_RUN])],
 )
 async def test_a_client_inside_a_run_that_claims_to_be_root_is_recorded_as_the_run(tmp_path, parents, runs):

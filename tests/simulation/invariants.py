@@ -30,7 +30,7 @@ LATEST = 12.0  # seconds that a start may need for itself
 
 
 def every_start_is_wanted_and_every_wanted_start_comes(history: History, trace: Trace) -> Iterator[Broken]:
-    """No slot twice, none lost, nothing unwanted, nobody starves, a force that was answered runs."""
+    """No slot twice, none lost, nothing unwanted, no task starves, a force that was answered runs."""
     yield from wanted(history, trace)
 
 
@@ -109,7 +109,7 @@ def every_result_reaches_a_wake(history: History, trace: Trace) -> Iterator[Brok
 
 
 def _perhaps_told(wake: TaskState | None, awake: int) -> bool:
-    """The agent's process is on record, and its owner died before the gate opened: nobody can know."""
+    """The agent's process is on record, and its owner died before the gate opened: it cannot be known."""
     if wake is None or wake.running is None or wake.starting:
         return False
     return wake.running.pid != awake

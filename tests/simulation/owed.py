@@ -237,7 +237,7 @@ class Owed:
         self._slot_came(slot)
 
     def _slot_came(self, slot: float, *, certain: bool = True) -> None:
-        """The slot has passed: a moment ago, or while nobody looked."""
+        """The slot has passed: a moment ago, or while no process ran."""
         served = self._was_served(slot) if self.plan.cron else False
         if not self._on or served is True:
             return
@@ -319,7 +319,7 @@ class Owed:
     def _not_noticed(self, fact: Fact) -> None:
         """Small steps are absorbed by the looks between them; a large one must be seen."""
         if abs(self.unnoticed) > 5 * DRIFT:
-            self._break("clock", f"nobody noticed that the clock was set by {self.unnoticed:.0f} s")
+            self._break("clock", f"it went unnoticed that the clock was set by {self.unnoticed:.0f} s")
         if self._blind:
             self._noticed(fact)
         self.unnoticed = 0.0

@@ -131,7 +131,7 @@ def _sentence(fact: Fact) -> str:
         case "stopping" | "stopped":
             return f"the scheduler is {fact.kind}"
         case "asked":
-            return f"somebody asks: {more} {task if task != more else ''}".rstrip()
+            return f"a person asks: {more} {task if task != more else ''}".rstrip()
         case "answered":
             return f"the answer is: {more[0]}{'' if more[1] else ', not saved'}"
         case "refused":

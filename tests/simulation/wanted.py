@@ -13,7 +13,7 @@ from tests.simulation.oracle import NEVER, last_slot
 from tests.simulation.owed import LITTLE, ON_TIME, REMEMBERED, SCHEDULED, Broken, Owed
 from tests.simulation.trace import Fact
 
-A_MOMENT = 0.01  # seconds between what somebody does and what the scheduler knows
+A_MOMENT = 0.01  # seconds between what a person does and what the scheduler knows
 PATIENCE = 300.0  # seconds that a wake waits for its tasks
 UNSURE = 15.0  # and what the disk and the processes need besides
 
@@ -166,7 +166,7 @@ class Wanted(Owed):
         if trigger in SCHEDULED:
             self._check_start(trigger)
         elif not (self.asked or self.owing.lost):
-            self._break("unwanted", "it is forced, and nobody asked for that")
+            self._break("unwanted", "it is forced, and that was not asked for")
         self._remember()
         owing = self.owing
         if self.plan.cron:

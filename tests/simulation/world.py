@@ -37,7 +37,7 @@ from tests.simulation.oracle import next_slot
 from tests.simulation.trace import Fact
 
 TURN = 2e-5  # seconds that one turn of the loop takes
-WATCHED = 2.0  # seconds until somebody sees that a file has changed
+WATCHED = 2.0  # seconds until a changed file is seen
 QUIET = 3 * HOUR  # at the end, for everything that is owed
 MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
 
@@ -237,6 +237,7 @@ class World:
                 process.owner_died()
             self._start_later(self._kill_down if down is None else down)
             owner.bury()
+            owner.loop.stop()  # the runner keeps what a run raises, a kill in its midst too
             raise Killed
 
     def _saved(self) -> States:

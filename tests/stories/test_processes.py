@@ -460,7 +460,7 @@ asyncio.run(main())
 
 
 async def test_the_exit_codes_of_a_handlers_own_processes_are_left_to_it(tmp_path: Path) -> None:
-    """`Popen.poll` says 0 for a child that somebody else has collected: a failure would be a success."""
+    """`Popen.poll` says 0 for a child that was collected elsewhere: a failure would be a success."""
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", HANDLER], cwd=ROOT, capture_output=True, text=True, timeout=50
     )

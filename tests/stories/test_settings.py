@@ -1,4 +1,4 @@
-"""Settings files that are written in steps, away for a moment, or looked at by somebody who is held up."""
+"""Settings files that are written in steps, away for a moment, or read by a process that is held up."""
 
 import asyncio
 import json

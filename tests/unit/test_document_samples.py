@@ -158,7 +158,7 @@ def test_every_command_that_needs_only_a_root_does_what_it_should(made, tmp_path
         if words[0] == "stop":
             assert "is not running" in said.err, f"{place}: {words}: {said}"
         else:
-            assert code == (words[0] == "doctor"), f"{place}: {words}: {said}"  # nobody runs these two
+            assert code == (words[0] == "doctor"), f"{place}: {words}: {said}"  # these two have no owner
         ran += 1
     assert ran >= 30
 

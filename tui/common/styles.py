@@ -6,7 +6,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 CURSOR, MARKED, FADED = 1, 2, 4
-HERE, LOST = 8, 16  # the cursor is somewhere in this panel; nobody runs its citizen
+HERE, LOST = 8, 16  # the cursor is somewhere in this panel; its citizen has no owner
 EDGE = FADED | HERE | LOST  # what the frame of a panel shows
 
 NAMES = (

@@ -14,7 +14,7 @@ Piece = tuple[str, str]  # text and style
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Dollars; None where nothing ever cost anything. `near`: somebody's budget is nearly used up."""
+    """Dollars; None where nothing ever cost anything. `near`: the budget of a citizen is nearly used up."""
 
     today: Decimal | None = None
     month: Decimal | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from scheduler.core.task import WAKE
-from scheduler.core.views import NOBODY, Heartbeat, Snapshot
+from scheduler.core.views import OWNER_GONE, Heartbeat, Snapshot
 from tui.common.text import moment
 from tui.fleet.broken import Broken, broken, near
 
@@ -82,13 +82,13 @@ def _wrongs(snapshot: Snapshot, pulse: Heartbeat | None) -> Iterator[Notice]:
 
 
 def lost(snapshot: Snapshot | None) -> bool:
-    """Whether nobody runs the citizen, because its owner has died."""
-    return snapshot is not None and snapshot.stale.startswith(NOBODY)
+    """Whether the citizen has no owner, because that has died."""
+    return snapshot is not None and snapshot.stale.startswith(OWNER_GONE)
 
 
 def _not_live(reason: str) -> Notice:
-    if reason.startswith(NOBODY):
-        return Notice(Severity.STALE, f"{reason}. O takes over", f"{NOBODY}. O takes over")
+    if reason.startswith(OWNER_GONE):
+        return Notice(Severity.STALE, f"{reason}. O takes over", f"{OWNER_GONE}. O takes over")
     return Notice(Severity.STALE, f"not live: {near(reason)}")
 
 

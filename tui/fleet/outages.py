@@ -24,7 +24,7 @@ class Away:
 
 
 def away_words(hold: Hold) -> str:
-    """`anthropic is away until 15:00 (usage limit)`, from why somebody waits for it."""
+    """`anthropic is away until 15:00 (usage limit)`, from why a run waits for it."""
     rest = hold.why.removeprefix(f"waits for {hold.about}").replace(", which ", ", ", 1)
     return f"{hold.about} is away{rest}"
 

@@ -206,7 +206,7 @@ def _sum(ratios: list[Ratio]) -> FleetStatus:
 
 
 def ratio(snapshot: Snapshot, silent: bool = False) -> Ratio:
-    """What this citizen adds to the counts; of a `silent` machine nobody knows what runs."""
+    """What this citizen adds to the counts; of a `silent` machine it is unknown what runs."""
     citizen, tasks = snapshot.citizen, snapshot.tasks
     live = () if snapshot.stale or silent else tasks  # without an owner nothing runs, and nothing is next
     ahead = () if snapshot.freeze else live
@@ -281,7 +281,7 @@ def _settings(citizen: str, wrong: Broken) -> Problem:
 
 
 def _main_settings(problems: Sequence[str]) -> Problem:
-    """What is wrong with the main file: nobody new runs, and who runs goes on."""
+    """What is wrong with the main file: no new citizen runs, and those that run go on."""
     text = problems[0] if len(problems) == 1 else f"{len(problems)} problems; what runs goes on as it was"
     return Problem((Severity.PROBLEM,), "settings", text, editable=True)
 

@@ -51,7 +51,7 @@ SIGNS = {
     (TaskStatus.OK, TaskStatus.WARNING, TaskStatus.FAILED): "ok, warning, failed",
     (TaskStatus.RUNNING, TaskStatus.PAUSED): "running; paused, frozen, disabled",
     (TaskStatus.NEVER, TaskStatus.NOT_SET_UP): "never ran, needs settings",
-    (TaskStatus.STOPPED,): "stopped by somebody",
+    (TaskStatus.STOPPED,): "stopped on request",
     (TaskStatus.WAITS, TaskStatus.OVER_BUDGET): "waits for a provider, over budget",
 }
 TWO_COLUMNS = 110  # cells of the screen from which on there are two

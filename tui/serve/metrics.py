@@ -46,7 +46,7 @@ class EventCounts:
     durations: dict[TaskKey, Histogram] = field(default_factory=dict)
     lateness: dict[TaskKey, Histogram] = field(default_factory=dict)
     missed: dict[str, int] = field(default_factory=dict)  # events that came and went between two snapshots
-    providers: set[str] = field(default_factory=set)  # that somebody has waited for
+    providers: set[str] = field(default_factory=set)  # that a run has waited for
     _last: dict[str, tuple[str, Event]] = field(default_factory=dict)  # owner, and its newest event
 
     def count(self, snapshot: Snapshot) -> None:

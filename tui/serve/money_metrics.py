@@ -18,7 +18,7 @@ def of_money(statuses: Sequence[CitizenStatus]) -> Iterator[Metric]:
     limit = _family("budget_usd", "The limit, with what was added for today.", "citizen", "period")
     left = _family("budget_left_usd", "What is left of it, below 0 when passed.", "citizen", "period")
     forecast = _family("forecast_month_usd", "What the month will have cost at its end.", "citizen")
-    unknown = _family("unknown_cost_runs", "Runs of this month whose cost nobody knows.", "citizen")
+    unknown = _family("unknown_cost_runs", "Runs of this month whose cost is unknown.", "citizen")
     for each in statuses:
         for row in each.snapshot.tasks:
             _add(task, (each.citizen, row.name, DAY), row.cost_today)

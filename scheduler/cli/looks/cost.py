@@ -48,7 +48,7 @@ class Cost:
 def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path | None) -> int:
     """What the runs of citizens cost, in US dollars. Reads files only.
 
-    CITIZEN: one name or a comma-separated list; leave it out for all. A cost that nobody knows counts as the
+    CITIZEN: one name or a comma-separated list; leave it out for all. A cost that is unknown counts as the
     dearest of the last ten runs of its task.
     """
     from scheduler.spending.budget import zone_of_days

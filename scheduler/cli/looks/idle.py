@@ -1,4 +1,4 @@
-"""Says on standard error whom nobody runs, with the command that runs them: else a look promises too much."""
+"""Says on standard error which citizens have no owner, with the command that runs them."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -50,7 +50,7 @@ def setup_command(config: Path | None) -> int:
 @click.argument("names", nargs=-1, required=True, shell_complete=citizens)
 @config_file
 def join_command(names: tuple[str, ...], config: Path | None) -> int:
-    """Share citizens: their states and history go into the database. Nobody may run them meanwhile."""
+    """Share citizens: their states and history go into the database. They must not run meanwhile."""
     from scheduler.cluster.health import problems
     from scheduler.cluster.membership import clock_skew, join
     from scheduler.cluster.presence import MOST_AHEAD, skew_words
@@ -75,7 +75,7 @@ def join_command(names: tuple[str, ...], config: Path | None) -> int:
 @click.argument("names", nargs=-1, required=True, shell_complete=citizens)
 @config_file
 def leave_command(names: tuple[str, ...], config: Path | None) -> int:
-    """Give citizens back to this machine alone, with states and history. Nobody may run them meanwhile."""
+    """Give citizens back to this machine alone, with states and history. They must not run meanwhile."""
     from scheduler.cluster.membership import leave
 
     _, wanted = _citizens(names, config)

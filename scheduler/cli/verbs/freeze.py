@@ -93,7 +93,7 @@ def _run(
 
 @asynccontextmanager
 async def _owner_of(citizen: "CitizenSettings") -> "AsyncIterator[RemoteControl | None]":
-    """The connection to who runs the citizen; None where nobody answers."""
+    """The connection to who runs the citizen; None where no process answers."""
     from scheduler.control.wire.client import RemoteControl
     from scheduler.errors import Disconnected
     from scheduler.system.clock import SystemClock

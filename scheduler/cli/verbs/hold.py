@@ -23,7 +23,7 @@ class HoldOptions:
     why: str
 
     def until(self, now: float, zone: "tzinfo") -> float | None:
-        """When it ends; None if somebody has to lift it. Raises BadSchedule."""
+        """When it ends; None if only a person lifts it. Raises BadSchedule."""
         from scheduler.core.schedules.until import moment_from
 
         if self.end is not None and self.length is not None:

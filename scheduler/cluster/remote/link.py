@@ -1,7 +1,7 @@
 """What the two ends of a run on a worker say to each other while it lasts: JSON, a line each.
 
-The worker says that it began, how far it is, what it prints while somebody follows it, and how it ended;
-the owner that somebody follows it, and that it is to end. Nothing depends on these lines: the rows hold all,
+The worker says that it began, how far it is, what it prints while it is followed, and how it ended;
+the owner that it is followed, and that it is to end. Nothing depends on these lines: the rows hold all,
 only later.
 """
 

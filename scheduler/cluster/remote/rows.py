@@ -147,7 +147,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Knock:
-    """Somebody has to carry this run; those of one task come one after the other."""
+    """A worker has to carry this run; those of one task come one after the other."""
 
     run: int
     queue: str

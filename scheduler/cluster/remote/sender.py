@@ -25,7 +25,7 @@ log = logging.getLogger("experience.engine")
 
 PATIENCE = 5.0  # seconds that a knock which was heard may take to lead to a claim; then another is made
 LOOK = 1.0  # seconds between two looks at the rows of runs that are on workers
-FOLLOW = 0.1  # seconds between two looks whether somebody follows one
+FOLLOW = 0.1  # seconds between two looks whether one is followed
 HEARD = 3.0  # seconds for which a worker takes a run as followed
 
 
@@ -40,7 +40,7 @@ class Sent:
     began: Began
     machine: str = ""
     stream: Stream | None = None
-    told: float = 0.0  # when its worker was told last that somebody follows it
+    told: float = 0.0  # when its worker heard last that it is followed
     ended: "asyncio.Future[Result]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -72,7 +72,7 @@ class Sent:
             say(self.stream, stop=True)
 
     def follow(self, now: float) -> None:
-        """Tell the worker that somebody reads what it prints."""
+        """Tell the worker that its output is followed."""
         following = self.handle.printed is not None and self.handle.printed.followed
         if following and self.stream and not self.stream.closed and now - self.told > HEARD / 2:
             self.told = now

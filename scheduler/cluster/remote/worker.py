@@ -82,7 +82,7 @@ class Worker:
         self._bus = Bus(self._database, uuid4(), self._nobody)
         self._slots = asyncio.Semaphore(concurrency)
         self._carried: dict[int, Carried] = {}
-        self._known: set[int] = set()  # runs that somebody knocked for, until they have ended
+        self._known: set[int] = set()  # runs that a job announced, until they have ended
         self._tasks: set[asyncio.Task[None]] = set()
         self._connection: Connection | None = None
         self._asking = asyncio.Lock()

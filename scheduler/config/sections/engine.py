@@ -20,7 +20,7 @@ SECRET_OPTIONS = ("password", "sslpassword")
 
 
 def passwords(url: str) -> frozenset[str]:
-    """What in the address nobody may see, as it is written and as it is meant."""
+    """What is secret in the address, as it is written and as it is meant."""
     found = re.search(r"://[^:/?#]*:(.*)@", url)  # to the last @: also of an address that is written badly
     options = parse_qs(url.partition("?")[2])
     raw = [found[1] if found else "", *(each for name in SECRET_OPTIONS for each in options.get(name, ()))]

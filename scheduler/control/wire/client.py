@@ -14,7 +14,7 @@ from scheduler.control.wire import messages
 from scheduler.control.wire.greeting import check_user, checked_greeting, greeting_of
 from scheduler.core.ports import RequestingControl
 from scheduler.core.schedules.freeze import Freeze
-from scheduler.core.views import NOBODY, Heartbeat, OutputChunk, Snapshot
+from scheduler.core.views import OWNER_GONE, Heartbeat, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.errors import Disconnected, NotConfirmed, Refused, SchedulerError
 from scheduler.executors.output import ChunkQueue
@@ -46,7 +46,7 @@ class Connection:
     ) -> None:
         self.pid, self.zone, self._machine = greeting.pid, greeting.zone, machine
         socket = writer.get_extra_info("socket")
-        self.peer = peer_of(socket) if socket else None  # nobody vouches for another machine's
+        self.peer = peer_of(socket) if socket else None  # the kernel knows no peer on another machine
         self._reader, self._writer = reader, writer
         self._numbers = count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
@@ -321,7 +321,7 @@ class RemoteControl(ObservableControl):
 
     def _gone(self) -> str:
         """Why the newest picture is old."""
-        return f"{NOBODY}: {self._owner.replace('pid', 'process')} ended"
+        return f"{OWNER_GONE}: {self._owner.replace('pid', 'process')} ended"
 
     def _on_message(self) -> None:
         self._last_message_at = self._clock.elapsed()

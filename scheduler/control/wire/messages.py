@@ -60,7 +60,7 @@ class Method:
     required: Mapping[str, Any] = field(default_factory=dict)
     optional: Mapping[str, Any] = field(default_factory=dict)
     exclusive: bool = False  # one at a time: it reads the disk or computes for a millisecond
-    verb: bool = False  # it changes something: without an answer nobody knows whether it did
+    verb: bool = False  # it changes something: without an answer it is unknown whether it did
 
     def arguments(self, params: Any) -> dict[str, Any]:
         """The parameters as values; raises ProtocolError."""

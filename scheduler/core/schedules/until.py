@@ -42,6 +42,6 @@ def _date(text: str, zone: tzinfo) -> float:
 
 
 def _length(text: str) -> float:
-    if not re.search("[a-z]", text):  # of a bare number nobody knows the unit
+    if not re.search("[a-z]", text):  # the unit of a bare number is unknown
         raise BadSchedule("no unit")
     return duration(text)

@@ -97,7 +97,7 @@ class RunCosts:
     ) -> RunCost | None:
         """Note what the run cost: by its report file, else by what its program printed or it used itself.
 
-        `otherwise` is what it cost if none of them says so; None: nobody knows.
+        `otherwise` is what it cost if none of them says so; None: unknown.
         """
         report = self._report(charge, program, output, failed)
         session = _session(report, program)
@@ -119,7 +119,7 @@ class RunCosts:
         return _used_since(self.account.used_before(session.name), session.used) if session else ()
 
     def settle_left_over(self) -> None:
-        """Count what runs said that nobody settled: their owner died, or they wrote after their end."""
+        """Count what runs said that are not settled: their owner died, or they wrote after their end."""
         for name in names_in(self._home / REPORTS):
             if (run := name.removesuffix(".json")) not in self._open:
                 self._settle_late(run, self._home / REPORTS / name)
@@ -175,7 +175,7 @@ def _used_since(before: Sequence[Usage], now: Sequence[Usage]) -> tuple[Usage, .
 
 
 def _difference(before: Usage, now: Usage) -> Usage:
-    """Whole, if it is less than before: the session began anew."""
+    """Whole, if it is less than before: a new session began."""
     counts = ((before.tokens_in or 0, now.tokens_in), (before.tokens_out or 0, now.tokens_out))
     if any(new is None or new < old for old, new in counts):
         return now

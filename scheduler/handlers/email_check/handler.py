@@ -80,7 +80,7 @@ class MailboxCheck:
             self._queue.save()
             read |= {found.uid for found in messages}
             progress(len(read), len(checked), "unread messages")
-        if missing := {*checked} - read:  # read or removed by somebody since? Then it is not unread any more
+        if missing := {*checked} - read:  # read or removed elsewhere since? Then it is not unread any more
             self._unreadable = len(missing & {*box.unread(since)})
         self._refusal = box.refusal
 

@@ -137,7 +137,7 @@ async def _remove_oldest(ctx: Context, restic: Restic, options: Options, new: st
     ctx.progress(0, 0, "removing old backups")
     try:
         found = await snapshots(ctx, options)
-        # With a tag more, it is somebody's own. Not --keep-last: that goes by the times of the snapshots.
+        # One with another tag was made by a person. Not --keep-last: that goes by the times of the snapshots.
         ours = [each["id"] for each in found if each.get("tags") == [tag(ctx.citizen)]]
         before = [each for each in ours if not each.startswith(new)]
         if old := before[: max(0, len(before) + 1 - options.keep)]:

@@ -17,12 +17,12 @@ from tests.fakes import FakeClock
 
 @pytest.fixture
 async def place(url: str, clock: FakeClock, tmp_path: Path) -> AsyncIterator[ClusterCoordinator]:
-    async def nobody(citizen: str, stream: object, asked_by: str) -> None:
-        raise AssertionError("nobody asks")
+    async def unasked(citizen: str, stream: object, asked_by: str) -> None:
+        raise AssertionError("it is not asked")
 
     local = LocalCoordinator(FleetOptions(), clock)
     engine = EngineSettings(url, "m1")
-    made = ClusterCoordinator(local, engine, tmp_path, lambda: None, lambda *_: None, nobody)
+    made = ClusterCoordinator(local, engine, tmp_path, lambda: None, lambda *_: None, unasked)
     yield made
     await made.close()
 

@@ -78,7 +78,7 @@ def test_a_frozen_owner_with_handlers_inside_it_ends_with_its_leases(owners: lis
 
 
 def test_an_owner_that_cannot_end_a_handler_inside_it_ends_with_its_leases(owners: list[Owner]) -> None:
-    """Its loop stands still, though it is not frozen: nobody can see from outside what runs in it."""
+    """Its loop stands still, though it is not frozen: what runs in it cannot be seen from outside."""
     owners.append(owner := Owner(2.0, calls=1, end="block"))
     assert owner.process.wait(20) == -signal.SIGKILL
     assert wait_for_end([*owner.runs, owner.guard])

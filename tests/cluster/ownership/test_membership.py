@@ -99,7 +99,7 @@ async def test_a_leave_that_was_cut_before_the_mark_went_is_finished(
         patch.setattr(membership, "unmark_shared", cut)
         with pytest.raises(KeyboardInterrupt):
             await leave(empty, "opus", filled, NOW)
-    assert shared_home(filled) and await owners(empty) == []  # nobody can own it
+    assert shared_home(filled) and await owners(empty) == []  # it cannot be owned
     await leave(empty, "opus", filled, NOW)
     assert shared_home(filled) is None
     await empty.close()

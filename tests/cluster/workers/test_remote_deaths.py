@@ -19,7 +19,7 @@ STEPS = ("started", "knocked", "claimed", "ended", "recorded")
 
 
 class Story:
-    """One run, as far as a test lets it come; then somebody dies, and all goes on."""
+    """One run, as far as a test lets it come; then a process dies, and all goes on."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk, self.claims = desk, list[tuple[int, UUID]]()
@@ -68,7 +68,7 @@ class Story:
         again = await self.desk.ask("SELECT (args->>'run')::bigint FROM procrastinate_jobs")
         other = await self.desk.enter()
         for run in again:
-            if await self.claim(run, other):  # nobody had
+            if await self.claim(run, other):  # it was free
                 self.worker = other
 
     async def go_on(self) -> None:

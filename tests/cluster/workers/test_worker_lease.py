@@ -1,4 +1,4 @@
-"""A worker's lease: renewed under one number, given up on time by its own clock, and then begun anew."""
+"""A worker's lease: renewed under one number, given up on time by its own clock, and then begun again."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -77,10 +77,10 @@ def hand_over(folder: Path) -> int | None:
     """To an ordinary user, where we are root."""
     if os.geteuid():
         return None
-    nobody = pwd.getpwnam("nobody").pw_uid
+    other = pwd.getpwnam("nobody").pw_uid
     for path in [folder, *folder.rglob("*")]:
-        os.chown(path, nobody, -1)
-    return nobody
+        os.chown(path, other, -1)
+    return other
 
 
 def answers(port: int) -> None:

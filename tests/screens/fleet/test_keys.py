@@ -11,7 +11,7 @@ from scheduler.core.costs import RunCost
 from scheduler.core.ports import FleetView
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Progress, Trigger
-from scheduler.core.views import NOBODY, Heartbeat, Receipt, Snapshot, TaskStatus, TaskView, WakeView
+from scheduler.core.views import OWNER_GONE, Heartbeat, Receipt, Snapshot, TaskStatus, TaskView, WakeView
 from scheduler.core.wording.description import DefinitionField, TaskDetails
 from scheduler.errors import PROGRAM, AlreadyRunning, Disconnected
 from tests.each import each
@@ -524,7 +524,7 @@ async def test_a_known_key_says_nothing_of_the_kind():
 
 
 async def test_the_way_to_take_over_comes_first_where_nobody_runs_a_citizen():
-    gone = replace(citizen("mira").snapshot, stale=f"{NOBODY}: process 7 ended")
+    gone = replace(citizen("mira").snapshot, stale=f"{OWNER_GONE}: process 7 ended")
     async with screen(FakeFleet(citizen("aria"), FakeControl(gone)), size=(120, 20)) as pilot:
         assert "take over" not in shown(pilot).splitlines()[-1]
         await press(pilot, "tab")

@@ -44,7 +44,7 @@ async def typed(pilot, *keys: str) -> None:
 
 
 def fill(pilot, **fields: str) -> None:
-    """What somebody has typed into the form by now."""
+    """What is typed into the form by now."""
     for name, text in fields.items():
         pilot.app.screen.query_one(f"#{name}", Input).value = text
 

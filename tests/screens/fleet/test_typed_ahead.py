@@ -139,14 +139,14 @@ async def test_who_wants_to_get_out_waits_for_no_other_key(key):
     fleet = fleet_of_three()
     fleet.can_go_on = False
     async with screen(fleet) as pilot:
-        pilot.app._typed._typed = asyncio.Queue()  # nobody lets in what waits there
+        pilot.app._typed._typed = asyncio.Queue()  # what waits there never comes in
         burst(pilot.app, "jjj")
         pilot.app.post_message(Key(key, None))
         await until(lambda: pilot.app._exit, "it ends")
 
 
 class Node:
-    """Something on a screen that was told of a call, and makes it or not."""
+    """Something on a screen that learns of a call, and makes it or not."""
 
     def __init__(self, answers: bool = True, takes: bool = True) -> None:
         self.is_attached, self._answers, self._takes = True, answers, takes

@@ -1,4 +1,4 @@
-"""Whose socket is it: nothing is asked of what is not the citizen's own owner, and nobody is locked out."""
+"""Whose socket is it: nothing is asked of what is not the citizen's own owner, and no user is locked out."""
 
 import asyncio
 import json

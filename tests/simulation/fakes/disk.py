@@ -1,4 +1,4 @@
-"""The disk of a world: real files in memory, which fill up, and which nobody writes who is dead."""
+"""The disk of a world: real files in memory, which fill up, and which no dead process writes."""
 
 import errno
 import os

@@ -181,7 +181,7 @@ def disks(monkeypatch):
 
 
 def test_old_backups_below_an_unmounted_disk_are_no_disk(home, target, moment, disks):
-    """backintime 147: somebody had made a backup there before, when the disk was not mounted either."""
+    """backintime 147: a backup had been made there before, when the disk was not mounted either."""
     disks["mounts"].add(target)
     back_up(home, target, moment)
     disks["mounts"].remove(target)
@@ -211,7 +211,7 @@ def test_another_disk_without_the_backups_is_not_taken_for_the_first(home, targe
 
 
 def test_the_same_disk_under_another_number_is_the_same_disk(home, target, moment, disks):
-    """Numbers of devices change when the machine starts anew: that must not stop the backups."""
+    """Numbers of devices change when the machine starts again: that must not stop the backups."""
     for device in (2, 3):
         disks["device"] = device
         back_up(home, target, moment)

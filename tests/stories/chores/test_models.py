@@ -113,7 +113,7 @@ async def test_a_server_that_never_gives_a_reason_ends_its_stream(home):
         {"error_message": "CUDA out of memory"},
         {"message": "CUDA out of memory", "code": 500},
         {"choices": [{"index": 0, "delta": {}, "error": {"message": "CUDA out of memory"}}]},
-        {"fail": "CUDA out of memory"},  # nobody knows this one, and no good end comes after it
+        {"fail": "CUDA out of memory"},  # an unknown answer, and no good end comes after it
     ],
 )
 async def test_an_error_within_the_stream_is_one_under_any_key(home, error):

@@ -1,4 +1,4 @@
-"""What users of price feeds saw elsewhere: a ban that grew, because nobody listened to when it ends."""
+"""What users of price feeds saw elsewhere: a ban that grew, because its end was ignored."""
 
 from email.utils import formatdate
 

@@ -81,7 +81,7 @@ def test_slots_in_a_freeze_are_not_missed_and_those_after_it_are():
     ended = [Span(NOON, NOON + 2 * HOUR)]
     assert due(after(RAN, ended), NOON + 2 * HOUR) == NOON + 2.5 * HOUR
     late = NOON + 5 * HOUR
-    assert due(after(RAN, ended), late) == NOON + 2.5 * HOUR  # nobody was there: once
+    assert due(after(RAN, ended), late) == NOON + 2.5 * HOUR  # no process was there: once
 
 
 def test_slots_between_two_freezes_are_missed():

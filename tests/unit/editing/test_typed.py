@@ -1,4 +1,4 @@
-"""What somebody types into the form of a task: understood, or wrong in words that name the part."""
+"""What is typed into the form of a task: understood, or wrong in words that name the part."""
 
 from datetime import UTC, datetime
 

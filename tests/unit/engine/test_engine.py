@@ -188,7 +188,7 @@ async def test_without_catch_up_the_first_slot_of_a_cron_task_can_be_missed_like
 async def test_a_wake_does_not_run_what_was_missed_without_catch_up(build, clock, noting, runs):
     scheduler = await build(noting(catch_up=False))
     await clock.advance(10)
-    clock.wall += 1000  # and nobody has noticed yet
+    clock.wall += 1000  # and it was not noticed yet
     await scheduler.run_due_once(0)
     await clock.advance(1)
     assert runs == [NOON]

@@ -244,7 +244,7 @@ def twice(world: World, task: Task, starts: list[Start]) -> list[str]:
         if not asked and start.at < slot:
             wrong.append(f"{task.name} runs a slot twice at {start.at - NOON:.2f}")
         elif not (asked or every or any(_wanted(world, task, slot) for slot in _slots(task, before, start))):
-            wrong.append(f"{task.name} makes up at {start.at - NOON:.2f} what nobody wanted")
+            wrong.append(f"{task.name} makes up at {start.at - NOON:.2f} what was not wanted")
     return wrong
 
 

@@ -13,7 +13,7 @@ from tests.fakes import settle, until
 
 
 class Run:
-    """Something that prints, and somebody who reads that."""
+    """Something that prints, and its reader."""
 
     def __init__(self, before: bytes = b"") -> None:
         self.output = OutputBuffer()

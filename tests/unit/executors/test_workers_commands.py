@@ -236,7 +236,7 @@ async def test_a_background_process_may_go_on_talking_after_its_run(run, home):
 
 async def test_a_background_process_that_never_stops_talking_is_not_listened_to_for_ever(run, home):
     pid = int((await run(shell("(sleep 1.2; yes) & echo $!"))).text)
-    await until(lambda: gone(pid), "nobody listens any more")
+    await until(lambda: gone(pid), "its reader is gone")
 
 
 async def test_only_so_many_are_listened_to(workers, home, monkeypatch):

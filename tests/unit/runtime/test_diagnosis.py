@@ -61,7 +61,7 @@ def test_what_is_wrong_comes_with_the_fix(place, monkeypatch):
         f"{place.home / aside}: could not be read and was set aside; compare it, then remove it",
     ]
     place.home.chmod(0o700)
-    assert not any("others can read" in line for line in wrong(place)), "nobody else gets that far"
+    assert not any("others can read" in line for line in wrong(place)), "other users cannot get that far"
 
 
 def test_a_process_that_died_a_service_and_a_home_that_is_gone(place):

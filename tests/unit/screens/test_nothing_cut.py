@@ -13,7 +13,7 @@ from scheduler.core.views import TaskStatus
 from tests.each import each
 from tests.fakes import NOON
 from tests.screens.situations import task
-from tests.unit.screens.test_holding import AWAY, OVER, wake
+from tests.unit.screens.fleet.test_holding import AWAY, OVER, wake
 from tui.common.styles import Styles
 from tui.fleet.panels.layout import share
 from tui.fleet.panels.rows import TaskLine

@@ -283,7 +283,7 @@ class History:
         return cost
 
     def die(self, name: str) -> None:
-        """The owner is killed; what was under way cost something that nobody will ever know."""
+        """The owner is killed; what was under way cost an amount that stays unknown."""
         if lost := self.under_way.pop(name, None):
             self.cost_of(name, lost[1])
             self.lost[lost[1]] = self.lost.get(lost[1], 0) + 1

@@ -117,7 +117,7 @@ class Panel:
 
     @property
     def silent(self) -> bool:
-        """Whether the machine of the citizen is silent: nobody knows what runs."""
+        """Whether the machine of the citizen is silent: what runs is unknown."""
         return self.host is not None and self.host.silent_since is not None
 
     def shape(self, width: int, longest: tuple[int, int], density: Density, joined: bool = False) -> int:

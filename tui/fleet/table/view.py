@@ -65,7 +65,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
     # -------------------------------------------------------------- values come down
 
     def fill(self) -> None:
-        """Show the tasks that the filter keeps, and take the order anew."""
+        """Show the tasks that the filter keeps, and sort them again."""
         self.order.fill(self.tasks())
         self._settle()
 

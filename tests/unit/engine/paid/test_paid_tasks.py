@@ -165,7 +165,7 @@ async def test_handlers_that_ask_a_model_with_a_price_are_paid_and_free_ones_onl
     assert recorder.runs[-1].cost == RunCost("2", False, 1_000_000, 500_000, model="small")
     scheduler.set_tasks([task("again")])
     await clock.advance(10)
-    assert scheduler.snapshot().task("again").held is not None  # what it will cost nobody knows
+    assert scheduler.snapshot().task("again").held is not None  # what it will cost is unknown
 
 
 async def test_tokens_without_a_price_are_in_the_history_alone(build, clock, home, recorder):

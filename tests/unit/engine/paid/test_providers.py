@@ -1,4 +1,4 @@
-"""A provider that is away: no failure of those who call it, nobody calls it meanwhile, one tries it first."""
+"""A provider that is away: no failure of those who call it, no run calls it meanwhile, one tries it first."""
 
 import asyncio
 import json

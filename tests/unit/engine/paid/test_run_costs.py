@@ -170,7 +170,7 @@ def test_a_resumed_session_costs_what_it_used_since_its_last_run(costs: RunCosts
         cost = settled(costs, entered(costs), "codex", THREAD + turn % (sent, made))
         assert cost is not None
         amounts.append((cost.cost_usd, cost.tokens_in))
-    # The last is less than before: the session began anew.
+    # The last is less than before: a new session began.
     assert amounts == [("3", 1_000_000), ("8", 2_000_000), ("0", 0), ("3", 1_000_000)]
 
 

@@ -1,4 +1,4 @@
-"""Somebody reads what a run on a worker prints: its owner says so to the worker, for each run."""
+"""The output of a run on a worker is followed: its owner says so to the worker, for each run."""
 
 import asyncio
 from types import SimpleNamespace

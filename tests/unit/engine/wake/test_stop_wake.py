@@ -61,7 +61,7 @@ async def test_a_wake_that_waits_for_due_tasks_does_not_come_to_its_turn(build, 
 
 
 async def test_a_wake_that_has_ended_and_is_being_settled_cannot_be_stopped(build, clock, home, monkeypatch):
-    """Its cost is on its way, and nobody calls it stopped."""
+    """Its cost is on its way, and it does not count as stopped."""
     settling, go_on, settle = threading.Event(), threading.Event(), RunCosts.settle
 
     def slowly(*given: Any, **named: Any) -> Any:

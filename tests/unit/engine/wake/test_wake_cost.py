@@ -253,7 +253,7 @@ def test_what_a_program_says_of_its_end_is_the_result(
 
 
 def test_the_middle_of_a_long_output_is_not_free() -> None:
-    """Steps that the bounded output leaves out cost, too: then nobody knows the sum."""
+    """Steps that the bounded output leaves out cost, too: then the sum is unknown."""
     step = '{"type":"step_finish","part":{"cost":0.01,"reason":"stop","tokens":{"input":1}}}'
     output = OutputBuffer()
     for _ in range(1000):
