@@ -29,6 +29,7 @@ NO_TERMINAL = "experience: this is not a terminal; use --no-ui to run the schedu
 # Where each subcommand is defined.
 COMMANDS = {
     "add": "scheduler.cli.setup.edit:add_command",
+    "alert": "scheduler.cli.verbs.alert:alert_command",
     "budget": "scheduler.cli.verbs.budget:budget_command",
     "check": "scheduler.cli.looks.check:check_command",
     "completion": "scheduler.cli.completion:completion_command",

@@ -106,16 +106,8 @@ class Alerter:
         """Send to all targets, soon; from any thread."""
         if self.alerts is None:
             return
-        message = {
-            "kind": kind,
-            "citizen": self._citizen,
-            "task": task,
-            "text": text,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "host": socket.gethostname(),
-            **(more or {}),
-        }
-        accepted = self._worker.enqueue(self._citizen, partial(self._deliver, self.alerts, message))
+        sent = message(kind, self._citizen, task, text, more)
+        accepted = self._worker.enqueue(self._citizen, partial(self._deliver, self.alerts, sent))
         if not accepted and kind == "failed":
             self._alerted.discard(task)  # the next failure tries again
 
@@ -155,6 +147,15 @@ class Alerter:
         elif not why and task in self._silent:
             self._silent.discard(task)
             log.info("pings are delivered again", extra=about)
+
+
+def message(
+    kind: str, citizen: str, task: str, text: str, more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What targets get."""
+    about = {"kind": kind, "citizen": citizen, "task": task, "text": text}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {**about, "time": now, "host": socket.gethostname(), **(more or {})}
 
 
 def below(url: str, what: str) -> str:

@@ -8,7 +8,10 @@ import time
 import pytest
 
 from scheduler.alerts.alerter import Alarms
+from scheduler.cli.verbs.alert import alert_command
 from scheduler.config.loader import load
+from scheduler.errors import SchedulerError, UnknownCitizen
+from scheduler.system import foreign_home
 from tests.crash.loops import Place, command
 from tests.fakes import until
 from tests.loopback import loopback
@@ -36,6 +39,33 @@ def place(tmp_path, server):
 
 def kinds(server) -> list[str]:
     return [json.loads(body)["kind"] for method, _, body in server.asked if method == "POST"]
+
+
+def test_a_test_alert_goes_to_every_target_and_each_answer_is_said(place, server, capsys):
+    def ask(*names: str) -> int:
+        words = [*names, "--test", "--config", str(place.config)]
+        return alert_command(words, standalone_mode=False)
+
+    with pytest.raises(SchedulerError, match="alerts are not set up"):
+        ask()
+    place.tasks(more='[alerts]\nwebhook = "${HOOK}"\ncommand = ["sh", "-c", "cat > told; exit 4"]\n')
+    assert ask("opus") == 1
+    assert capsys.readouterr().out == "opus: command: not delivered: exit code 4\nopus: webhook: delivered\n"
+    assert json.loads((place.home / "told").read_text())["kind"] == "test"
+    assert kinds(server) == ["test"]
+    place.tasks(more='[alerts]\nwebhook = "${HOOK}"\n')
+    assert ask() == 0
+    with pytest.raises(UnknownCitizen, match="did you mean opus"):
+        ask("opsu")
+
+
+def test_nobody_elses_alerts_are_tested(place, monkeypatch):
+    """Its settings say what is run, and root would run it."""
+    place.tasks(more='[alerts]\ncommand = ["touch", "ran"]\n')
+    monkeypatch.setattr(foreign_home, "is_ours", lambda home: False)
+    with pytest.raises(SchedulerError, match="another user's"):
+        alert_command(["--test", "--config", str(place.config)], standalone_mode=False)
+    assert not (place.home / "ran").exists()
 
 
 async def test_a_streak_over_crashes_and_restarts_is_sent_once_and_its_end_once(place, server):

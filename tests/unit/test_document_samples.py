@@ -170,6 +170,8 @@ def _prepare(words: list[str], root: Path) -> None:
         shutil.rmtree(root / "opus")
     elif words[0] == "add":
         own.write_text(SETTINGS.replace("tasks.report", "tasks.other"))
+    elif words[0] == "alert":
+        own.write_text(f'{own.read_text()}\n[alerts]\ncommand = ["true"]\n')
     elif words[0] == "undo":
         assert run(monitor, ["disable", "opus", "report"]) == 0
     elif words[0] == "resume":

@@ -1,0 +1,62 @@
+"""`experience-tui alert --test`: whether alerts arrive, before one is needed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scheduler.cli.exit_codes import FAILED, OK
+from scheduler.cli.options import config_file, some_citizens
+from scheduler.core.wording.text import clean
+from scheduler.errors import SchedulerError, UnknownCitizen
+
+if TYPE_CHECKING:
+    from scheduler.config.settings import CitizenSettings
+
+NONE = "alerts are not set up: [alerts] in the settings does that; see docs/alerts.md"
+
+
+@click.command(
+    "alert",
+    short_help="Send a test alert, and say what each target answered.",
+    help="Send a test alert to every target of these citizens (default: all), and say what each answered.",
+    epilog="Example: experience-tui alert opus --test",
+)
+@some_citizens
+@click.option("--test", is_flag=True, required=True, help="Send it: there is no other alert to send by hand.")
+@config_file
+def alert_command(names: tuple[str, ...], test: bool, config: Path | None) -> int:
+    import asyncio
+
+    from scheduler.config.loader import load
+
+    settings = load(config=config, only=names)
+    for name in names:
+        if name not in settings.known:
+            raise UnknownCitizen(name, settings.known)
+    told = [citizen for citizen in settings.citizens if citizen.alerts]
+    if not told:
+        raise SchedulerError(NONE)
+    return OK if all([asyncio.run(_delivered(citizen)) for citizen in told]) else FAILED
+
+
+async def _delivered(citizen: "CitizenSettings") -> bool:
+    """Whether every target took it; a line for each."""
+    from scheduler.alerts.alerter import message
+    from scheduler.alerts.targets import Targets
+    from scheduler.system.foreign_home import is_ours
+
+    assert citizen.alerts
+    if not is_ours(citizen.home):  # its settings say what is run, and where its secrets go
+        raise SchedulerError(f"{citizen.name} is another user's: {citizen.home}; ask as that user")
+    if citizen.problems:
+        raise SchedulerError(f"{citizen.name}: {citizen.problems[0]}")
+    targets = Targets()
+    try:
+        text = f"{citizen.name}: a test; alerts of this citizen arrive here"
+        answers = await targets.alert(citizen.alerts, message("test", citizen.name, "", text), citizen.home)
+    finally:
+        await targets.close()
+    for target, why in answers.items():
+        click.echo(f"{citizen.name}: {target}: " + (f"not delivered: {clean(why)}" if why else "delivered"))
+    return not any(answers.values())
