@@ -34,6 +34,7 @@ from tui.common.questions.thaw_question import (
     whose,
 )
 from tui.common.text import clean, elapsed, plural
+from tui.common.typed_ahead import ASKING
 from tui.glyphs import Glyphs
 
 LIFTED = (HoldKind.BUDGET, HoldKind.PROVIDER)  # what a person may lift to wake a citizen
@@ -141,7 +142,7 @@ class Actions:
         elif wake.running_since is not None:
             self.toast(f"{citizen} is awake for {elapsed(self._fleet.clock.now() - wake.running_since)}")
         elif snapshot and wake.configured:
-            self._app.run_worker(self._ask_to_wake(control, snapshot, start), group="verbs")
+            self._app.run_worker(self._ask_to_wake(control, snapshot, start), group=ASKING)
         else:
             start()
 
@@ -235,7 +236,7 @@ class Actions:
         """End the runs of these tasks after one question; calls `then` first."""
         rows = [row for row in tasks if stoppable(row[1]) and row[0] in self._controls]
         if rows:
-            self._app.run_worker(self._ask_to_stop(rows, then), group="verbs")
+            self._app.run_worker(self._ask_to_stop(rows, then), group=ASKING)
         else:
             what = f"{tasks[0][0]}/{tasks[0][1].name}: it is" if len(tasks) == 1 else "no task is"
             self.toast(f"{what} not running" if len(tasks) == 1 else f"{what} running", "warning")
@@ -332,7 +333,7 @@ class Actions:
         if reason := self._fleet.why_not_own(citizen):
             self.toast(reason, "error")
             return
-        self._app.run_worker(self._ask_to_take_over(citizen), group="verbs")
+        self._app.run_worker(self._ask_to_take_over(citizen), group=ASKING)
 
     async def _ask_to_take_over(self, citizen: str) -> None:
         """Say what would start at once, and what waits."""

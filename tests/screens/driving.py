@@ -6,6 +6,7 @@ from textual.worker import WorkerCancelled
 
 from tests.fakes import FakeFleet
 from tui.app import ExperienceApp
+from tui.common.typed_ahead import ASKING
 from tui.fleet.grid import FleetGrid
 
 
@@ -36,7 +37,7 @@ async def press(pilot, *keys: str) -> None:
 
 async def answered(pilot) -> None:
     """Wait until what was asked of citizens has come back, and is painted."""
-    for worker in [worker for worker in pilot.app.workers if worker.group == "verbs"]:
+    for worker in [worker for worker in pilot.app.workers if worker.group in ("verbs", ASKING)]:
         await worker.wait()
     await pilot.pause()
 

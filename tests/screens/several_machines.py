@@ -1,7 +1,13 @@
 """Six citizens on three machines, one of them silent, and a worker for two queues, at 14:03:22."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from decimal import Decimal
+from enum import Enum
+from typing import Any
 
+from scheduler.core.costs import Money
 from scheduler.core.machines import Cluster, Host, Machine, Queue
 from scheduler.core.state import Failure
 from scheduler.core.task import WAKE, Outcome, Progress, Trigger
@@ -34,7 +40,7 @@ OWN = (WAKE, "report", "render", "embed", "invoices", "digest", "inbox_sort")
 
 
 def wake(left: str, done: float, cost: str, number: int, **more: object) -> TaskView:
-    return row(WAKE, left, "", done, cost_today=cost, number=number, **more)
+    return row(WAKE, left, "10m", done, cost_today=cost, number=number, **more)
 
 
 def unset(*names: str) -> Iterator[TaskView]:
@@ -187,6 +193,33 @@ CLUSTER = Cluster(
 )
 
 
-def one_fleet() -> FakeFleet:
-    """The fleet of the drawing."""
-    return FakeFleet(*map(FakeControl, citizens()), clock=FakeClock(NOW), cluster=CLUSTER)
+def one_fleet(names: Mapping[str, str] | None = None) -> FakeFleet:
+    """The fleet of the drawing; `names` for those that it has there."""
+    people = [replace(each, wake=before(each.wake), money=spent(each)) for each in citizens()]
+    known, cluster = renamed((people, CLUSTER), names or {})
+    return FakeFleet(*map(FakeControl, known), clock=FakeClock(NOW), cluster=cluster)
+
+
+def before(wake: WakeView) -> WakeView:
+    """The title says the number of the next one."""
+    return replace(wake, count=wake.count - 1)
+
+
+def spent(citizen: Snapshot) -> Money:
+    today = citizen.tasks[0].cost_today
+    return Money(today, str(Decimal(today) * 20))
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """The same with other names of citizens, wherever one is said."""
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), value)
+    if isinstance(value, list | tuple):
+        return type(value)(renamed(each, names) for each in value)
+    if isinstance(value, Mapping):
+        return {renamed(key, names): renamed(each, names) for key, each in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{field.name: renamed(getattr(value, field.name), names) for field in fields(value)}
+        )
+    return value

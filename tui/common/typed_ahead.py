@@ -12,6 +12,7 @@ from textual.events import Event, Key
 ROUNDS = 3
 PAINTED = 0.02  # seconds to paint a key with no other behind it
 LOOK, LOOKS = 0.1, 10  # seconds between two looks at a node that is waited for, and how many there are
+ASKING = "asking"  # the group of workers that look up what a question says
 OUT = frozenset(("ctrl+c", "ctrl+q"))  # leaving waits for nothing
 
 
@@ -43,7 +44,7 @@ class TypedAhead:
                 await self._let_in(event)
                 following = asyncio.ensure_future(self._typed.get())
                 await asyncio.wait({following}, timeout=PAINTED)
-                for _ in range(0 if writes else ROUNDS):
+                if not writes:
                     await self._follow()
         except ScreenStackError:
             pass  # the app is ending
@@ -56,6 +57,20 @@ class TypedAhead:
         return isinstance(event, Key) and bool(field and field.check_consume_key(event.key, event.character))
 
     async def _follow(self) -> None:
+        """What the key asked for has come, be it a question for which something is read first."""
+        await self._rounds()
+        looks = LOOKS
+        while looks and any(each.group == ASKING and not each.is_finished for each in self._app.workers):
+            await asyncio.sleep(LOOK)
+            looks -= 1
+        if looks < LOOKS:
+            await self._rounds()
+
+    async def _rounds(self) -> None:
+        for _ in range(ROUNDS):
+            await self._round()
+
+    async def _round(self) -> None:
         """Go the way that a key or a message goes: what was sent before has then been answered.
 
         One that is gone or hangs delays no key for long.

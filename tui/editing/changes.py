@@ -14,6 +14,7 @@ from scheduler.core.ports import Editor, Excerpt, SettingsPlace
 from scheduler.core.views import TaskStatus, TaskView
 from scheduler.errors import SchedulerError
 from tui.common.questions.question import STAY, Choice, Question, Words
+from tui.common.typed_ahead import ASKING
 from tui.fleet.broken import near, parted
 from tui.glyphs import Glyphs
 
@@ -88,6 +89,7 @@ class SettingsChanges:
             lambda fields: editor.preview(fields, self._now(), zone),
             lambda fields: editor.plan(citizen, fields),
             self._now,
+            zone,
         )
         self._app.push_screen(TaskForm(new, self._glyphs), added)
 
@@ -205,7 +207,7 @@ class SettingsChanges:
             else:
                 then(found)
 
-        self._app.run_worker(work(), group="verbs")
+        self._app.run_worker(work(), group=ASKING)
 
 
 def short(file: Path) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,7 +14,6 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from scheduler.core.ports import PlannedChange, Preview
-from scheduler.core.wording.spans import clock
 from scheduler.errors import SchedulerError
 from tui.common.text import cells, clean, countdown, shorten
 from tui.glyphs import Glyphs
@@ -32,13 +32,17 @@ Fields = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """Whom the task is for, the file that gets it, and its checks: `preview` at once, `plan` with files."""
+    """Whom the task is for, the file that gets it, and its checks: `preview` at once, `plan` with files.
+
+    Times are those of `zone`, of this machine if there is none.
+    """
 
     citizen: str
     file: str
     preview: Callable[[Fields], Preview]
     plan: Callable[[Fields], PlannedChange]
     now: Callable[[], float]
+    zone: tzinfo | None = None
 
 
 class TaskForm(ModalScreen[str]):
@@ -105,7 +109,7 @@ class TaskForm(ModalScreen[str]):
         now = self._new.now()
         times = [
             Content.assemble(
-                (f"  {clock(when, '%a %d %b %H:%M')}", "$ink"),
+                (f"  {datetime.fromtimestamp(when, self._new.zone):%a %d %b %H:%M}", "$ink"),
                 ("   now" if when <= now else f"   in {countdown(when - now)}", "$faint"),
             )
             for when in preview.times

@@ -180,8 +180,8 @@ async def test_O_says_what_would_start_at_once_and_what_waits():
         text = shown(pilot)
         assert "Nobody runs hermes: process 24980 ended at 12:00:00." in text
         assert "digest   its process still lives, so digest waits for its" in text
-        assert "report   due 11:59:48: runs once, now" in text
-        assert "wake     due 11:59:48: runs once, now, about $0.49" in text and "  mail " not in text
+        assert "report   due 11:59:48, missed: runs once, now" in text
+        assert "wake     due 11:59:48, missed: runs once, now, about $0.49" in text and "  mail " not in text
         await press(pilot, "enter")
         assert fleet.taken == [] and fleet.asked == [], "the cursor is on the harmless answer"
         await press(pilot, "O")

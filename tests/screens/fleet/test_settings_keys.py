@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.widgets import Input
 
 from scheduler.core.views import Snapshot, TaskStatus
@@ -68,6 +69,17 @@ async def test_a_adds_a_task_while_it_shows_when_it_would_run(own):
     assert own.read_text() == (
         '# mine\n\n[tasks.report]\ncron = "0 9 * * mon-fri"\ncommand = ["sh", "-c", "echo $HOME"]\n'
     )
+
+
+async def test_a_name_typed_right_behind_a_is_the_name_of_the_task_and_resets_nothing(own):
+    """The form opens when the settings have been read: the keys wait for it."""
+    async with opened(own) as pilot:
+        for char in "areport":
+            pilot.app.post_message(Key(char, char))
+        await until(lambda: pilot.app.screen.query("#name"), "the form")
+        name = pilot.app.screen.query_one("#name", Input)
+        await until(lambda: name.value == "report", "all letters are in it")
+        assert len(pilot.app.screen_stack) == 2, "no question of another key"
 
 
 async def test_a_warning_is_said_before_anything_is_written(own):

@@ -172,7 +172,7 @@ async def typed_on(node: Node):
     async def note(event: Key) -> None:
         let_in.append(event.key)
 
-    typed = TypedAhead(SimpleNamespace(focused=node, screen=node), note)
+    typed = TypedAhead(SimpleNamespace(focused=node, screen=node, workers=()), note)
     work = asyncio.create_task(typed.run())
     yield typed, let_in
     work.cancel()

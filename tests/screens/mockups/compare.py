@@ -7,12 +7,16 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.fakes import FakeFleet
+from tests.screens.beginnings import BROKEN, EIGHT, FOUND, at_two, empty, first
 from tests.screens.driving import arrive, settled, shown
+from tests.screens.mockups.dialogs import Drafts, left_behind
 from tests.screens.mockups.fleet import RENAMED, fleet
 from tests.screens.mockups.thirty import thirty
 from tests.screens.mockups.wakes import fleet_with_wakes
+from tests.screens.several_machines import one_fleet
 from tui.app import ExperienceApp
 
 HERE = Path(__file__).parent
@@ -28,6 +32,18 @@ class Drawing:
     box: bool = False  # only a dialog is drawn, not what is behind it
     frozen: bool = True
     people: Callable[[Mapping[str, str], bool], FakeFleet] = fleet
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+# The panels of the drawing do not stand in the order of names: names of the same length put that right.
+IN_ORDER = {"opus": "amos", "mira": "bela", "aria": "cora", "luna": "dora", "nova": "emma", "sol": "uwe"}
+
+
+def alone(
+    make: Callable[[], FakeFleet], size: tuple[int, int], *keys: str, box: bool = False, **options: Any
+) -> Drawing:
+    """A drawing of its own citizens, under the names that it has."""
+    return Drawing(size, keys, {}, box, people=lambda _names, _frozen: make(), options=options)
 
 
 DRAWINGS = {
@@ -39,19 +55,31 @@ DRAWINGS = {
     "2.2": Drawing((80, 24), ("v", "g", *["down"] * 6), {}),
     "3.1": Drawing((120, 40), ("colon", *"mira/wake", "enter", "enter"), {}, people=fleet_with_wakes),
     "3.2": Drawing((120, 40), ("colon", *"bela/render", "enter", "enter", "tab", "slash", *"cache", "enter")),
+    "4.1": alone(first(), (80, 24), **EIGHT),
+    "4.2": alone(first(), (120, 40), **EIGHT),
+    "4.3": alone(empty, (80, 24), **EIGHT),
+    "4.4": alone(at_two(BROKEN), (80, 24), **FOUND),
     "5.1": Drawing((80, 24), ("q",), box=True),
     "5.3": Drawing(
         (80, 24), ("Z", *"08:00", "tab", *"invoices are under review"), {}, box=True, frozen=False
     ),
+    "5.4": Drawing(
+        (80, 24),
+        ("a", *"report", "tab", *"0 9 * * mon-fri", "tab", *"python3 report.py"),
+        box=True,
+        options={"editor": Drafts},
+    ),
+    "5.5": alone(left_behind, (80, 24), "O", box=True),
     "6.1": Drawing((120, 40), ("question_mark",)),
     "6.2": Drawing((80, 24), ("colon", *"sto")),
+    "7.1": Drawing((120, 40), (), IN_ORDER, people=lambda names, _frozen: one_fleet(names)),
 }
 
 
 async def real(name: str) -> list[str]:
     """The lines of the screen as it is."""
     drawing = DRAWINGS[name]
-    app = ExperienceApp(drawing.people(drawing.names, drawing.frozen))
+    app = ExperienceApp(drawing.people(drawing.names, drawing.frozen), **drawing.options)
     async with app.run_test(size=drawing.size) as pilot:
         await arrive(*drawing.keys)(pilot)
         await settled(pilot)

@@ -8,10 +8,11 @@ from scheduler.core.wording.spans import clock
 from scheduler.spending.money import dollars, total
 from tui.common.questions.question import STAY, Choice, Words
 from tui.common.questions.run_questions import costs
-from tui.common.text import elapsed
+from tui.common.text import elapsed, wrapped
 
 LISTED = 6  # tasks by name
 NAME = 9  # cells of a name, at least
+INSIDE = 60  # cells of a line
 
 
 def title(citizen: str) -> str:
@@ -30,7 +31,8 @@ def facts(
         yield "", "$ink"
     wide = max([NAME, *(len(name) + 1 for name, _ in rows[:LISTED])])
     for name, words in rows[:LISTED]:
-        yield f"  {name:<{wide}}{words}", "$ink"
+        for number, line in enumerate(wrapped(words, INSIDE - 2 - wide)):
+            yield f"  {'' if number else name:<{wide}}{line}", "$ink"
     if (more := len(rows) - LISTED) > 0:
         yield f"  and {more} more", "$faint"
 
@@ -50,17 +52,15 @@ def _left(found: Snapshot, now: float) -> Iterator[tuple[str, str]]:
         if task.note.startswith(LEFT_BEHIND):
             yield task.name, f"its process still lives, so {task.name} waits for its end"
         elif task.running_since is not None:
-            yield (
-                task.name,
-                f"was running for {elapsed(now - task.running_since)}; it is recorded as interrupted",
-            )
+            gone = elapsed(now - task.running_since)
+            yield task.name, f"was running for {gone}; it is recorded as interrupted"
 
 
 def _due(found: Snapshot, now: float, wakes: Sequence[RunRecord]) -> Iterator[tuple[str, str]]:
     """What starts at once: a wake, which may cost something, is one of them."""
     for task in found.tasks:
         if _starts(task, now):
-            due = f"due {clock(task.due or now, '%H:%M:%S')}: runs once, now"
+            due = f"due {clock(task.due or now, '%H:%M:%S')}, missed: runs once, now"
             yield task.name, due + (_cost(wakes) if task.is_wake else "")
 
 
