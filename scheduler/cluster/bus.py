@@ -17,8 +17,8 @@ from psycopg.types.json import Jsonb
 
 from scheduler.cluster.database import Connection, Database
 from scheduler.cluster.fence import storable
-from scheduler.cluster.leases import elapsed
 from scheduler.errors import DatabaseAway, Disconnected
+from scheduler.system.clock import elapsed
 
 log = logging.getLogger("experience.engine")
 

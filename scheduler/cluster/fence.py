@@ -15,8 +15,9 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from scheduler.cluster.database import Connection, Database
-from scheduler.cluster.leases import Lease, elapsed
+from scheduler.cluster.leases import Lease
 from scheduler.errors import DatabaseAway
+from scheduler.system.clock import elapsed
 
 log = logging.getLogger("experience.engine")
 

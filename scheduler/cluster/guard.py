@@ -36,7 +36,7 @@ class Guard:
         self._process.stdout.readline()
 
     def renewed(self, deadline: float) -> None:
-        """The leases end at `deadline` (of the clock of `leases.elapsed`): nothing may run then."""
+        """The leases end at `deadline` (of the clock of `elapsed`): nothing may run then."""
         self._told = self._calls()
         self._send(f"lease {deadline} {self._told}\n")
 

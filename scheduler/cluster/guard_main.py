@@ -5,9 +5,9 @@ import select
 import signal
 import sys
 
-from scheduler.cluster.leases import elapsed
 from scheduler.executors.process_tree import Family, Identity, ProcessEntry, descendants, everybody
 from scheduler.process.process_info import Running, alive
+from scheduler.system.clock import elapsed
 
 LOOK = 0.05  # seconds between two attempts to kill what is still there
 CALM = 1.0  # seconds between two looks, at most

@@ -6,7 +6,6 @@ from when the renewal was *sent*, on a clock that goes on while the machine slee
 
 import asyncio
 import json
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,11 +16,11 @@ from scheduler.cluster.database import Connection, Database, notice_server, requ
 from scheduler.errors import PROGRAM, DatabaseAway, Owned
 from scheduler.process.process_info import Running, alive
 from scheduler.schema.json_codec import from_json, to_json
+from scheduler.system.clock import elapsed
 
 RENEWALS = 6  # in one lease: an owner gives up one part of it before the lease ends
 REPLACED = "the database is another one: a replica was promoted, or a copy put back"
 ENDING = 0.8  # of the margin: by then what an owner gave up has ended, or its process ends with it
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 _TAKE = """
 UPDATE experience.owners
@@ -49,11 +48,6 @@ WHERE citizen = %s AND holder = %s AND epoch = %s
 _OWNER = """
 SELECT holder, machine, process, home_id, until > clock_timestamp() FROM experience.owners WHERE citizen = %s
 """
-
-
-def elapsed() -> float:
-    """Seconds on a clock that cannot be set, and that counts the sleep of the machine."""
-    return time.clock_gettime(_CLOCK)
 
 
 @dataclass(slots=True)

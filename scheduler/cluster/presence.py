@@ -11,11 +11,11 @@ from uuid import UUID
 from psycopg.rows import TupleRow
 
 from scheduler.cluster.database import Database
-from scheduler.cluster.leases import elapsed
 from scheduler.cluster.remote.report import QueueRow, WorkerRow, queues, workers
 from scheduler.core.machines import Cluster, Host, Machine, Queue
 from scheduler.errors import DatabaseAway
 from scheduler.process.process_info import BOOT
+from scheduler.system.clock import elapsed
 from scheduler.system.version import VERSION
 
 log = logging.getLogger("experience.engine")

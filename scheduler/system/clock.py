@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 NEVER = float("inf")
 LOOK = 30.0  # seconds: the wall clock is compared with the monotonic one at least this often
 JUMP = 1.0  # seconds: a smaller difference is drift that NTP slews away
+_SLEEPLESS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 SLICE = 64  # alarms in one turn of the loop: a thousand citizens due at once must not block everything else
+
+
+def elapsed() -> float:
+    """Seconds on a clock that cannot be set, and that counts the sleep of the machine."""
+    return time.clock_gettime(_SLEEPLESS)
 
 
 class Timer(Protocol):

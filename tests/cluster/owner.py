@@ -8,9 +8,9 @@ import time
 import psutil
 
 from scheduler.cluster.guard import Guard
-from scheduler.cluster.leases import elapsed
 from scheduler.process.adopted import become_reaper
 from scheduler.process.process_info import Running, born
+from scheduler.system.clock import elapsed
 
 HIDING = (
     "import os, sys; sys.stdin.readline(); os.fork() and os._exit(0); os.setsid();"

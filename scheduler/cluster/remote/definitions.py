@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from scheduler.cluster.leases import elapsed
 from scheduler.config.loader import CitizenSettings, Settings, fingerprint, taken_up
 from scheduler.core.definition import digest
 from scheduler.core.task import Task
 from scheduler.errors import TaskFailed
+from scheduler.system.clock import elapsed
 from scheduler.system.foreign_home import is_ours
 
 FRESH = 1.0  # seconds for which settings are taken as read; a run that does not fit them reads them again

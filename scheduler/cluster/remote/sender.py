@@ -10,7 +10,7 @@ import psycopg
 
 from scheduler.cluster.bus import Stream
 from scheduler.cluster.database import Connection, Database
-from scheduler.cluster.leases import Lease, elapsed
+from scheduler.cluster.leases import Lease
 from scheduler.cluster.remote import rows
 from scheduler.cluster.remote.ending import print_piece, print_rest, result_of, usage_of
 from scheduler.cluster.remote.link import said, say
@@ -20,6 +20,7 @@ from scheduler.engine.remote import Began
 from scheduler.engine.run import RunHandle
 from scheduler.errors import DatabaseAway
 from scheduler.executors import Result
+from scheduler.system.clock import elapsed
 
 log = logging.getLogger("experience.engine")
 

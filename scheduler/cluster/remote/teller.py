@@ -5,7 +5,6 @@ import contextlib
 from typing import Any
 
 from scheduler.cluster.bus import Bus, Stream
-from scheduler.cluster.leases import elapsed
 from scheduler.cluster.remote.link import name_of, said, say
 from scheduler.cluster.remote.rows import Claimed
 from scheduler.cluster.remote.sender import HEARD
@@ -13,6 +12,7 @@ from scheduler.core.task import Outcome, Progress
 from scheduler.core.views import OutputChunk
 from scheduler.engine.run import RunHandle
 from scheduler.executors.output import OutputReader
+from scheduler.system.clock import elapsed
 
 PACE = 0.1  # seconds in which what it prints is gathered
 SHORT = 0.1  # seconds of a run that needs no line but for its end

@@ -9,10 +9,11 @@ from uuid import UUID, uuid4
 import psycopg
 
 from scheduler.cluster.database import Connection, Database, notice_server, require_schema
-from scheduler.cluster.leases import RENEWALS, elapsed
+from scheduler.cluster.leases import RENEWALS
 from scheduler.errors import DatabaseAway, SchedulerError
 from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import to_json
+from scheduler.system.clock import elapsed
 
 log = logging.getLogger("experience.worker")
 

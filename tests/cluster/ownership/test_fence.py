@@ -10,8 +10,9 @@ import pytest
 
 from scheduler.cluster.database import Database
 from scheduler.cluster.fence import Ended, FencedWriter, Saved, Started, Withdrawn
-from scheduler.cluster.leases import Lease, Leases, elapsed
+from scheduler.cluster.leases import Lease, Leases
 from scheduler.process.process_info import BOOT, Running
+from scheduler.system.clock import elapsed
 from tests.cluster.postgres import Postgres
 
 LONG = 600.0

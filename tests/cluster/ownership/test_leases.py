@@ -10,9 +10,10 @@ import psycopg
 import pytest
 
 from scheduler.cluster.database import STEPS, VERSION, Database, NotInstalled, install, shown
-from scheduler.cluster.leases import Leases, elapsed
+from scheduler.cluster.leases import Leases
 from scheduler.errors import PROGRAM, DatabaseAway, Owned
 from scheduler.process.process_info import BOOT, Running, born
+from scheduler.system.clock import elapsed
 
 LONG = 600.0
 Owners = Callable[..., Leases]
