@@ -13,7 +13,7 @@ from benchmarks.attached import attach, clients, serve, thousand
 from benchmarks.child import MeasurementFailed
 from benchmarks.commands import migrate, newcomer, status
 from benchmarks.engine import dispatch, history, output, throughput
-from benchmarks.machines import remote, shared
+from benchmarks.machines import failover, remote, shared
 from benchmarks.screens import big, details, monitor, stall
 from benchmarks.table import Bar, Row, markdown, show
 
@@ -27,6 +27,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "history": history.history,
     "details": details.details,
     "machines": shared.shared,
+    "failover": failover.failover,
     "workers": remote.remote,
     "migrate": migrate.migrate,
     "idle": throughput.idle,

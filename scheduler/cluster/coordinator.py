@@ -4,18 +4,19 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from scheduler.cluster.bus import Accept, Bus, Stream
 from scheduler.cluster.database import Database
 from scheduler.cluster.fence import FencedWriter
 from scheduler.cluster.guard import Guard
 from scheduler.cluster.history import ClusterHistory, read_output, read_runs
-from scheduler.cluster.leases import ENDING, Lease, Leases
+from scheduler.cluster.leases import ENDING, Lease, Leases, has_ended
 from scheduler.cluster.membership import move
 from scheduler.cluster.notes import FOLDER, ROOT, Notes, read_notes, write_files
 from scheduler.cluster.presence import Presence, overview
@@ -39,8 +40,8 @@ from scheduler.system.root_folder import root_folder
 log = logging.getLogger("experience.engine")
 
 _FREE = """
-SELECT citizen, wanted, extract(epoch FROM clock_timestamp() - until)::float8 FROM experience.owners
-WHERE until < clock_timestamp()
+SELECT citizen, wanted, extract(epoch FROM clock_timestamp() - until)::float8, process
+FROM experience.owners WHERE until < clock_timestamp() OR (machine = %s AND holder <> %s)
 """
 LATER = 2.0  # seconds that a machine waits for each one that is named before it
 
@@ -177,10 +178,10 @@ class ClusterCoordinator:
     async def free(self) -> Collection[str]:
         self._bus.begin()  # a freeze of all concerns citizens that are not shared, too
         try:
-            rows = await self._database.rows(_FREE)
+            rows = await self._database.rows(_FREE, (self.machine, self._leases.holder))
         except DatabaseAway:
             return ()
-        return [citizen for citizen, wanted, since in rows if self._may_take(citizen, wanted, since)]
+        return [citizen for citizen, *row in rows if citizen in self._known and self._may_take(citizen, *row)]
 
     def stands_by(self) -> bool:
         return bool(self._known)
@@ -255,11 +256,11 @@ class ClusterCoordinator:
         run = run_of(name)
         await (self._accept(name, stream, asked_by) if run is None else self._sender.serve(run, stream))
 
-    def _may_take(self, citizen: str, wanted: str, since: float) -> bool:
+    def _may_take(self, citizen: str, wanted: str, since: float, process: Mapping[str, Any]) -> bool:
         """Whether it is this machine's turn, `since` seconds after the last lease ended."""
-        settings = self._known.get(citizen)
-        if settings is None:
-            return False
+        settings = self._known[citizen]
+        if since < 0:  # the owner is a process of this machine, which need not wait where it is dead
+            return wanted in ("", self.machine) and has_ended(process)
         if wanted and since < self._leases.seconds:
             return wanted == self.machine
         if not settings.machines:

@@ -7,20 +7,24 @@ from when the renewal was *sent*, on a clock that goes on while the machine slee
 import asyncio
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from scheduler.cluster.database import Connection, Database, notice_server, require_schema
 from scheduler.errors import PROGRAM, DatabaseAway, Owned
-from scheduler.process.process_info import Running, alive
+from scheduler.process.process_info import BOOT, Running, alive
 from scheduler.schema.json_codec import from_json, to_json
 from scheduler.system.clock import elapsed
 
 RENEWALS = 6  # in one lease: an owner gives up one part of it before the lease ends
 REPLACED = "the database is another one: a replica was promoted, or a copy put back"
-ENDING = 0.8  # of the margin: by then what an owner gave up has ended, or its process ends with it
+# Of the margin: by then what an owner gave up has ended, or its process ends with it; and what a frozen one
+# left running has been killed by its guard, which takes a moment to see and to kill all.
+ENDING, KILLING = 0.4, 0.6
 
 _TAKE = """
 UPDATE experience.owners
@@ -48,6 +52,20 @@ WHERE citizen = %s AND holder = %s AND epoch = %s
 _OWNER = """
 SELECT holder, machine, process, home_id, until > clock_timestamp() FROM experience.owners WHERE citizen = %s
 """
+
+
+def _here() -> dict[str, str]:
+    """Where a pid means the same process: containers of one host share its boot, but not its pids."""
+    try:
+        return {"boot": BOOT, "pids": str(Path("/proc/self/ns/pid").readlink())}
+    except OSError:
+        return {}
+
+
+def has_ended(process: Mapping[str, Any]) -> bool:
+    """Whether the process that is named in the row of an owner is proven to have ended."""
+    here = _here()
+    return bool(here) and here.items() <= process.items() and not alive(from_json(Running, process))
 
 
 @dataclass(slots=True)
@@ -121,6 +139,10 @@ class Leases:
         """Seconds before its end at which an owner gives a lease up."""
         return self.seconds / RENEWALS
 
+    def _last(self, sent: float) -> float:
+        """When the guard kills what runs under leases that were renewed then: before they end."""
+        return sent + self.seconds - (1 - KILLING) * self.margin
+
     def begin(self) -> None:
         """Renew from now on."""
         self._renewing = asyncio.create_task(self._renew_forever(), name="leases")
@@ -145,7 +167,7 @@ class Leases:
                     "citizen": citizen,
                     "holder": self.holder,
                     "machine": self.machine,
-                    "process": json.dumps(to_json(self._process)),
+                    "process": json.dumps(to_json(self._process) | _here()),
                     "home_id": home_id,
                     "seconds": self.seconds,
                     "dead": await self._dead_neighbour(connection, citizen),
@@ -157,7 +179,7 @@ class Leases:
             raise self._database.away(error) from error
         lease = self._held[citizen] = Lease(citizen, row[0], 0.0)
         lease.renew(sent + self.seconds - self.margin)
-        self._renewed(sent + self.seconds)
+        self._renewed(self._last(sent))
         return lease
 
     async def release(self, lease: Lease) -> None:
@@ -173,14 +195,9 @@ class Leases:
             pass
 
     async def _dead_neighbour(self, connection: Connection, citizen: str) -> uuid.UUID | None:
-        """The holder, if it was a process of this boot of this machine, and is proven to have ended."""
+        """The holder, if it was a process of this machine that is proven to have ended."""
         row = await (await connection.execute(_OWNER, (citizen,))).fetchone()
-        if row is None or not row[2]:  # it had no owner yet
-            return None
-        holder: uuid.UUID = row[0]
-        process = from_json(Running, row[2])
-        same_boot = bool(process.boot) and process.boot == self._process.boot
-        return holder if same_boot and not alive(process) else None
+        return row[0] if row and row[1] == self.machine and has_ended(row[2]) else None
 
     async def _refusal(self, connection: Connection, citizen: str, home_id: str) -> str:
         row = await (await connection.execute(_OWNER, (citizen,))).fetchone()
@@ -229,7 +246,7 @@ class Leases:
             if citizen in kept and citizen in self._held:
                 self._held[citizen].renew(deadline)
                 self._held[citizen].asked_for(kept[citizen], self.machine)
-        self._renewed(sent + self.seconds)
+        self._renewed(self._last(sent))
         self._lose(lambda lease: lease.citizen in citizens and lease.citizen not in kept)
 
     def _is_served_by(self, server: str) -> None:

@@ -168,7 +168,8 @@ def _replace(path: Path, content: bytes) -> None:
     with suppress(FileNotFoundError):
         if read_file(path) == content:
             return
-    replace_file(path, content, make=True)
+    writer = f"{os.getpid()}-{threading.get_native_id()}"  # notes may be heard twice at once
+    replace_file(path, content, make=True, writer=writer)
 
 
 def from_files(folder: Path) -> tuple[dict[str, str], list[str]]:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from scheduler.cluster.database import Connection, Database, notice_server, require_schema
-from scheduler.cluster.leases import RENEWALS
+from scheduler.cluster.leases import KILLING, RENEWALS
 from scheduler.errors import DatabaseAway, SchedulerError
 from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import to_json
@@ -135,7 +135,7 @@ class WorkerLease:
 
     def _count_from(self, sent: float) -> None:
         self._deadline = sent + self.seconds - self.margin
-        self._renewed(sent + self.seconds)
+        self._renewed(sent + self.seconds - (1 - KILLING) * self.margin)
         self._watch()
 
     def _watch(self) -> None:

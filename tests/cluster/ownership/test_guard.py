@@ -18,7 +18,8 @@ class Owner:
         command = (sys.executable, "-m", "tests.cluster.owner", str(seconds), str(calls), end)
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout and self.process.stdout.readline() == "running\n"
-        children = psutil.Process(self.process.pid).children()
+        found = psutil.Process(self.process.pid).children()
+        children = [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
         self.runs = [child for child in children if child.name() == "sleep"]
         self.guard = next(child for child in children if "guard_main" in " ".join(child.cmdline()))
         assert len(self.runs) == 2

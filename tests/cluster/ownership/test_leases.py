@@ -3,17 +3,24 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.resources import files
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from scheduler.cluster.coordinator import ClusterCoordinator
 from scheduler.cluster.database import STEPS, VERSION, Database, NotInstalled, install, shown
-from scheduler.cluster.leases import Leases
+from scheduler.cluster.leases import KILLING, Leases
+from scheduler.config.settings import CitizenSettings, EngineSettings
+from scheduler.core.ports import FleetOptions
 from scheduler.errors import PROGRAM, DatabaseAway, Owned
+from scheduler.ownership.coordinator import LocalCoordinator
 from scheduler.process.process_info import BOOT, Running, born
+from scheduler.storage.shared_home import mark_shared
 from scheduler.system.clock import elapsed
+from tests.fakes import FakeClock
 
 LONG = 600.0
 Owners = Callable[..., Leases]
@@ -114,28 +121,73 @@ async def test_renewals_move_the_deadline_from_when_they_were_sent(owners: Owner
     lease = await one.take("opus", "home-1")
     before, first = elapsed(), lease.deadline
     await one.renew()
-    assert heard[-1] == lease.deadline + one.margin
+    assert heard[-1] == lease.deadline + KILLING * one.margin  # the guard's deadline: before its end
     assert first < lease.deadline <= elapsed() + 50 and lease.deadline >= before + 50
 
 
-async def test_what_a_dead_process_of_this_boot_owned_is_taken_up_at_once(owners: Owners) -> None:
-    child = subprocess.Popen(("sleep", "60"))  # noqa: ASYNC220  # returns at once
-    process = Running(child.pid, born(child.pid) or 0.0, 0.0, BOOT)
-    try:
-        await owners("m1", process=process).take("opus", "home-1")
-        with pytest.raises(Owned):
-            await owners("m1").take("opus", "home-1")
-    finally:
-        child.kill()
-        child.wait()
+@pytest.fixture
+def neighbour() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that lives until a test kills it."""
+    child = subprocess.Popen(("sleep", "60"))
+    yield child
+    child.kill()
+    child.wait()
+
+
+def running(child: "subprocess.Popen[bytes]") -> Running:
+    return Running(child.pid, born(child.pid) or 0.0, 0.0, BOOT)
+
+
+async def test_what_a_dead_process_of_this_machine_owned_is_taken_up_at_once(
+    owners: Owners, neighbour: "subprocess.Popen[bytes]"
+) -> None:
+    await owners("m1", process=running(neighbour)).take("opus", "home-1")
+    with pytest.raises(Owned):
+        await owners("m1").take("opus", "home-1")
+    neighbour.kill()
+    neighbour.wait()
+    with pytest.raises(Owned):  # a machine of another name on the same host, as in a container
+        await owners("m2").take("opus", "home-1")
     assert (await owners("m1").take("opus", "home-1")).epoch == 2
 
 
-async def test_a_process_of_another_machine_is_never_believed_to_be_dead(owners: Owners) -> None:
-    stranger = Running(2**22 - 1, 1.0, 0.0, "another boot")
-    await owners("m2", process=stranger).take("opus", "home-1")
+async def test_who_stands_by_on_the_same_machine_need_not_wait_for_the_lease(
+    owners: Owners,
+    neighbour: "subprocess.Popen[bytes]",
+    home: Path,
+    clock: FakeClock,
+    url: str,
+    database: Database,
+) -> None:
+    home_id = "00000000-0000-0000-0000-000000000001"
+    mark_shared(home, home_id, "db")
+    async with database.connection() as connection:
+        await connection.execute("UPDATE experience.owners SET home_id = %s", (home_id,))
+    await owners("m1", process=running(neighbour)).take("opus", home_id)
+    nothing, citizen = lambda *_: None, CitizenSettings("opus", home)
+    engine, local = EngineSettings(url, "m1", LONG), LocalCoordinator(FleetOptions(), clock)
+    standby = ClusterCoordinator(local, engine, home.parent, nothing, nothing, nothing)  # type: ignore[arg-type]
     with pytest.raises(Owned):
-        await owners("m1").take("opus", "home-1")
+        await standby.acquire(citizen)
+    assert await standby.free() == []
+    neighbour.kill()
+    neighbour.wait()
+    assert await standby.free() == ["opus"]
+    await (await standby.acquire(citizen)).release()
+    await standby.close()
+
+
+async def test_a_process_of_another_boot_or_container_is_never_believed_to_be_dead(
+    owners: Owners, database: Database
+) -> None:
+    dead = Running(2**22 - 1, 1.0, 0.0, BOOT)
+    await owners("m1", process=dead).take("opus", "home-1")
+    other = "UPDATE experience.owners SET process = process || jsonb_build_object(%s::text, 'another')"
+    for key in ("pids", "boot"):
+        async with database.connection() as connection:
+            await connection.execute(other, (key,))
+        with pytest.raises(Owned):
+            await owners("m1").take("opus", "home-1")
 
 
 async def test_a_citizen_that_left_the_database_is_not_taken(owners: Owners) -> None:

@@ -1,6 +1,7 @@
 """A budget, a freeze and the record of wakes are the citizen's, on whichever machine it runs."""
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from scheduler.cluster.coordinator import ClusterCoordinator
 from scheduler.cluster.database import Database
 from scheduler.cluster.membership import join, leave
+from scheduler.cluster.notes import write_files
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.ports import FleetOptions
@@ -21,6 +23,7 @@ from scheduler.executors import Result
 from scheduler.ownership.coordinator import LocalCoordinator
 from scheduler.spending.account import FOLDER, Account, AllCitizens
 from scheduler.spending.ledger import SpendingLedger
+from scheduler.storage.copies import FREEZE
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
 from scheduler.storage.shared_home import mark_shared
 from scheduler.storage.wake_note import LastTold, read_note
@@ -203,3 +206,11 @@ async def test_joining_takes_them_along_and_leaving_brings_them_back(database: D
     ledger.load()
     assert [(each.run, each.cost) for each in ledger.charges(DAY, DAY)] == [("a", Decimal(2)), ("b", None)]
     await database.close()
+
+
+def test_a_note_that_is_heard_several_times_at_once_is_written(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        written = [threads.submit(write_files, tmp_path, {FREEZE: str(n)}, (), False) for n in range(400)]
+        for each in written:
+            each.result()
+    assert (tmp_path / NAME).read_text().isdecimal()
