@@ -140,7 +140,7 @@ class _Ours:
         self._leases = Leases(database, "m1", Running(os.getpid(), 0.0, 0.0, BOOT), 600.0)
         self._writer = FencedWriter(database, rows.wait)
         self._sender = Sender(database)
-        self._bus = Bus(database, self._leases.holder, self._serve)
+        self._bus = Bus(database, self._leases.holder, self._serve, on_word=self._sender.ended)
         citizen = load(config=place.config).citizen("opus")
         assert citizen and not citizen.problems, citizen
         tasks = {task.name: digest(task, citizen.home) for task in citizen.tasks}

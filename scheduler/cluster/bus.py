@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 
 from scheduler.cluster.database import Connection, Database
@@ -50,6 +51,12 @@ _TAKE = """
 DELETE FROM experience.mail WHERE target = %s
 RETURNING id, sender, session, citizen, about, data, ended
 """
+
+
+def own_channel(endpoint: UUID) -> str:
+    """Where this process alone listens: a word there wakes no other."""
+    return f"{CHANNEL} {endpoint}"
+
 
 Accept = Callable[[str, "Stream", str], Coroutine[Any, Any, None]]
 
@@ -108,9 +115,10 @@ class Bus:
         endpoint: UUID,
         accept: Accept,
         on_note: Callable[[str | None], None] = lambda citizen: None,
+        on_word: Callable[[str], None] = lambda word: None,
     ) -> None:
-        """`on_note` hears whose notes are new; None: some may be."""
-        self._on_note = on_note
+        """`on_note` hears whose notes are new; None: some may be. `on_word`: what its own channel says."""
+        self._on_note, self._on_word = on_note, on_word
         self._database, self._endpoint, self._accept = database, endpoint, accept
         self._streams: dict[UUID, Stream] = {}
         self._heard: dict[UUID, float] = {}
@@ -212,11 +220,16 @@ class Bus:
     # -------------------------------------------------------------- receiving
 
     async def _listen(self, connection: Connection) -> None:
-        await connection.execute("LISTEN experience")
+        own = own_channel(self._endpoint)
+        for channel in (CHANNEL, own):
+            await connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
         self._listening.set()
         self._arrived.set()
         self._on_note(None)  # what was said before was not heard here
         async for notification in connection.notifies():
+            if notification.channel == own:
+                self._on_word(notification.payload)
+                continue
             target, _, sender = notification.payload.partition(" ")
             sender, _, sign = sender.partition(" ")
             if target == NOTE:

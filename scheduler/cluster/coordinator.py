@@ -93,7 +93,7 @@ class ClusterCoordinator:
         self._writer = FencedWriter(self._database, rows.wait)
         self._sender = Sender(self._database)
         self._accept = accept
-        self._bus = Bus(self._database, self._leases.holder, self._serve, self._on_note)
+        self._bus = Bus(self._database, self._leases.holder, self._serve, self._on_note, self._sender.ended)
         self._presence = Presence(
             self._database,
             self._leases.holder,

@@ -42,6 +42,10 @@ class Desk:
     async def claim(self, run: int, worker: UUID) -> rows.Claimed | None:
         return await rows.claim(self.connection, run, worker)
 
+    async def claim_next(self, worker: UUID) -> rows.Claimed | None:
+        (hearer,) = await self.ask("SELECT worker_id FROM procrastinate_register_worker_v1()")
+        return await rows.claim_next(self.connection, ["gpu"], hearer, worker)
+
     async def finish(self, run: int, worker: UUID) -> bool:
         return await rows.finish(self.connection, run, worker, OK)
 

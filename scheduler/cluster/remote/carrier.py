@@ -1,19 +1,20 @@
 """Procrastinate knocks at workers: the one module that imports it.
 
-A job is no more than a knock. Whether a run begins is decided by its own row, so a knock that is lost, late
-or doubled does no harm. Its commits need not reach the disk before they are answered.
+A job is no more than a knock: it goes in the transaction that claims its run. Whether a run begins is decided
+by its own row, so a knock that is lost, late or doubled does no harm.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from importlib.resources import files
 from typing import Any
 
 import psycopg
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException, ProcrastinateException
-from procrastinate.jobs import Job
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
 from psycopg_pool import PoolTimeout
 
 from scheduler.cluster.database import OPTIONS, Connection
@@ -23,7 +24,7 @@ from scheduler.errors import DatabaseAway
 KNOCK = "experience.run"
 SHORT_POLL = 0.25  # seconds between two looks of a worker that is not notified
 POLL = 1.0  # of one that is: a job that was put in before it listened
-POOL = 4  # connections of a worker for its knocks
+POOL = 2  # connections of a worker for Procrastinate's own signs of life
 OPENS_WITHIN = 5.0  # seconds
 QUIET = ("procrastinate", "psycopg.pool")  # loggers: the worker says in a line what they say in a traceback
 
@@ -45,7 +46,7 @@ class Knocker:
             Job(
                 task_name=KNOCK,
                 queue=each.queue,
-                lock=each.about,
+                lock=None,  # the row of the run keeps its task from overlapping itself
                 queueing_lock=None,
                 priority=each.priority,
                 task_kwargs={"run": each.run},
@@ -59,28 +60,48 @@ class Knocker:
         return [each.id or 0 for each in made]
 
 
+class _Taken(JobManager):
+    """Jobs that are gone once they are given out, each with a run that has been claimed."""
+
+    def __init__(self, connector: PsycopgConnector, take: Callable[[int], Awaitable[int | None]]) -> None:
+        super().__init__(connector)
+        self._take = take
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+        run = await self._take(worker_id)
+        if run is None:
+            return None
+        return Job(id=run, queue="", lock=None, queueing_lock=None, task_name=KNOCK, task_kwargs={"run": run})
+
+    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None: ...
+
+
 async def hear(
     url: str,
     queues: Collection[str],
     concurrency: int,
+    take: Callable[[int], Awaitable[int | None]],
     carry: Callable[[int], Awaitable[None]],
     *,
     listens: bool,
 ) -> None:
-    """Call `carry` for each knock, so many at a time, until cancelled; raises DatabaseAway."""
+    """Take a run at each knock and carry it, so many at a time, until cancelled; raises DatabaseAway.
+
+    `take` claims the next one, for the worker that has this number at Procrastinate.
+    """
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     asyncio.get_running_loop().set_exception_handler(_unless_it_was_a_knock)
-    kwargs = {"options": f"{OPTIONS} -c synchronous_commit=off", "application_name": "experience worker"}
     connector = PsycopgConnector(
         conninfo=url,
-        kwargs=kwargs,
+        kwargs={"options": OPTIONS, "application_name": "experience worker"},
         min_size=1,
         max_size=POOL,
         timeout=OPENS_WITHIN,
         reconnect_timeout=OPENS_WITHIN,
     )
     app = App(connector=connector)
+    app.job_manager = _Taken(connector, take)
 
     @app.task(name=KNOCK)
     async def knock(run: int) -> None:
@@ -91,7 +112,6 @@ async def hear(
             await app.run_worker_async(
                 queues=list(queues),
                 concurrency=concurrency,
-                delete_jobs="always",
                 listen_notify=listens,
                 fetch_job_polling_interval=POLL if listens else SHORT_POLL,
                 install_signal_handlers=False,

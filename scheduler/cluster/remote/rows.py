@@ -25,22 +25,34 @@ SELECT * FROM jsonb_to_recordset(%s) AS r (run bigint, citizen text, task text, 
     digest text, last_success float8, job bigint)
 """
 _CLAIM = """
-WITH owner AS MATERIALIZED (
-    SELECT o.citizen, o.holder FROM experience.owners o JOIN experience.remote q USING (citizen, epoch)
-    WHERE q.run = %(run)s AND o.until > clock_timestamp() FOR SHARE OF o),
+WITH knock AS ({knock}),
+owner AS MATERIALIZED (
+    SELECT o.citizen, o.holder FROM knock JOIN experience.remote USING (run)
+        JOIN experience.owners o USING (citizen, epoch)
+    WHERE o.until > clock_timestamp() FOR SHARE OF o),
 worker AS MATERIALIZED (
-    SELECT id FROM experience.workers WHERE id = %(worker)s AND until > clock_timestamp() FOR SHARE)
-UPDATE experience.remote q SET worker = worker.id
-FROM owner, worker, experience.runs r
-WHERE q.run = %(run)s AND NOT q.stop AND q.result IS NULL AND r.id = q.run AND r.outcome IS NULL
-    AND (q.worker IS NULL OR q.worker = worker.id)  -- its own: the answer to its claim was lost
-    AND NOT EXISTS (
-        SELECT 1 FROM experience.remote x JOIN experience.workers w ON w.id = x.worker
-        WHERE (x.citizen, x.task) = (q.citizen, q.task) AND x.run <> q.run AND x.result IS NULL
-            AND w.until > clock_timestamp())
-RETURNING q.run, q.citizen, q.task, q.digest, q.last_success, q.epoch, r.slot, r.attempt, r.trigger,
-    owner.holder
+    SELECT id FROM experience.workers WHERE id = %(worker)s AND until > clock_timestamp() FOR SHARE),
+claimed AS (
+    UPDATE experience.remote q SET worker = worker.id
+    FROM knock, owner, worker, experience.runs r
+    WHERE q.run = knock.run AND NOT q.stop AND q.result IS NULL AND r.id = q.run AND r.outcome IS NULL
+        AND (q.worker IS NULL OR q.worker = worker.id)  -- its own: the answer to its claim was lost
+        AND NOT EXISTS (
+            SELECT 1 FROM experience.remote x JOIN experience.workers w ON w.id = x.worker
+            WHERE (x.citizen, x.task) = (q.citizen, q.task) AND x.run <> q.run AND x.result IS NULL
+                AND w.until > clock_timestamp())
+    RETURNING q.run, q.citizen, q.task, q.digest, q.last_success, q.epoch, r.slot, r.attempt, r.trigger,
+        owner.holder)
+SELECT claimed.* FROM knock LEFT JOIN claimed USING (run)
 """
+_CLAIM_THIS = _CLAIM.format(knock="SELECT %(run)s::bigint AS run")
+_FETCH = "SELECT id FROM procrastinate_fetch_job_v2(%s::varchar[], %s)"
+# The job that Procrastinate has just given to this worker, in the same transaction.
+_CLAIM_NEXT = _CLAIM.format(
+    knock="""
+    DELETE FROM procrastinate_jobs WHERE worker_id = %(hearer)s AND status = 'doing'
+    RETURNING (args->>'run')::bigint AS run"""
+)
 _FINISH = """
 WITH ended AS (
     UPDATE experience.remote q SET result = %(result)s FROM experience.owners o
@@ -52,8 +64,10 @@ refused AS (
         AND NOT EXISTS (SELECT 1 FROM ended)),
 again AS (  -- committed before, but the answer was lost
     SELECT run FROM experience.remote WHERE run = %(run)s AND worker = %(worker)s AND result IS NOT NULL)
-SELECT run FROM ended UNION SELECT run FROM again
+SELECT CASE WHEN %(channel)s <> '' THEN pg_notify(%(channel)s, run::text) END
+FROM (SELECT run FROM ended UNION SELECT run FROM again) AS counts
 """
+_RESULTS = "SELECT run, result FROM experience.remote WHERE run = ANY(%s) AND result IS NOT NULL"
 _STOP = """
 WITH dropped AS (
     DELETE FROM experience.remote WHERE run = %(run)s AND worker IS NULL RETURNING job),
@@ -74,29 +88,18 @@ asked AS (
     RETURNING q.task, q.worker)
 SELECT task FROM before WHERE worker IS NOT NULL UNION SELECT task FROM asked
 """
-# A knock is lost with the worker that heard it, or that was too busy with another: knock again.
+# Who heard it might not claim the run, because one of the owner before had not ended yet: knock again.
 _KNOCKED_IN_VAIN = """
-SELECT q.run, q.queue, q.citizen || '/' || q.task, j.priority, q.job
+SELECT q.run, q.queue, j.priority, q.job
 FROM experience.remote q LEFT JOIN procrastinate_jobs j ON j.id = q.job
 WHERE q.run = ANY(%(runs)s) AND q.worker IS NULL AND j.status IS DISTINCT FROM 'todo'
     AND q.knocked < clock_timestamp() - make_interval(secs => %(patience)s)
 FOR UPDATE OF q SKIP LOCKED
 """
-# A job whose worker died when the run had ended is "doing" for ever, and its lock keeps the next one waiting.
-_UNLOCK = """
-DELETE FROM procrastinate_jobs j USING experience.remote q
-WHERE q.run = ANY(%(runs)s) AND q.worker IS NULL
-    AND q.knocked < clock_timestamp() - make_interval(secs => %(patience)s)
-    AND j.lock = q.citizen || '/' || q.task AND j.status = 'doing' AND NOT EXISTS (
-        SELECT 1 FROM experience.remote x WHERE x.job = j.id AND x.worker IS NOT NULL AND x.result IS NULL)
-"""
 _SWEEP = """
-WITH dead AS (
-    DELETE FROM experience.remote q WHERE q.worker IS NOT NULL AND q.result IS NULL
-        AND q.citizen = ANY(%(citizens)s) AND NOT EXISTS (
-            SELECT 1 FROM experience.workers w WHERE w.id = q.worker AND w.until > clock_timestamp())
-    RETURNING q.job)
-DELETE FROM procrastinate_jobs j USING dead WHERE j.id = dead.job
+DELETE FROM experience.remote q WHERE q.worker IS NOT NULL AND q.result IS NULL
+    AND q.citizen = ANY(%(citizens)s) AND NOT EXISTS (
+        SELECT 1 FROM experience.workers w WHERE w.id = q.worker AND w.until > clock_timestamp())
 """
 _LOOK = """
 SELECT q.run, w.machine, q.result, place.number, place.waiting, place.workers
@@ -147,11 +150,10 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Knock:
-    """A worker has to carry this run; those of one task come one after the other."""
+    """A worker has to carry this run."""
 
     run: int
     queue: str
-    about: str
     priority: int  # the highest first
 
 
@@ -165,7 +167,7 @@ def knocker() -> "Knocker":
 
 async def wait(connection: Connection, runs: Sequence[Waiting]) -> None:
     """Let these runs wait for workers; in the transaction that puts them on record."""
-    knocks = [Knock(each.run, each.queue, f"{each.citizen}/{each.task}", each.priority) for each in runs]
+    knocks = [Knock(each.run, each.queue, each.priority) for each in runs]
     jobs = await (await asyncio.to_thread(knocker)).knock(connection, knocks)
     rows = [{**asdict(each), "job": job} for each, job in zip(runs, jobs, strict=True)]
     await connection.execute(_WAIT, (Jsonb(rows),))
@@ -176,14 +178,42 @@ async def claim(connection: Connection, run: int, worker: UUID) -> Claimed | Non
 
     Asked again, it is given again: a worker knows what it carries.
     """
-    row = await (await connection.execute(_CLAIM, {"run": run, "worker": worker})).fetchone()
-    return Claimed(*row) if row else None
+    row = await (await connection.execute(_CLAIM_THIS, {"run": run, "worker": worker})).fetchone()
+    return Claimed(*row) if row and row[0] else None
 
 
-async def finish(connection: Connection, run: int, worker: UUID, result: dict[str, Any]) -> bool:
-    """Whether the result counts; not, if the run was written off, or its citizen has another owner."""
-    values = {"run": run, "worker": worker, "result": Jsonb(storable(result))}
+async def claim_next(
+    connection: Connection, queues: Collection[str], hearer: int, worker: UUID
+) -> Claimed | None:
+    """The next run of these queues, claimed in the transaction that takes its knock; None if none waits.
+
+    `hearer` is the worker's number at Procrastinate. Knocks for runs that must not begin are dropped.
+    """
+    while True:
+        async with connection.pipeline():  # without autocommit's end of each statement: one transaction
+            await connection.execute(_FETCH, (list(queues), hearer))
+            found = await connection.execute(_CLAIM_NEXT, {"hearer": hearer, "worker": worker})
+        row = await found.fetchone()
+        if row is None:
+            return None
+        if row[0]:
+            return Claimed(*row)
+
+
+async def finish(
+    connection: Connection, run: int, worker: UUID, result: dict[str, Any], channel: str = ""
+) -> bool:
+    """Whether the result counts; not, if the run was written off, or its citizen has another owner.
+
+    If it does, whoever listens on the channel hears the number of the run.
+    """
+    values = {"run": run, "worker": worker, "result": Jsonb(storable(result)), "channel": channel}
     return await (await connection.execute(_FINISH, values)).fetchone() is not None
+
+
+async def results(connection: Connection, runs: Collection[int]) -> dict[int, dict[str, Any]]:
+    """The results that there are of these runs."""
+    return dict(await (await connection.execute(_RESULTS, (list(runs),))).fetchall())
 
 
 async def asked(connection: Connection, worker: UUID) -> dict[int, bool]:
@@ -215,7 +245,6 @@ async def look(
     await connection.execute(_SWEEP, {"citizens": list(citizens)})
     async with connection.transaction():
         values = {"runs": list(runs), "patience": patience}
-        await connection.execute(_UNLOCK, values)
         vain = await (await connection.execute(_KNOCKED_IN_VAIN, values)).fetchall()
         if vain:
             await _knock_again(connection, vain)
@@ -226,8 +255,8 @@ async def look(
 
 
 async def _knock_again(connection: Connection, vain: Sequence[Any]) -> None:
-    await connection.execute("DELETE FROM procrastinate_jobs WHERE id = ANY(%s)", ([row[4] for row in vain],))
-    knocks = [Knock(run, queue, about, priority or 0) for run, queue, about, priority, _ in vain]
+    await connection.execute("DELETE FROM procrastinate_jobs WHERE id = ANY(%s)", ([row[3] for row in vain],))
+    knocks = [Knock(run, queue, priority or 0) for run, queue, priority, _ in vain]
     jobs = await (await asyncio.to_thread(knocker)).knock(connection, knocks)
     for each, job in zip(knocks, jobs, strict=True):
         await connection.execute(

@@ -24,7 +24,7 @@ from scheduler.system.clock import elapsed
 
 log = logging.getLogger("experience.engine")
 
-PATIENCE = 5.0  # seconds that a knock which was heard may take to lead to a claim; then another is made
+PATIENCE = 1.0  # seconds after which a knock that was heard, and led to no claim, is made again
 LOOK = 1.0  # seconds between two looks at the rows of runs that are on workers
 FOLLOW = 0.1  # seconds between two looks whether one is followed
 HEARD = 3.0  # seconds for which a worker takes a run as followed
@@ -98,6 +98,8 @@ class Sender:
         self._following: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._asking = asyncio.Lock()
+        self._results: set[int] = set()  # runs of which a worker says that they have ended
+        self._reading: asyncio.Task[None] | None = None
 
     def of(self, lease: Lease, store: ClusterStore) -> "CitizenSender":
         """What sends the runs of one citizen."""
@@ -133,8 +135,15 @@ class Sender:
         finally:
             stream.abort()
 
+    def ended(self, word: str) -> None:
+        """A worker has put the result of this run on record."""
+        with contextlib.suppress(ValueError):  # whoever may use the database can say anything
+            self._results.add(int(word))
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.create_task(self._read_results(), name="results")
+
     async def close(self) -> None:
-        for task in (self._looking, self._following):
+        for task in (self._looking, self._following, self._reading):
             if task:
                 task.cancel()
                 await asyncio.wait({task})
@@ -202,6 +211,17 @@ class Sender:
             for sent in list(self._open.values()):
                 sent.follow(elapsed())
             await asyncio.sleep(FOLLOW)
+
+    async def _read_results(self) -> None:
+        """Read what has ended, all at once; what is missed is seen at the next look."""
+        with contextlib.suppress(DatabaseAway, psycopg.Error):
+            while known := self._results & self._open.keys():
+                self._results.clear()
+                async with self._asking:
+                    found = await rows.results(await self._connected(), known)
+                for row, result in found.items():
+                    if sent := self._open.get(row):
+                        sent.end(result)
 
     async def _look(self) -> None:
         """Read the rows of all open runs: what was missed, what is lost, what waits."""

@@ -31,7 +31,8 @@ class Teller:
         self._work = asyncio.create_task(self._tell(), name=f"{handle.name}/line")
 
     def rest(self) -> list[OutputChunk]:
-        """What the owner has not seen of the output of a run that has ended."""
+        """What the owner has not seen of the output of a run that has ended; tells no more of it."""
+        self._work.cancel()
         printed = self._handle.printed
         if printed is None:
             return []
@@ -39,12 +40,13 @@ class Teller:
         reader = self._reader or OutputReader(printed)
         return reader.news(True)
 
-    async def end(self, raw: dict[str, Any] | None) -> None:
+    @property
+    def tells(self) -> bool:
+        """Whether its line is there; without one the row alone says how it ended."""
+        return self._stream is not None and not self._stream.closed
+
+    def end(self, raw: dict[str, Any] | None) -> None:
         """Tell how it ended, if that counts, and no more."""
-        self._work.cancel()
-        await asyncio.wait({self._work})
-        if raw is not None and (self._stream is None or self._stream.closed) and self._bus.hears:
-            await self._lay()
         if self._stream and not self._stream.closed:
             if raw is not None:
                 say(self._stream, ended=raw)

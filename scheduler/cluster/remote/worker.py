@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from scheduler.cluster.bus import Bus, Stream
+from scheduler.cluster.bus import Bus, Stream, own_channel
 from scheduler.cluster.database import Connection, Database, notice_server
 from scheduler.cluster.guard import Guard
 from scheduler.cluster.leases import ENDING
@@ -46,6 +46,7 @@ HURRY = 0.1  # seconds of grace for runs whose lease is over
 GRACE = 10.0  # seconds that runs get when the worker is stopped
 SHUT_DOWN = "the worker on {} was shut down"
 WRITTEN_OFF = "its owner wrote it off"
+NEVER_BEGAN = Result(Outcome.INTERRUPTED, "interrupted: it never began")
 
 
 class Carried:
@@ -80,10 +81,10 @@ class Worker:
         self._registry = TaskRegistry("worker", Store(), clock, lambda job: None)
         self._runner = Runner(self._registry, clock, self._executor, self._ended)
         self._bus = Bus(self._database, uuid4(), self._nobody)
-        self._slots = asyncio.Semaphore(concurrency)
         self._carried: dict[int, Carried] = {}
-        self._known: set[int] = set()  # runs that a job announced, until they have ended
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[int, asyncio.Task[None]] = {}  # of runs, from their claim to their end
+        self._taking: set[asyncio.Task[int | None]] = set()
+        self._unanswered: set[int] = set()  # runs whose claim is on record, and whose answer never came
         self._connection: Connection | None = None
         self._asking = asyncio.Lock()
         self._stopping = False
@@ -136,7 +137,7 @@ class Worker:
         while True:
             self._lease.came_back.clear()
             listens = self._lease.crowd <= CROWD
-            taking = hear(self._url, self._queues, self._concurrency, self.carry, listens=listens)
+            taking = hear(self._url, self._queues, self._concurrency, self.take, self.carry, listens=listens)
             hearing = asyncio.create_task(taking, name="knocks")
             changed = asyncio.create_task(self._changed(listens))
             try:
@@ -157,41 +158,46 @@ class Worker:
             if listens != (self._lease.crowd <= CROWD) and not self._carried:
                 return
 
-    async def carry(self, run: int) -> None:
-        """Carry the run, if it is to be carried; returns when it has ended.
+    async def take(self, hearer: int) -> int | None:
+        """Claim the next run of these queues and begin it; None if none waits, or none may begin now.
 
-        Whoever knocked may go: a claim is on record before its answer is here, and must not be dropped then.
+        Whoever asks may go: a claim is on record before its answer is here, and must not be dropped then.
         """
-        if run in self._known:  # knocked twice
-            return
-        self._known.add(run)
-        task = asyncio.create_task(self._claim_and_carry(run), name=f"run {run}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        await asyncio.shield(task)
+        if self._stopping or len(self._tasks) + len(self._taking) >= self._concurrency:
+            return None
+        taking = asyncio.create_task(self._take(hearer), name="claim")
+        self._taking.add(taking)
+        taking.add_done_callback(self._taking.discard)
+        return await asyncio.shield(taking)
 
-    async def _claim_and_carry(self, run: int) -> None:
-        try:
-            async with self._slots:
-                if not self._guard.alive:
-                    await asyncio.to_thread(self._guard.begin)
-                worker, claimed = await self._claim(run)
-                # An answer that came late, through a cut or to a frozen process: by now it is another's.
-                if claimed and self._lease.held and self._lease.id == worker:
-                    await self._carry(claimed, worker)
-        finally:
-            self._known.discard(run)
+    async def carry(self, run: int) -> None:
+        """Return when the run has ended; whoever waits may go."""
+        if task := self._tasks.get(run):
+            await asyncio.shield(task)
 
-    async def _claim(self, run: int) -> tuple[UUID, rows.Claimed | None]:
-        """As whom, and the run; None if it must not begin. Waits for a database that does not answer."""
-        while not self._stopping:
-            worker = self._lease.id
-            if self._lease.held:
-                with contextlib.suppress(psycopg.Error, DatabaseAway):
-                    async with self._asking:
-                        return worker, await rows.claim(await self._connected(), run, worker)
-            await asyncio.sleep(AGAIN)
-        return self._lease.id, None
+    async def _take(self, hearer: int) -> int | None:
+        if not self._guard.alive:
+            await asyncio.to_thread(self._guard.begin)
+        async with self._asking:
+            worker, claimed = await self._claim(hearer)
+            # An answer that came late, through a cut or to a frozen process: by now it is another's.
+            if claimed is None or not self._lease.held or self._lease.id != worker:
+                return None
+            task = asyncio.create_task(self._carry(claimed, worker), name=f"run {claimed.run}")
+            self._tasks[claimed.run] = task
+        task.add_done_callback(lambda _: self._tasks.pop(claimed.run))
+        return claimed.run
+
+    async def _claim(self, hearer: int) -> tuple[UUID, rows.Claimed | None]:
+        """As whom, and the run."""
+        worker = self._lease.id
+        if self._lease.held:
+            with contextlib.suppress(psycopg.Error, DatabaseAway):  # asked again soon
+                connection = await self._connected()
+                if self._unanswered:
+                    return worker, await rows.claim(connection, self._unanswered.pop(), worker)
+                return worker, await rows.claim_next(connection, self._queues, hearer, worker)
+        return worker, None
 
     # -------------------------------------------------------------- a run
 
@@ -244,14 +250,16 @@ class Worker:
         claimed, handle = carried.claimed, carried.handle
         result = handle.result or Result(Outcome.FAILED, "it left without a result")
         raw = ending(result, teller.rest(), handle.used or ())
+        channel = "" if teller.tells else own_channel(claimed.holder)  # what is on its line comes first
         counts = None
         while counts is None and self._may_finish():
             with contextlib.suppress(psycopg.Error, DatabaseAway):
                 async with self._asking:
-                    counts = await rows.finish(await self._connected(), claimed.run, carried.worker, raw)
+                    ended = (claimed.run, carried.worker, raw, channel)
+                    counts = await rows.finish(await self._connected(), *ended)
             if counts is None:
                 await asyncio.sleep(AGAIN)
-        await teller.end(raw if counts else None)
+        teller.end(raw if counts else None)
         said = result.outcome.value if counts else "its result is refused: it was written off meanwhile"
         log.info(said, extra={"citizen": claimed.citizen, "task": claimed.task})
 
@@ -279,15 +287,19 @@ class Worker:
         """Hear what owners ask for, also where a line broke."""
         while True:
             await asyncio.sleep(LOOK)
-            if self._carried:
-                with contextlib.suppress(psycopg.Error, DatabaseAway):
-                    await self._look()
+            with contextlib.suppress(psycopg.Error, DatabaseAway):
+                await self._look()
 
     async def _look(self) -> None:
         worker = self._lease.id
         seen = [each for each in self._carried.values() if each.worker == worker and not each.over]
         async with self._asking:
-            asked = await rows.asked(await self._connected(), worker)
+            connection = await self._connected()
+            asked = await rows.asked(connection, worker)
+            unanswered = asked.keys() - self._tasks.keys()
+            self._unanswered = {run for run in unanswered if not asked[run]}
+            for run in unanswered - self._unanswered:  # its owner wants it no more
+                await rows.finish(connection, run, worker, ending(NEVER_BEGAN, (), ()))
         for each in seen:
             stop = asked.get(each.claimed.run)
             if not each.over and each.handle.reason is None and stop is not False:
@@ -299,12 +311,14 @@ class Worker:
         """Take no more runs, and give those under way their grace."""
         self._stopping = True
         hearing.cancel()
+        if self._taking:
+            await asyncio.wait(self._taking, timeout=GRACE)
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=GRACE)
+            await asyncio.wait(self._tasks.values(), timeout=GRACE)
         for each in self._carried.values():
             each.handle.halt(Outcome.INTERRUPTED, SHUT_DOWN.format(self._machine))
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=WRITE_OFF)
+            await asyncio.wait(self._tasks.values(), timeout=WRITE_OFF)
 
     async def _close(self) -> None:
         await self._executor.close()

@@ -3,6 +3,7 @@
 from importlib.resources import files
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from scheduler.cluster.database import (
@@ -21,9 +22,7 @@ from tests.cluster.desk import OK, Desk
 async def test_a_run_waits_with_its_row_and_a_knock(desk: Desk) -> None:
     run = await desk.start()
     assert await desk.jobs() == ["todo"]
-    assert await desk.ask("SELECT lock || ' ' || (args->>'run') FROM procrastinate_jobs") == [
-        f"opus/render {run}"
-    ]
+    assert await desk.ask("SELECT args->>'run' FROM procrastinate_jobs") == [str(run)]
     assert (await desk.look(run))[run] == rows.Sight(None, None, 1, 1, 0)
     await desk.enter()
     assert (await desk.look(run))[run].workers == 1
@@ -45,6 +44,47 @@ async def test_one_worker_claims_it_and_that_one_ends_it(desk: Desk) -> None:
     assert await desk.finish(run, one) and await desk.finish(run, one)  # again: the answer was lost
     assert (await desk.look(run))[run].result == OK
     assert await desk.claim(run, one) is None
+
+
+async def test_the_next_run_is_claimed_and_its_knock_goes_with_that(desk: Desk) -> None:
+    worker = await desk.enter()
+    first, second = [await desk.start(task=name) for name in ("one", "two")]
+    for run in (first, second):
+        claimed = await desk.claim_next(worker)
+        assert claimed and claimed.run == run
+    assert await desk.claim_next(worker) is None and await desk.jobs() == []
+    assert await rows.asked(desk.connection, worker) == {first: False, second: False}
+
+
+async def test_a_knock_for_a_run_that_must_not_begin_is_dropped_and_the_next_is_heard(desk: Desk) -> None:
+    worker = await desk.enter()
+    gone, run = [await desk.start(task=name) for name in ("gone", "render")]
+    await desk.connection.execute("UPDATE runs SET outcome = 'stopped' WHERE id = %s", (gone,))
+    claimed = await desk.claim_next(worker)
+    assert claimed and claimed.run == run and await desk.jobs() == []
+
+
+async def test_a_knock_stays_when_the_claim_is_not_committed(desk: Desk) -> None:
+    await desk.start()
+    await desk.connection.execute('UPDATE procrastinate_jobs SET args = \'{"run": "x"}\'')
+    with pytest.raises(psycopg.DataError):
+        await desk.claim_next(await desk.enter())
+    assert await desk.jobs() == ["todo"]
+
+
+async def test_who_carried_a_run_says_where_its_owner_listens_that_it_has_ended(desk: Desk) -> None:
+    run, worker = await desk.start(), await desk.enter()
+    await desk.claim(run, worker)
+    await desk.connection.execute("LISTEN here")
+    assert not await rows.finish(desk.connection, run, uuid4(), OK, "here")
+    assert await rows.results(desk.connection, [run]) == {}
+    assert await rows.finish(desk.connection, run, worker, OK, "here")
+    async for heard in desk.connection.notifies(timeout=10.0, stop_after=1):
+        assert heard.payload == str(run)
+        break
+    else:
+        pytest.fail("nothing is heard")
+    assert await rows.results(desk.connection, [run]) == {run: OK}
 
 
 async def test_its_row_goes_when_its_outcome_is_on_record(desk: Desk) -> None:
@@ -81,7 +121,7 @@ async def test_a_zombie_cannot_end_the_run_that_was_given_to_another(desk: Desk)
     first, zombie = await desk.start(), await desk.enter()
     await desk.claim(first, zombie)
     await desk.connection.execute("UPDATE workers SET until = clock_timestamp()")
-    assert await desk.look(first) == {} and await desk.jobs() == []  # swept, with its knock
+    assert await desk.look(first) == {}  # swept
     await desk.writer.write(desk.lease, [Ended("render", 2.0, 1.0, "interrupted", "lost")])
     second, worker = await desk.start(2), await desk.enter()
     assert await desk.claim(second, worker)
@@ -140,20 +180,6 @@ async def test_a_knock_that_nobody_followed_is_made_again(desk: Desk) -> None:
     await desk.look(run, patience=0.0)
     assert await desk.jobs() == ["todo"]
     assert await desk.ask("SELECT job FROM remote") == await desk.ask("SELECT id FROM procrastinate_jobs")
-
-
-async def test_the_lock_of_a_job_that_nobody_ended_is_lifted(desk: Desk) -> None:
-    first, worker = await desk.start(), await desk.enter()
-    await desk.connection.execute("UPDATE procrastinate_jobs SET status = 'doing'")
-    await desk.claim(first, worker)
-    await desk.look(first, patience=0.0)
-    assert await desk.jobs() == ["doing"]  # it runs
-    await desk.finish(first, worker)  # and its worker dies before Procrastinate hears of that
-    await desk.writer.write(desk.lease, [Ended("render", 2.0, 1.0, "ok", "done")])
-    second = await desk.start(2)
-    assert await desk.jobs() == ["doing", "todo"]
-    await desk.look(second, patience=0.0)
-    assert await desk.jobs() == ["todo"]
 
 
 async def test_tables_of_the_version_before_are_completed_and_others_are_refused(url: str) -> None:

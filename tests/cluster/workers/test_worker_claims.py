@@ -1,11 +1,13 @@
-"""A worker whose knock is taken back in the middle of its claim: what it claimed is carried all the same."""
+"""A worker that is interrupted in the middle of a claim: what it claimed is carried all the same."""
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from scheduler.cluster.remote import rows
 from scheduler.cluster.remote.rows import Claimed
 from scheduler.cluster.remote.worker import Worker
 from scheduler.config.settings import EngineSettings, Settings
@@ -22,13 +24,16 @@ class Slow(Worker):
         engine = EngineSettings("postgresql:///nowhere", "g1")
         super().__init__(settings, lambda: settings, engine, ["gpu"], 1, FakeClock())
         self.answers, self.done = asyncio.Event(), asyncio.Event()
-        self.claims, self.carried = 0, list[int]()
+        self.claims, self.carried, self.finished = list[int | None](), list[int](), list[int]()
+        self.asked: dict[int, bool] = {}
 
-    async def _claim(self, run: int) -> tuple[UUID, Claimed | None]:
-        self.claims += 1
-        worker = self._lease.id
+    async def _connected(self) -> Any:
+        return None
+
+    async def answer(self, run: int | None) -> Claimed:
+        self.claims.append(run)
         await self.answers.wait()
-        return worker, CLAIMED
+        return CLAIMED
 
     async def _carry(self, claimed: Claimed, worker: UUID) -> None:
         self.carried.append(claimed.run)
@@ -38,35 +43,60 @@ class Slow(Worker):
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     made = Slow()
+
+    async def asked(*_: object) -> dict[int, bool]:
+        return made.asked
+
+    async def finish(connection: object, run: int, *_: object) -> bool:
+        made.finished.append(run)
+        return True
+
     monkeypatch.setattr(type(made._guard), "alive", True)
     monkeypatch.setattr(type(made._lease), "held", True)
+    monkeypatch.setattr(rows, "claim_next", lambda *_: made.answer(None))
+    monkeypatch.setattr(rows, "claim", lambda _, run, worker: made.answer(run))
+    monkeypatch.setattr(rows, "asked", asked)
+    monkeypatch.setattr(rows, "finish", finish)
     return made
 
 
-async def test_what_was_claimed_is_carried_although_the_knock_is_gone(slow: Slow) -> None:
-    knock = asyncio.create_task(slow.carry(7))
+async def test_what_was_claimed_is_carried_although_who_asked_is_gone(slow: Slow) -> None:
+    asking = asyncio.create_task(slow.take(1))
     await until(lambda: slow.claims, "it claims")
-    knock.cancel()
-    await asyncio.wait({knock})
+    asking.cancel()
+    await asyncio.wait({asking})
     slow.answers.set()
     await until(lambda: slow.carried == [7], "it is carried")
     slow.done.set()
 
 
-async def test_a_second_knock_for_the_same_run_is_let_go(slow: Slow) -> None:
-    first = asyncio.create_task(slow.carry(7))
+async def test_no_more_is_claimed_than_it_carries_at_a_time(slow: Slow) -> None:
+    first = asyncio.create_task(slow.take(1))
     await until(lambda: slow.claims, "it claims")
-    await slow.carry(7)
-    assert slow.claims == 1
+    assert await slow.take(1) is None
     slow.answers.set()
+    assert await first == 7 and await slow.take(1) is None and len(slow.claims) == 1
     slow.done.set()
-    await first
+    await slow.carry(7)
+    assert await slow.take(1) == 7
 
 
 async def test_an_answer_that_comes_under_another_lease_begins_nothing(slow: Slow) -> None:
-    knock = asyncio.create_task(slow.carry(7))
+    asking = asyncio.create_task(slow.take(1))
     await until(lambda: slow.claims, "it claims")
     slow._lease.id = uuid4()
     slow.answers.set()
-    await knock
-    assert slow.carried == []
+    assert await asking is None and slow.carried == []
+
+
+async def test_a_claim_whose_answer_was_lost_is_asked_for_again(slow: Slow) -> None:
+    slow.asked = {7: False, 8: True}  # on record as its own, and it carries neither
+    await slow._look()
+    assert slow.finished == [8]  # its owner wants it no more
+    slow.answers.set()
+    assert await slow.take(1) == 7 and slow.claims == [7]
+    await slow._look()
+    slow.done.set()
+    await slow.carry(7)
+    await slow.take(1)
+    assert slow.claims == [7, None]
