@@ -122,7 +122,7 @@ def _force(options: Options) -> int:
 
     ended = get_scheduler(options.name, options.config, options.own_as_root).run_now(options.force or "")
     click.echo(clean(outcome_of(ended)))
-    return FAILED if ended.outcome is None or ended.outcome.bad else OK
+    return OK if ended.outcome and ended.outcome.done else FAILED
 
 
 def _reset(options: Options) -> int:

@@ -34,7 +34,13 @@ class Outcome(StrEnum):
         """Whether it is a failure; the last three are neither that nor a success."""
         return self in _BAD
 
+    @property
+    def done(self) -> bool:
+        """Whether what the run was for is done: not if it failed, was refused, skipped or stopped."""
+        return self in _DONE
 
+
+_DONE = frozenset({Outcome.OK, Outcome.WARNING})
 _BAD = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.INTERRUPTED})
 
 

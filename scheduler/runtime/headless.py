@@ -126,7 +126,7 @@ async def _one_turn(fleet: Fleet, wake: bool) -> int:
 
 
 async def _turn(scheduler: Scheduler, wake: bool) -> int:
-    """The exit code: 1 if the wake failed, or a task that ran in this turn."""
+    """The exit code: 1 if the wake failed or came to nothing, or a task failed that ran in this turn."""
     before = {task.name: task.run_count for task in scheduler.snapshot().tasks}
     if wake:
         outcome = await scheduler.wake_and_wait()
@@ -135,7 +135,7 @@ async def _turn(scheduler: Scheduler, wake: bool) -> int:
         outcome = Outcome.OK
     ran = [task for task in scheduler.snapshot().tasks if task.run_count != before.get(task.name)]
     failed = any(task.error for task in ran)
-    return 1 if failed or outcome.bad else 0
+    return 0 if outcome.done and not failed else 1
 
 
 def _require_schedulers(fleet: Fleet) -> None:

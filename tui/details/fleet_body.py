@@ -367,7 +367,7 @@ class FleetBody(Vertical):
         if self._lower is None:
             from tui.details.lower import Lower
 
-            self._lower = Lower(self._log, self._glyphs, self._controls.get, self._clock, like=self.grid)
+            self._lower = Lower(self._log, self._glyphs, self._controls, self._clock, like=self.grid)
             self._lower.set_cluster(self._cluster)
             self.mount(self._lower)
         return self._lower

@@ -1,17 +1,18 @@
 """The lower part of the fleet: the newest events, or the output of the task under the cursor, or both."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Container
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Container, Mapping
+from contextlib import aclosing, suppress
 from enum import Enum
 from typing import Protocol
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widget import Widget
+from textual.worker import Worker
 
 from scheduler.core.machines import Cluster
-from scheduler.core.records import RunRecord
+from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.views import OutputChunk, TaskView
 from scheduler.errors import SchedulerError
 from tui.common.text import clean, took
@@ -32,7 +33,7 @@ REST = 0.15  # seconds that the cursor rests before anything is asked
 class Source(Protocol):
     """The questions of this part: a Control without its verbs."""
 
-    async def history(self, task: str, *, limit: int = ...) -> tuple[RunRecord, ...]: ...
+    async def history(self, task: str | None = None, *, limit: int = ...) -> tuple[RunRecord, ...]: ...
 
     async def output(self, run: int) -> str: ...
 
@@ -112,10 +113,19 @@ class Lower(Horizontal):
     """Takes the lines that the panels leave free."""
 
     def __init__(
-        self, log: EventLog, glyphs: Glyphs, find: Find, now: Callable[[], float], like: Widget
+        self,
+        log: EventLog,
+        glyphs: Glyphs,
+        citizens: Mapping[str, Source],
+        now: Callable[[], float],
+        like: Widget,
     ) -> None:
         super().__init__()
-        self.events, self.output = RecentEvents(log, glyphs), OutputBelow(glyphs, find, now)
+        self.events, self.output = RecentEvents(log, glyphs), OutputBelow(glyphs, citizens.get, now)
+        self._log, self._citizens, self._clock = log, citizens, now
+        self._read = set[str]()  # citizens whose history is in the log
+        self._busy: Container[tuple[str, str]] = ()
+        self._past: Worker[None] | None = None
         self.machines = MachinesPane(log, glyphs, now)
         for pane in (self.events, self.output, self.machines):
             pane.painted_like = like
@@ -154,10 +164,23 @@ class Lower(Horizontal):
 
     def catch_up(self, running: Container[tuple[str, str]]) -> None:
         """Show what has happened by now; `running` is what runs."""
+        self._busy = running
         if self.events.display:
             self.events.catch_up(running)
+            if self._citizens.keys() - self._read and (self._past is None or self._past.is_finished):
+                self._past = self.run_worker(self._read_past())
         if self.machines.display:
             self.machines.sync()
+
+    async def _read_past(self) -> None:
+        """What happened before anybody looked, out of the histories."""
+        await asyncio.sleep(REST)
+        for name in self._citizens.keys() - self._read:
+            asked = self._clock()
+            with suppress(SchedulerError, KeyError):  # it has none, or has gone
+                self._log.add_past(name, await self._citizens[name].history(limit=LISTED), asked)
+            self._read.add(name)
+        self.events.catch_up(self._busy)
 
     def look_at(self, place: Place, task: TaskView | None) -> None:
         """The cursor is on this task, or on none."""

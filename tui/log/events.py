@@ -2,9 +2,11 @@
 
 import time
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
+from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Snapshot, TaskStatus, new_events
 from scheduler.spending.money import price, tokens
@@ -94,6 +96,17 @@ class EventLog:
             self._trim()
         return bool(fresh)
 
+    def add_past(self, citizen: str, runs: Sequence[RunRecord], until: float) -> None:
+        """Add how runs ended before the first event that is known, or else before `until`."""
+        known = (entry.time for entry in self.entries if entry.citizen == citizen)
+        first = min((until, *known))
+        past = [_ended(citizen, run) for run in runs if run.finished < first]
+        if past:
+            self.entries = sorted([*past, *self.entries], key=attrgetter("time"))
+            self.changed_from = 0
+            self.longest = max(self.longest, *map(len, map(where_of, past)))
+            self._trim()
+
     def _new_entries(self, snapshot: Snapshot) -> list[Entry]:
         events, missing = new_events(snapshot.events, self._last.get(snapshot.citizen))
         gap = [Gap(events[0].time, snapshot.citizen, missing)] if missing else []
@@ -104,6 +117,13 @@ class EventLog:
             gone = len(self.entries) - KEPT
             del self.entries[:gone]
             self.lost, self.changed_from = self.lost + gone, 0
+
+
+def _ended(citizen: str, run: RunRecord) -> Event:
+    """The event of a run that the history has."""
+    took = None if run.outcome is Outcome.SKIPPED else run.seconds
+    told = (run.outcome, run.text, run.trigger, took, None, run.who, run.cost)
+    return Event(0, run.finished, "finished", citizen, run.task, *told)
 
 
 @dataclass(frozen=True, slots=True)

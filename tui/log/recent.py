@@ -64,7 +64,7 @@ def _same(entry: Entry, later: Entry) -> bool:
         isinstance(entry, Event)
         and isinstance(later, Event)
         and entry.outcome in QUIET
-        and not entry.number  # each wake is a line: it has a cost
+        and not (entry.number or entry.cost)  # each wake is a line: it has a cost
         and (entry.outcome, entry.trigger) == (later.outcome, later.trigger)
         and _NUMBER.sub("", entry.text) == _NUMBER.sub("", later.text)
     )

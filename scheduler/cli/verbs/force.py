@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler.cli.exit_codes import FAILED
+from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import (
     GRAMMAR,
     action_options,
@@ -13,7 +13,6 @@ from scheduler.cli.options import (
     tasks_argument,
 )
 from scheduler.cli.verbs.steer import ResultPrinter, exit_code_for, run_verb
-from scheduler.core.task import Outcome
 
 if TYPE_CHECKING:
     from scheduler.control.member import LocalControl
@@ -68,8 +67,7 @@ class _Waiting:
             del self._under_way[name]
         output = {"output": prints.text} if show and result.as_json else {}
         result(outcome_of(ended), outcome=ended.outcome, **output)
-        stopped = ended.outcome is Outcome.STOPPED  # no failure, but what it was to do is not done
-        return FAILED if ended.outcome is None or ended.outcome.bad or stopped else 0
+        return OK if ended.outcome and ended.outcome.done else FAILED
 
     def interrupted(self) -> None:
         """Print what happens to the runs after ctrl+c."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler.cli.exit_codes import FAILED, INTERRUPTED
+from scheduler.cli.exit_codes import FAILED, INTERRUPTED, OK
 from scheduler.cli.options import (
     GRAMMAR,
     action_options,
@@ -47,7 +47,9 @@ def reset_command(words: tuple[str, ...], every: bool, **how: Any) -> int:
 @click.command("wake", epilog="Example: experience-tui wake opus --wait")
 @some_citizens
 @every_citizen
-@click.option("--wait", is_flag=True, help="Wait until it ends; exit code 1 if the wake failed.")
+@click.option(
+    "--wait", is_flag=True, help="Wait until it ends; exit code 1 if the wake failed or was refused."
+)
 @action_options
 def wake_command(names: tuple[str, ...], every: bool, wait: bool, **how: Any) -> int:
     """Wake citizens now. If no process owns a citizen, this waits until its wake has ended."""
@@ -84,7 +86,7 @@ async def _waited_for(control: "LocalControl", result: "ResultPrinter") -> int:
     text = f": {ended.text}" if ended.text else ""
     word = _CAME_TO_NOTHING.get(ended.outcome, "the wake failed" if bad else "woken")
     result(f"{control.citizen}: {word}{text}", outcome=ended.outcome)
-    return FAILED if bad else 0
+    return OK if ended.outcome and ended.outcome.done else FAILED
 
 
 def exit_code_for(control: "LocalControl", what: str) -> None:

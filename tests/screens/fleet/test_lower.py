@@ -37,6 +37,13 @@ async def test_the_newest_events_fill_what_the_panels_leave_free():
         assert "✗ opus/mail" in shown(pilot)
 
 
+async def test_a_monitor_that_has_seen_nothing_shows_what_the_history_has():
+    control = with_output(FakeControl(Snapshot("opus", (task("news"),))))
+    async with screen(FakeFleet(control), size=(120, 30)) as pilot:
+        await until(lambda: "✓ opus/news     ok in 12s: 3 new" in shown(pilot), "the run before")
+        assert "nothing has happened" not in shown(pilot)
+
+
 async def test_o_shows_the_output_of_the_row_under_the_cursor_then_nothing_then_events_again():
     async with screen(FakeFleet(with_output(citizen())), size=(120, 30)) as pilot:
         await press(pilot, "o")

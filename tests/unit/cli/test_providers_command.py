@@ -60,7 +60,7 @@ def test_a_wake_by_hand_that_is_refused_says_that_it_did_not_wake(place, capsys)
     agent = ["sh", "-c", "echo 'You have hit your limit; hit your limit, resets in 2h'; exit 1"]
     wake = f'[wake]\ncommand = {json.dumps(agent)}\nprovider = "anthropic"\n'
     place.tasks(more=wake)
-    assert run(monitor, ["wake", "opus", "--wait", "--config", str(place.config)], "experience-tui") == 0
+    assert run(monitor, ["wake", "opus", "--wait", "--config", str(place.config)], "experience-tui") == 1
     assert capsys.readouterr().out.startswith("opus: not woken: refused by anthropic: usage limit, until ")
     assert run(monitor, ["wake", "opus", "--wait", "--config", str(place.config)], "experience-tui") == 2
     assert "opus waits for anthropic until " in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from scheduler.core.costs import RunCost
+from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Snapshot, TaskStatus
 from tests.each import each
@@ -50,6 +51,19 @@ def test_what_is_missing_in_between_is_said():
     log.add_events(snapshot(event(1), event(2)))
     log.add_events(snapshot(event(150), event(151)))
     assert numbers(log) == [1, 2, "147 skipped", 150, 151]
+
+
+def test_runs_of_the_history_stand_before_the_first_event_that_is_known():
+    log = EventLog()
+    log.add_events(snapshot(event(7, at=10), event(8, at=20)))
+    runs = [RunRecord(n, "tick", NOON, NOON + 4 * n, 0.1, Outcome.OK) for n in (5, 4, 3, 2)]
+    log.add_past("opus", runs, NOON + 99)
+    log.add_past("mira", runs, NOON + 13)
+    assert [(each.citizen, each.time - NOON) for each in log.entries] == [
+        ("mira", 8), ("opus", 8), ("opus", 10), ("mira", 12), ("opus", 20),
+    ]  # fmt: skip
+    assert log.changed_from == 0
+    assert not log.add_events(snapshot(event(7, at=10), log.entries[-1]))
 
 
 def test_what_was_before_the_first_look_is_not_missing():
