@@ -1,7 +1,7 @@
 """The lower part of the fleet: the newest events, or the output of the task under the cursor, or both."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Container, Mapping
+from collections.abc import AsyncGenerator, Callable, Container, Iterable, Mapping
 from contextlib import aclosing, suppress
 from enum import Enum
 from typing import Protocol
@@ -9,7 +9,6 @@ from typing import Protocol
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widget import Widget
-from textual.worker import Worker
 
 from scheduler.core.machines import Cluster
 from scheduler.core.records import LISTED, RunRecord
@@ -123,9 +122,8 @@ class Lower(Horizontal):
         super().__init__()
         self.events, self.output = RecentEvents(log, glyphs), OutputBelow(glyphs, citizens.get, now)
         self._log, self._citizens, self._clock = log, citizens, now
-        self._read = set[str]()  # citizens whose history is in the log
+        self._read = set[str]()  # citizens whose history was asked for
         self._busy: Container[tuple[str, str]] = ()
-        self._past: Worker[None] | None = None
         self.machines = MachinesPane(log, glyphs, now)
         for pane in (self.events, self.output, self.machines):
             pane.painted_like = like
@@ -167,19 +165,18 @@ class Lower(Horizontal):
         self._busy = running
         if self.events.display:
             self.events.catch_up(running)
-            if self._citizens.keys() - self._read and (self._past is None or self._past.is_finished):
-                self._past = self.run_worker(self._read_past())
+            if not self._log.entries and (new := self._citizens.keys() - self._read):
+                self._read |= new
+                self.run_worker(self._read_past(new))
         if self.machines.display:
             self.machines.sync()
 
-    async def _read_past(self) -> None:
+    async def _read_past(self, citizens: Iterable[str]) -> None:
         """What happened before anybody looked, out of the histories."""
-        await asyncio.sleep(REST)
-        for name in self._citizens.keys() - self._read:
+        for name in citizens:
             asked = self._clock()
             with suppress(SchedulerError, KeyError):  # it has none, or has gone
                 self._log.add_past(name, await self._citizens[name].history(limit=LISTED), asked)
-            self._read.add(name)
         self.events.catch_up(self._busy)
 
     def look_at(self, place: Place, task: TaskView | None) -> None:

@@ -1,6 +1,6 @@
 """Which runs stand in one row, and in which order the rows are."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
@@ -10,10 +10,12 @@ from tui.details.costs import cost_of
 Group = tuple[RunRecord, ...]  # the newest first
 
 
-def grouped(runs: Sequence[RunRecord], *, unfolded: bool, by_cost: bool) -> list[Group]:
+def grouped(
+    runs: Sequence[RunRecord], *, unfolded: bool, by_cost: bool, opened: Container[int] = ()
+) -> list[Group]:
     """The rows: times that were let go one after the other for the same reason are one.
 
-    `by_cost` the dearest come first, each alone.
+    Each alone where one of them is `opened`, by its id; `by_cost` the dearest come first, each alone.
     """
     if by_cost:
         return [(run,) for run in sorted(runs, key=cost_of, reverse=True)]
@@ -23,7 +25,11 @@ def grouped(runs: Sequence[RunRecord], *, unfolded: bool, by_cost: bool) -> list
             groups[-1].append(run)
         else:
             groups.append([run])
-    return [tuple(group) for group in groups]
+    return [row for group in groups for row in _rows(tuple(group), opened)]
+
+
+def _rows(group: Group, opened: Container[int]) -> list[Group]:
+    return [(run,) for run in group] if any(run.id in opened for run in group) else [group]
 
 
 def span_of(group: Group) -> str:

@@ -63,6 +63,7 @@ class RunsPane(Pane):
         self._shown: list[Group] = []  # the rows of them
         self._before: dict[int, float] = {}
         self.unfolded = self.by_cost = False
+        self._opened: set[int] = set()  # runs whose row is shown as each of its times
         self._view: TaskView | None = None
         self.begun_by = "running"  # what started the run under way
         self.costs = CostColumn()
@@ -119,9 +120,20 @@ class RunsPane(Pane):
         self._chosen = chosen.id if chosen else None
         self._settle(before)
 
+    def open_row(self) -> bool:
+        """Show each time of the row under the cursor, or fold them again; False if it is no such row."""
+        run = self.chosen.run
+        whole = grouped(self._runs, unfolded=self.unfolded, by_cost=self.by_cost)
+        row = {each.id for group in whole if run in group and len(group) > 1 for each in group}
+        if row:
+            self._opened = self._opened - row if self._opened & row else self._opened | row
+            self.order(unfolded=self.unfolded, by_cost=self.by_cost)
+        return bool(row)
+
     def _group(self) -> None:
         self._before = begun_before(self._runs)
-        self._shown = grouped(self._runs, unfolded=self.unfolded, by_cost=self.by_cost)
+        how = {"unfolded": self.unfolded, "by_cost": self.by_cost}
+        self._shown = grouped(self._runs, **how, opened=self._opened)
 
     def explain(self, none: str) -> None:
         """There is nothing to list, for this reason."""

@@ -387,6 +387,10 @@ class Details(Page, inherit_bindings=False):
     def action_pane(self, step: int) -> None:
         self._go_to(self._panes[(self._panes.index(self._active) + step) % len(self._panes)])
 
+    def action_enter(self) -> None:
+        if not (self._active is self.runs and self.runs.open_row()):
+            self.action_read()
+
     def action_read(self) -> None:
         self._reading = not self._reading
         self._go_to(self.printed if self._reading else self.runs)

@@ -34,6 +34,18 @@ async def test_z_shows_each_skipped_time_and_folds_them_again():
         assert toasts(pilot) == ["nothing here has cost anything"]
 
 
+async def test_enter_shows_each_time_of_the_row_under_the_cursor_alone():
+    hours = [record(n, Outcome.SKIPPED, "nothing new since 11:00") for n in (1, 2)]
+    before = [record(n, Outcome.SKIPPED, "nothing new since 11:30") for n in (4, 5, 6)]
+    async with details(with_runs(*hours, record(3), *before), size=(140, 40)) as pilot:
+        await press(pilot, "down", "down", "enter")
+        assert "skipped 2 times" in shown(pilot) and "skipped 3 times" not in shown(pilot)
+        await press(pilot, "down", "enter")
+        assert "skipped 3 times" in shown(pilot)
+        await press(pilot, "up", "enter")  # on a run, enter still opens what it printed
+        assert "─ runs ─" not in shown(pilot)
+
+
 async def test_what_is_not_new_says_since_when():
     runs = [record(n, Outcome.SKIPPED, "nothing new") for n in (1, 2, 3)] + [record(4)]
     async with details(with_runs(*runs), size=(140, 40)) as pilot:
