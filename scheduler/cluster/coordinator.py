@@ -118,6 +118,9 @@ class ClusterCoordinator:
             raise Unreadable(f"{where}: {why}; whether machines share it is not known") from error
         if home is None:
             return await self._local.acquire(citizen, role)
+        if home.copied:
+            fix = f"if it lives here from now on: {PROGRAM} engine join {citizen.name}"
+            raise Owned(f"{citizen.name}: {citizen.home} is a copy of its home; {fix}")
         self._known[citizen.name] = citizen
         self._refuse_elsewhere(citizen, home.home_id)
         if any(task.queue for task in citizen.tasks):

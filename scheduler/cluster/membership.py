@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import LiteralString
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from scheduler.cluster.database import Connection, Database, one, require_schema
 from scheduler.cluster.history import COLUMNS, read_output
@@ -23,7 +23,7 @@ from scheduler.schema.json_codec import from_json, to_json
 from scheduler.storage import history_reader
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import owning
-from scheduler.storage.shared_home import mark_shared, new_home_id, shared_home, unmark_shared
+from scheduler.storage.shared_home import SharedHome, mark_shared, new_home_id, shared_home, unmark_shared
 from scheduler.storage.state_file import StateFile
 
 NEVER_OWNED = UUID(int=0)
@@ -36,6 +36,11 @@ ON CONFLICT (citizen) DO UPDATE SET home_id = excluded.home_id, machine = exclud
     WHERE o.epoch %% 1000000 = 0  -- never owned, on whichever server: see notice_server
 RETURNING epoch
 """
+_SETTLE = """
+UPDATE experience.owners SET home_id = %(new)s, machine = %(machine)s
+WHERE citizen = %(citizen)s AND home_id IN (%(old)s, %(new)s) AND until < clock_timestamp() RETURNING 1
+"""
+_OWNER = "SELECT machine FROM experience.owners WHERE citizen = %s AND home_id = %s"
 _RUN = """
 INSERT INTO experience.runs (citizen, task, number, slot, attempt, epoch, trigger, started, finished, seconds,
                              outcome, text, output, traceback, facts)
@@ -79,7 +84,9 @@ async def clock_skew(database: Database, now: float) -> float:
 
 async def join(database: Database, citizen: str, home: Path, machine: str, now: float) -> None:
     """Share a citizen that has no owner at this moment; raises Owned, SchedulerError, DatabaseAway."""
-    if shared_home(home):
+    if mark := shared_home(home):
+        if mark.copied and mark.home_id:
+            return await _settle(database, citizen, home, machine, mark)
         raise SchedulerError(f"{citizen} is shared already; {PROGRAM} engine status shows who runs it")
     with owning(home, now):
         home_id = new_home_id()
@@ -94,6 +101,21 @@ async def join(database: Database, citizen: str, home: Path, machine: str, now: 
                 await _copy_runs(connection, citizen, home, runs)
                 await _copy_notes(connection, citizen, notes, lines)
         await asyncio.to_thread(mark_shared, home, home_id, database.name)
+
+
+async def _settle(database: Database, citizen: str, home: Path, machine: str, mark: SharedHome) -> None:
+    """A copy of the shared home takes its place; the number is the same if a kill makes it do so again."""
+    new = str(uuid5(UUID(mark.home_id), str(mark.inode)))
+    values = {"citizen": citizen, "old": mark.home_id, "new": new, "machine": machine}
+    if not await database.rows(_SETTLE, values):
+        rows = await database.rows(_OWNER, (citizen, mark.home_id))
+        why = (
+            f"runs on {rows[0][0]}: stop it there first"
+            if rows
+            else "is shared by another home than the copied one"
+        )
+        raise Owned(f"{citizen} {why}")
+    await asyncio.to_thread(mark_shared, home, new, database.name)
 
 
 async def _give(connection: Connection, citizen: str, home_id: str, machine: str) -> None:
@@ -158,7 +180,7 @@ async def leave(database: Database, citizen: str, home: Path, now: float) -> Non
                 home_id, machine, running = row
                 if running:
                     raise Owned(f"{citizen} runs on {machine}: stop it there first")
-                if home_id != home_mark.home_id:
+                if home_id != home_mark.home_id or home_mark.copied:
                     raise Owned(f"{citizen}: this folder is not its home; leave it from {machine}")
                 await _fetch(database, citizen, home)
                 for table in _TABLES:

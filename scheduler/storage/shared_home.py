@@ -19,6 +19,8 @@ class SharedHome(NamedTuple):
 
     home_id: str
     through: str
+    inode: int
+    copied: bool = False  # the mark was written in another folder than the one it lies in
 
 
 def shared_home(home: Path) -> SharedHome | None:
@@ -34,8 +36,10 @@ def shared_home(home: Path) -> SharedHome | None:
         content = os.read(file, LONGEST).decode(errors="replace")
     finally:
         os.close(file)
-    home_id, _, through = content.strip().partition(" ")
-    return SharedHome(home_id if re.fullmatch(r"[0-9a-f-]{36}", home_id) else "", through)
+    home_id, through, inode = (*content.split(), "", "", "")[:3]
+    known = home_id if re.fullmatch(r"[0-9a-f-]{36}", home_id) else ""
+    here = home.stat().st_ino
+    return SharedHome(known, through, here, bool(inode) and inode != str(here))
 
 
 def new_home_id() -> str:
@@ -43,9 +47,9 @@ def new_home_id() -> str:
 
 
 def mark_shared(home: Path, home_id: str, through: str) -> None:
-    """Mark the home; raises OSError."""
+    """Mark the home, by its inode, too: a copy has another one, shared storage has not. Raises OSError."""
     make_folder(home / FOLDER)
-    replace_file(home / FOLDER / MARK, f"{home_id} {through}\n".encode())
+    replace_file(home / FOLDER / MARK, f"{home_id} {through} {home.stat().st_ino}\n".encode())
 
 
 def unmark_shared(home: Path) -> None:

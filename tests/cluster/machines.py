@@ -1,13 +1,14 @@
 """Machines for the tests: processes with a root of their own and a wire to the database that can be cut."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+from scheduler.storage.shared_home import mark_shared, shared_home
 
 FORWARDER = """
 import asyncio, sys
@@ -79,9 +80,10 @@ class Machine:
     def share_homes(self, other: "Machine", *citizens: str) -> None:
         """As if both saw the same disk: the mark of the home is what says so."""
         for citizen in citizens:
-            target = other.home(citizen) / ".experience"
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy(self.home(citizen) / ".experience" / "home-id", target)
+            other.home(citizen).mkdir(exist_ok=True)
+            mark = shared_home(self.home(citizen))
+            assert mark
+            mark_shared(other.home(citizen), mark.home_id, mark.through)
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = (sys.executable, *self.launcher, *arguments)

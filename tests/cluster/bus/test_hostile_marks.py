@@ -1,6 +1,7 @@
 """What lies in the place of a home's mark stops neither the monitor nor the other citizens."""
 
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import pytest
 from scheduler.cluster.coordinator import ClusterCoordinator
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.ports import FleetOptions
-from scheduler.errors import Unreadable
+from scheduler.errors import PROGRAM, Owned, Unreadable
 from scheduler.ownership.coordinator import LocalCoordinator
-from scheduler.storage.shared_home import MARK
+from scheduler.storage.shared_home import MARK, mark_shared
 from tests.fakes import FakeClock
 
 
@@ -43,3 +44,13 @@ async def test_a_mark_that_cannot_be_read_is_one_line_about_its_citizen(place, t
         assert place.remote(opus) is None
     finally:
         os.close(writer)
+
+
+async def test_a_copy_of_a_home_is_refused_in_a_line_with_the_mend(place, tmp_path: Path) -> None:
+    first = tmp_path / "elsewhere" / "opus"
+    first.mkdir(parents=True)
+    mark_shared(first, "00000000-0000-0000-0000-000000000001", "db")
+    opus = CitizenSettings("opus", shutil.copytree(first, tmp_path / "opus"))
+    fix = f"if it lives here from now on: {PROGRAM} engine join opus"
+    with pytest.raises(Owned, match=f"opus: .* is a copy of its home; {fix}"):
+        await place.acquire(opus)

@@ -1,16 +1,19 @@
 """A citizen joins and leaves with its states and history, and is on one side only whenever that is cut."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from scheduler.cluster import membership
 from scheduler.cluster.database import Database, install
+from scheduler.cluster.leases import Leases
 from scheduler.cluster.membership import join, leave, move, owners
 from scheduler.core.records import FinishedRun, RunQuery
 from scheduler.core.state import TaskState
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.errors import PROGRAM, Owned, SchedulerError
+from scheduler.process.process_info import Running
 from scheduler.storage import history_reader
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import acquire
@@ -20,6 +23,10 @@ from scheduler.storage.state_file import StateFile
 NOW = 1_770_000_000.0
 STATES = {"report": TaskState(first_seen=1.0, last_run=100.0, run_count=7)}
 RUN = FinishedRun("report", Trigger.FORCE, 1, 100.0, 101.0, 1.0, Outcome.OK, "a\0b", "", None)
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -129,6 +136,38 @@ async def test_a_second_citizen_of_that_name_does_not_join(
     with pytest.raises(Owned, match="another opus is shared already, by m1"):
         await join(empty, "opus", other, "m2", NOW)
     assert shared_home(other) is None
+    await empty.close()
+
+
+async def test_a_copied_home_takes_the_place_of_the_first_when_a_person_says_so(
+    empty: Database, filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await join(empty, "opus", filled, "m1", NOW)
+    copy = shutil.copytree(filled, tmp_path / "m2" / "opus")
+    with pytest.raises(Owned, match="this folder is not its home; leave it from m1"):
+        await leave(empty, "opus", copy, NOW)
+    async with empty.connection() as connection:
+        await connection.execute("UPDATE experience.owners SET until = clock_timestamp() + interval '1 h'")
+        with pytest.raises(Owned, match="opus runs on m1: stop it there first"):
+            await join(empty, "opus", copy, "m2", NOW)
+        await connection.execute("UPDATE experience.owners SET until = clock_timestamp()")
+    with monkeypatch.context() as patch:
+        patch.setattr(membership, "mark_shared", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await join(empty, "opus", copy, "m2", NOW)
+    await join(empty, "opus", copy, "m2", NOW)
+    here = Leases(empty, "m2", Running(1, 0.0, 0.0), 600.0)
+    for home, taken in ((filled, False), (copy, True)):
+        mark = shared_home(home)
+        assert mark and not mark.copied
+        if taken:
+            await here.take("opus", mark.home_id)
+        else:
+            with pytest.raises(
+                Owned, match="the folder here was copied, or created again; its home is on m2"
+            ):
+                await here.take("opus", mark.home_id)
+    await here.close()
     await empty.close()
 
 
