@@ -132,7 +132,8 @@ class ClusterCoordinator:
             lease = await self._leases.take(citizen.name, home.home_id)
             undo.push_async_callback(self._leases.release, lease)
             await self._fetch(citizen.name, citizen.home / FOLDER, owned=False)
-            begun = await self._sender.take_over(lease)
+            tasks = {task.name: task for task in citizen.tasks}
+            begun = await self._sender.take_over(lease, tasks, self._local.clock.now())
             committed = await read_committed(self._database, citizen.name, begun)
             undo.pop_all()
         lease.on_lost.append(partial(self._on_lost, citizen.name))

@@ -10,7 +10,7 @@ from scheduler.core.state import CHANGED, OFF, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Task
 from scheduler.process.process_info import Running
 
-INTERRUPTED = Outcome.INTERRUPTED  # members of an enumeration are slow to find
+OK, INTERRUPTED = Outcome.OK, Outcome.INTERRUPTED  # members of an enumeration are slow to find
 A_LITTLE = 0.001  # seconds: a slot at the very start of a cell belongs to it
 LATE = 60.0  # seconds: a start that no process was there for by less than this is late, not missed
 HOPS = 60  # windows of active hours that are looked through for a slot
@@ -176,6 +176,19 @@ def retry_time(citizen: str, task: Task, state: TaskState, now: float) -> float 
         return None
     when = now + _delay(task, state.attempt) * random.uniform(0.9, 1.0)
     return when if when < next_slot(citizen, task, state, now) else None
+
+
+def followed_up(citizen: str, task: Task, state: TaskState, now: float, *, pauses: bool = True) -> TaskState:
+    """The state of a task whose run has just ended so: after a failure it is tried again, or paused."""
+    outcome = state.outcome
+    if outcome is OK or outcome is None or not outcome.bad:
+        return state
+    if (most := task.pause_after) and not state.failures_in_a_row % most and pauses:
+        return state.gave_up().with_pause(now, None, f"{state.failures_in_a_row} failures in a row")
+    retry_at = retry_time(citizen, task, state, now)
+    if retry_at is not None:
+        return state.retrying(retry_at)
+    return state.gave_up() if state.attempt else state
 
 
 def _delay(task: Task, attempt: int) -> float:

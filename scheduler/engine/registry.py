@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from scheduler.core.costs import Budget
-from scheduler.core.planning import LATE, recovered, retry_time, taken_up
+from scheduler.core.planning import LATE, followed_up, recovered, taken_up
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.freeze import Span
 from scheduler.core.schedules.schedule import DRIFT
@@ -331,15 +331,7 @@ class TaskRegistry:
             state = before.interrupted(result.text, now, again=self.stopping)
         else:
             state = before.finished(outcome, result.text, now, took)
-        if outcome is OK or not outcome.bad:
-            return state
-        if (most := job.task.pause_after) and not state.failures_in_a_row % most and not self.stopping:
-            why = f"{state.failures_in_a_row} failures in a row"
-            return state.gave_up().with_pause(now, None, why)
-        retry_at = retry_time(self._citizen, job.task, state, now)
-        if retry_at is not None:
-            return state.retrying(retry_at)
-        return state.gave_up() if state.attempt else state
+        return followed_up(self._citizen, job.task, state, now, pauses=not self.stopping)
 
     async def _carried_by(self, run: RunHandle, process: Running) -> None:
         """The run has a process of its own: the one to look for after a crash."""

@@ -59,9 +59,13 @@ class Desk:
     async def jobs(self) -> list[Any]:
         return await self.ask("SELECT status FROM procrastinate_jobs ORDER BY id")
 
-    async def next_owner(self) -> frozenset[str]:
-        """Another machine takes opus over; its first look at what runs elsewhere."""
+    async def another(self) -> Lease:
+        """The lease of opus that another machine takes, for the owner is gone."""
         await self.connection.execute("UPDATE owners SET until = clock_timestamp()")
         other = Leases(self.database, "m2", Running(os.getpid(), 0.0, 0.0, BOOT), 600.0)
-        lease = await other.take("opus", "home-1")
+        return await other.take("opus", "home-1")
+
+    async def next_owner(self) -> frozenset[str]:
+        """Another machine takes opus over; its first look at what runs elsewhere."""
+        lease = await self.another()
         return await rows.take_over(self.connection, "opus", lease.epoch)

@@ -76,6 +76,9 @@ asked AS (UPDATE experience.remote SET stop = true WHERE run = %(run)s AND worke
 SELECT count(*) FROM asked
 """
 _ASKED = "SELECT run, stop FROM experience.remote WHERE worker = %s AND result IS NULL"
+_OWNS = """
+SELECT 1 FROM experience.owners WHERE (citizen, epoch) = (%s, %s) AND until > clock_timestamp() FOR SHARE
+"""
 _TAKE_OVER = """
 WITH before AS (
     DELETE FROM experience.remote q WHERE q.citizen = %(citizen)s AND q.epoch < %(epoch)s
@@ -226,6 +229,11 @@ async def stop(connection: Connection, run: int) -> bool:
     """Drop the run if it waits; whether a worker has it, and was asked to end it."""
     row = await (await connection.execute(_STOP, {"run": run})).fetchone()
     return bool(row and row[0])
+
+
+async def owns(connection: Connection, citizen: str, epoch: int) -> bool:
+    """Whether this epoch is the citizen's now, and until the transaction ends."""
+    return await (await connection.execute(_OWNS, (citizen, epoch))).fetchone() is not None
 
 
 async def take_over(connection: Connection, citizen: str, epoch: int) -> frozenset[str]:

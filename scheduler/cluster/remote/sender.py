@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from scheduler.cluster.bus import Stream
 from scheduler.cluster.database import Connection, Database
 from scheduler.cluster.leases import Lease
 from scheduler.cluster.remote import rows
-from scheduler.cluster.remote.ending import print_piece, print_rest, result_of, usage_of
+from scheduler.cluster.remote.ending import print_piece, print_rest, record_endings, result_of, usage_of
 from scheduler.cluster.remote.link import said, say
 from scheduler.cluster.store import ClusterStore
 from scheduler.core.task import Context, Outcome, Progress, Task
@@ -105,9 +106,12 @@ class Sender:
         """What sends the runs of one citizen."""
         return CitizenSender(self, lease, store)
 
-    async def take_over(self, lease: Lease) -> frozenset[str]:
-        """End what the owners before left on workers; the tasks of which a run did begin."""
-        async with self._database.connection() as connection:
+    async def take_over(self, lease: Lease, tasks: Mapping[str, Task], now: float) -> frozenset[str]:
+        """Record or end what the owners before left on workers; the tasks of which a run did begin."""
+        async with self._database.connection() as connection, connection.transaction():
+            if not await rows.owns(connection, lease.citizen, lease.epoch):
+                return frozenset()
+            await record_endings(connection, lease.citizen, lease.epoch, tasks, now)
             return await rows.take_over(connection, lease.citizen, lease.epoch)
 
     async def carry(self, sent: Sent) -> Result:

@@ -249,7 +249,8 @@ class Worker:
         """Put its result on record, however long the database is away; it may be refused."""
         claimed, handle = carried.claimed, carried.handle
         result = handle.result or Result(Outcome.FAILED, "it left without a result")
-        raw = ending(result, teller.rest(), handle.used or ())
+        took = self._clock.elapsed() - handle.began_at if handle.began_at else 0.0
+        raw = ending(result, teller.rest(), handle.used or (), took)
         channel = "" if teller.tells else own_channel(claimed.holder)  # what is on its line comes first
         counts = None
         while counts is None and self._may_finish():
@@ -299,7 +300,7 @@ class Worker:
             unanswered = asked.keys() - self._tasks.keys()
             self._unanswered = {run for run in unanswered if not asked[run]}
             for run in unanswered - self._unanswered:  # its owner wants it no more
-                await rows.finish(connection, run, worker, ending(NEVER_BEGAN, (), ()))
+                await rows.finish(connection, run, worker, ending(NEVER_BEGAN, (), (), 0.0))
         for each in seen:
             stop = asked.get(each.claimed.run)
             if not each.over and each.handle.reason is None and stop is not False:

@@ -5,16 +5,23 @@ task runs again.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import count
+from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from scheduler.cluster.fence import Ended
+from scheduler.cluster.database import Connection
+from scheduler.cluster.fence import Ended, Saved, Started
 from scheduler.cluster.leases import Leases
 from scheduler.cluster.remote import rows
+from scheduler.cluster.remote.sender import Sender
+from scheduler.errors import DatabaseAway
 from scheduler.process.process_info import BOOT, Running
-from tests.cluster.desk import Desk
+from tests.cluster.desk import OK, ORDER, Desk
 
 STEPS = ("started", "claimed", "ended", "recorded")
 
@@ -119,3 +126,58 @@ async def test_whoever_dies_after_this_step(desk: Desk, step: str) -> None:
         for die in deaths:
             await die(story)
         await story.go_on()
+
+
+RUNNING = {"pid": 1, "born": 1.0, "since": 10.0, "boot": "another"}
+ENDED = {**OK, "seconds": 5.0, "printed": [[0, "half"], [0, " done"]]}
+
+
+class Died(psycopg.OperationalError):
+    """A process ends before this statement is sent."""
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["nothing saved", "its state saved"])
+async def test_the_end_of_a_run_that_a_dead_owner_had_not_recorded_is_recorded_by_the_next(
+    desk: Desk, saved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next owner may die, too, before each of its statements; the one after it records the end."""
+    execute, statements, last = psycopg.AsyncConnection.execute, count(), 0
+
+    async def dying(connection: Connection, *arguments: Any) -> Any:
+        if "experience" in str(arguments[0]) and next(statements) == last:
+            await connection.close()
+            raise Died
+        return await execute(connection, *arguments)
+
+    for last in range(20):
+        await desk.connection.execute("TRUNCATE runs, states, remote, workers, procrastinate_jobs CASCADE")
+        desk.lease = await desk.another()
+        start = Started("render", 1, "1", 1, "schedule", 9.0, {"running": RUNNING, "last_run": 10.0}, ORDER)
+        (run,) = await desk.writer.write(desk.lease, [start])
+        worker = await desk.enter()
+        assert await desk.claim(run, worker) and await rows.finish(desk.connection, run, worker, ENDED)
+        if saved:
+            await desk.writer.write(desk.lease, [Saved("render", {"run_count": 1, "outcome": "ok"})])
+        statements, owner = count(), await desk.another()
+        with monkeypatch.context() as patch, suppress(DatabaseAway):
+            patch.setattr(psycopg.AsyncConnection, "execute", dying)
+            await Sender(desk.database).take_over(owner, {}, 100.0)
+        died = next(statements) > last
+        await Sender(desk.database).take_over(await desk.another(), {}, 100.0)
+        (row,) = await desk.ask("SELECT row(finished, seconds, outcome, text, output)::text FROM runs")
+        assert row == '(15,5,ok,done,"half done")' if not saved else row.startswith("(14,5,ok,done")
+        (state,) = await desk.ask("SELECT state FROM states")
+        assert (state["run_count"], state["outcome"], "running" in state) == (1, "ok", False)
+        assert await desk.ask("SELECT run FROM remote") == []
+        if not died:
+            break
+    assert 2 < last < 19
+
+
+async def test_an_end_is_not_recorded_by_who_is_no_owner_any_more(desk: Desk) -> None:
+    run, worker = await desk.start(), await desk.enter()
+    assert await desk.claim(run, worker) and await desk.finish(run, worker)
+    late = await desk.another()
+    await desk.another()
+    await Sender(desk.database).take_over(late, {}, 100.0)
+    assert await desk.ask("SELECT outcome FROM runs") == [None]
