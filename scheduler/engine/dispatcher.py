@@ -215,7 +215,8 @@ class Dispatcher:
                 self._start(job, trigger)
             return
         job.waiting = trigger
-        self._due_queue.drop(job)
+        if job.entry:
+            self._due_queue.drop(job)
         rank = -1 if trigger is FORCE else job.task.priority
         heapq.heappush(self._ready, (rank, next(self._order), job))
         self._registry.publish(job)

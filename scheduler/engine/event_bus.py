@@ -82,9 +82,13 @@ class EventBus:
 
     def events(self) -> tuple[Event, ...]:
         """The newest events, the newest last; made only here, since few are ever read."""
-        self._events.extend(Event(*noted) for noted in self._noted)
+        self._events.extend(map(self._event, self._noted))
         self._noted.clear()
         return tuple(self._events)
+
+    def _event(self, noted: tuple[Any, ...]) -> Event:
+        seq, at, kind, *told = noted
+        return Event(seq, at, kind, self._citizen, *told)
 
     def add_event(
         self,
@@ -103,14 +107,13 @@ class EventBus:
         """Keep and log an event."""
         self._seq = seq = self._seq + 1
         at = self._clock.now()
-        told = (outcome, text, trigger, duration, late, who, cost, number, provider)
-        noted = (seq, at, kind, self._citizen, task, *told)
+        noted = (seq, at, kind, task, outcome, text, trigger, duration, late, who, cost, number, provider)
         self._noted.append(noted)
         if outcome is not None and outcome is not OK and kind == "finished" and task != WAKE:
-            self.trouble(Event(*noted))  # a wake has an event of its own in the memory
+            self.trouble(self._event(noted))  # a wake has an event of its own in the memory
         if log.isEnabledFor(INFO):
             level = WARNING if outcome and outcome.bad else INFO
-            log.log(level, kind, extra={"event": Event(*noted)})
+            log.log(level, kind, extra={"event": self._event(noted)})
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back on this loop after changes; call the result to unsubscribe."""

@@ -4,23 +4,26 @@ from collections.abc import Callable
 
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import TaskState
+from scheduler.core.task import Command, Isolated, Outcome, Task, Trigger
 from scheduler.core.task import NotSetUp as Nothing
-from scheduler.core.task import Outcome, Task, Trigger
 from scheduler.core.views import LEFT_BEHIND, STOPPING, Hold, HoldKind, TaskView, view
 from scheduler.engine.run import RunHandle
 from scheduler.errors import NotSetUp
+
+OWN_PROCESS = (Command, Isolated)
 
 
 class Job:
     """What the engine knows of one task at this moment."""
 
     __slots__ = (
-        *("again", "costs", "entry", "floor", "held", "is_wake", "left", "number", "paid", "run"),
+        *("again", "costs", "entry", "floor", "held", "inside", "is_wake", "left", "number", "paid", "run"),
         *("slot", "state", "task", "told", "view", "waiting", "when"),
     )
 
     def __init__(self, task: Task, state: TaskState, floor: float) -> None:
-        self.task, self.state, self.is_wake = task, state, task.is_wake
+        self.take_up(task)
+        self.state, self.is_wake = state, task.is_wake
         self.floor = floor  # slots before this are skipped if the task does not want to catch up
         self.when = NEVER
         self.slot: float | None = None  # that a start at `when` serves
@@ -35,6 +38,11 @@ class Job:
         self.number = 0  # of the last wake
         self.costs = ("", "")  # US dollars, of its runs that began today, and this month
         self.view: TaskView | None = None
+
+    def take_up(self, task: Task) -> None:
+        """Continue with these settings; what each run asks of them is found once."""
+        self.task = task
+        self.inside = not (task.queue or isinstance(task.work, OWN_PROCESS))  # its handler is in this process
 
     @property
     def busy(self) -> bool:

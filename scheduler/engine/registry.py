@@ -14,7 +14,7 @@ from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.freeze import Span
 from scheduler.core.schedules.schedule import DRIFT
 from scheduler.core.state import TaskState
-from scheduler.core.task import WAKE, Command, Isolated, Outcome, Trigger
+from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import Hold, HoldKind, Receipt, TaskView
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.job import Job
@@ -33,19 +33,13 @@ log = logging.getLogger("experience")
 
 SAVED_WITHIN = 5.0  # seconds that a verb waits for the disk; its client waits ten for the answer
 # Members of an enumeration are slow to find, and `A | B` makes a new object for each run.
-OK, INTERRUPTED, REFUSED, SCHEDULE, FORCE, URGENT = (
-    *(Outcome.OK, Outcome.INTERRUPTED, Outcome.REFUSED),
+OK, INTERRUPTED, REFUSED, SKIPPED, SCHEDULE, FORCE, URGENT = (
+    *(Outcome.OK, Outcome.INTERRUPTED, Outcome.REFUSED, Outcome.SKIPPED),
     *(Trigger.SCHEDULE, Trigger.FORCE, Trigger.URGENT),
 )
 RETRY = Trigger.RETRY
 RECEIPTS = (HoldKind.BUDGET, HoldKind.PROVIDER)  # holds of which the history has a row
 BY_SCHEDULE = frozenset({Trigger.SCHEDULE, Trigger.CATCH_UP, Trigger.RETRY})
-OWN_PROCESS = (Command, Isolated)
-
-
-def is_inside(job: Job) -> bool:
-    """Whether the handler of its runs is in this process."""
-    return not (job.task.queue or isinstance(job.task.work, OWN_PROCESS))
 
 
 @lru_cache(1)
@@ -77,7 +71,7 @@ class TaskRegistry:
         self.unfinished_runs: list[FinishedRun] = []
         self._unbegun: list[str] = []  # tasks whose run was on record when their owner died
         self.written = store.written
-        self.on_record = self._fenced if store.fenced else lambda run: store.written()
+        self.fenced = store.fenced
         self.add_event = self.bus.add_event
 
     def load(self, now: float, take_up: Callable[[States], States] = lambda states: states) -> None:
@@ -140,9 +134,8 @@ class TaskRegistry:
         self.runs[task.name] = job.run = run
         job.waiting, job.again = None, False
         pid, ticks = self._process
-        served = self._served(job, trigger, now)
-        # A process of its own will carry it, or a worker.
-        starting = isinstance(task.work, OWN_PROCESS) or bool(task.queue)
+        served = None if job.slot is None else self._served(job, trigger, now)
+        starting = not job.inside  # a process of its own will carry it, or a worker
         self.update(job, job.state.started(Running(pid, ticks, now, BOOT), served, starting=starting))
         attempt = job.attempt() if trigger is RETRY else ""
         self.add_event("started", task.name, None, attempt, trigger, None, late, who)
@@ -150,16 +143,14 @@ class TaskRegistry:
             listener.started(task)
         return run
 
-    async def _fenced(self, run: RunHandle) -> None:
+    async def put_on_record(self, run: RunHandle) -> None:
         """Return when the run is on record; it does not begin if another process owns the citizen by now."""
         job = run.job
         assert job is not None
         slot = "" if job.state.slot is None or run.trigger is FORCE else repr(job.state.slot)
         task = job.task if job.task.queue else None
-        inside = is_inside(job)
-        start = RunStart(
-            run.name, slot, job.state.attempt + 1, run.trigger.value, run.since, job.state, task, inside
-        )
+        attempt, inside = job.state.attempt + 1, job.inside
+        start = RunStart(run.name, slot, attempt, run.trigger.value, run.since, job.state, task, inside)
         run.variables = await self._store.started(start)
         if run.variables is None:
             run.reason, run.why = Outcome.INTERRUPTED, "it did not begin: another process owns this citizen"
@@ -292,17 +283,31 @@ class TaskRegistry:
 
     def _log_end(self, run: RunHandle, result: Result, attempt: int, now: float, took: float) -> None:
         """Keep it as an event, and in the history."""
-        outcome, text, output = result.outcome, result.text, run.printed
-        lasted = None if outcome is Outcome.SKIPPED else took
-        asked = (run.trigger, lasted, None, run.who)
-        self.add_event("finished", run.name, outcome, text, *asked, run.cost, run.number)
+        name, trigger, who, cost = run.name, run.trigger, run.who, run.cost
+        outcome, text, trace, output = result.outcome, result.text, result.traceback, run.printed
+        lasted = None if outcome is SKIPPED else took
+        self.add_event("finished", name, outcome, text, trigger, lasted, None, who, cost, run.number)
         if output is not None:
             output.close()
-        when = (run.since, now, took)
-        who = (run.cost, run.who, run.stopped_by)
-        trace = result.traceback
-        begun = (run.name, run.trigger, attempt + 1)
-        self.bus.record(FinishedRun(*begun, *when, outcome, text, trace, output, *who, run.begun_for))
+        begun, stopped_by, why = run.since, run.stopped_by, run.begun_for
+        self.bus.record(
+            FinishedRun(
+                name,
+                trigger,
+                attempt + 1,
+                begun,
+                now,
+                took,
+                outcome,
+                text,
+                trace,
+                output,
+                cost,
+                who,
+                stopped_by,
+                why,
+            )
+        )
 
     def results(self) -> list[TaskResult]:
         """The runs since the last wake."""

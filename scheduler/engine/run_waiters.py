@@ -9,12 +9,12 @@ from scheduler.system.clock import Clock
 
 
 class RunWaiters:
-    """Those who wait for a run to start or to end."""
+    """Those who wait for a run to start or to end; every run asks whether there are any."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waits: list[tuple[set[str], asyncio.Future[None]]] = []
-        self._starts: dict[str, asyncio.Future[RunHandle | None]] = {}
+        self.waits: list[tuple[set[str], asyncio.Future[None]]] = []
+        self.starts: dict[str, asyncio.Future[RunHandle | None]] = {}
 
     async def wait_for(self, names: Iterable[str], seconds: float | None) -> list[str]:
         """The names that have not finished once after `seconds`, if that is not None."""
@@ -23,43 +23,43 @@ class RunWaiters:
             return []
         done = asyncio.get_running_loop().create_future()
         wait = (left, done)
-        self._waits.append(wait)
+        self.waits.append(wait)
         timer = self._clock.call_later(seconds, lambda: _end(done)) if seconds is not None else None
         try:
             await done
         finally:
-            self._waits.remove(wait)
+            self.waits.remove(wait)
             if timer:
                 timer.cancel()
         return sorted(left)
 
     def finished(self, name: str) -> None:
-        for left, done in self._waits:
+        for left, done in self.waits:
             left.discard(name)
             if not left:
                 _end(done)
 
     async def next_run(self, name: str) -> RunHandle | None:
         """The run that the task is queued for, once it starts; None if it is queued no more."""
-        start = self._starts.setdefault(name, asyncio.get_running_loop().create_future())
+        start = self.starts.setdefault(name, asyncio.get_running_loop().create_future())
         await asyncio.wait({start})  # several may wait for it, and one that leaves must not cancel it
         return start.result()
 
     def started(self, name: str, run: RunHandle | None) -> None:
-        if self._starts and (start := self._starts.pop(name, None)):
+        if start := self.starts.pop(name, None):
             start.set_result(run)
 
     def check_queued(self, job: Job) -> None:
         """End the waits for a task that neither runs nor is queued."""
-        if (self._waits or self._starts) and not job.run and not job.waiting:
+        if (self.waits or self.starts) and not job.run and not job.waiting:
             self.finished(job.task.name)
             self.started(job.task.name, None)
 
     def give_up(self) -> None:
         """No run starts or finishes any more: end all waits."""
-        for _, done in self._waits:
+        for _, done in self.waits:
             _end(done)
-        for name in list(self._starts):
+        for name in list(self.starts):
             self.started(name, None)
 
 

@@ -10,7 +10,7 @@ from scheduler.core.schedules.schedule import in_words
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Task
 from scheduler.engine.job import Job
-from scheduler.engine.registry import OWN_PROCESS, TaskRegistry
+from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.run_waiters import RunWaiters
 from scheduler.engine.timeouts import RunTimeouts
@@ -65,11 +65,13 @@ class Runner:
         try:
             if run.reason:
                 raise asyncio.CancelledError
-            if (on_record := self._registry.on_record(run)) is not None:
+            registry = self._registry
+            on_record = registry.put_on_record(run) if registry.fenced else registry.written()
+            if on_record is not None:
                 await on_record  # a run that kills this process must not be the next owner's first one again
                 if run.variables:
                     context = replace(context, variables=run.variables)
-            if execute is None and not isinstance(task.work, OWN_PROCESS):
+            if execute is None and run.job and run.job.inside:
                 run.began_at = self._clock.elapsed()
             result = await (execute or self._workers.run)(task, context, run)
         except GeneratorExit:
@@ -80,7 +82,8 @@ class Runner:
             result = _blame(error)
         if run.reason:
             result = _halted(task, run)
-        result = _masked(result, run.masks)
+        if result.text or result.traceback:
+            result = _masked(result, run.masks)
         if not run.abandoned:
             self._ended(run, result)
 
@@ -176,8 +179,6 @@ class Runner:
 
 def _masked(result: Result, masks: Masks) -> Result:
     """The one place where what a run came to leaves it: whatever quotes a secret, it is not shown."""
-    if not (result.text or result.traceback):
-        return result
     text, traceback = masks.hide(result.text), masks.hide(result.traceback)
     if text == result.text and traceback == result.traceback:
         return result

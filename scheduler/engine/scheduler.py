@@ -36,7 +36,7 @@ from scheduler.engine.paid.commons import Commons, commons_of
 from scheduler.engine.paid.holds import Held
 from scheduler.engine.paid.paid_runs import PaidRuns
 from scheduler.engine.paid.summary import Summary
-from scheduler.engine.registry import TaskRegistry, is_inside
+from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.remote import Carrier, RemoteRuns
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import DEAF, Execute, Runner
@@ -191,7 +191,7 @@ class Scheduler:
     def inside(self) -> int:
         """How many handlers of this citizen run in this process, also those that outlived their runs."""
         handles = [*self._registry.runs.values(), *self._registry.wakes.values()]
-        running = [run for run in handles if run.job and is_inside(run.job)]
+        running = [run for run in handles if run.job and run.job.inside]
         left = [job.left for job in (*self._registry.jobs.values(), *self._leaving.values()) if job.left]
         return len(running) + sum(what in (THREAD, DEAF) and alive() for what, alive in left)
 
@@ -286,7 +286,8 @@ class Scheduler:
             job = self._registry.jobs[task.name] = Job(task, state, floor=now)
             if task.is_wake and self._wake:
                 job.number = self._wake.wake.record.count
-        job.task, job.paid = task, task.is_wake or self._paid.concerns(task)
+        job.take_up(task)
+        job.paid = task.is_wake or self._paid.concerns(task)
         self._registry.take_up(job, now)
         self._runner.reap_leaked(job, self._settled)
         self._dispatch.drop_removed(job)
@@ -528,9 +529,11 @@ class Scheduler:
         context = self._context(job.task, run, job.state.last_success)
         if not (paid or job.task.queue):
             self._runner.watch(run, job.task.timeout)
-        work = self._runner.run(job.task, run, context, self._carry_out(job))
+        execute = None if job.inside and not paid else self._carry_out(job)
+        work = self._runner.run(job.task, run, context, execute)
         run.task = asyncio.Task(work, loop=self._loop, name=f"{self.citizen}/{run.name}")
-        self._runner.waiters.started(run.name, run)
+        if self._runner.waiters.starts:
+            self._runner.waiters.started(run.name, run)
 
     def _carry_out(self, job: Job) -> Execute | None:
         """What carries out the run; None: its worker alone. Before a wake the tasks that are due run."""
@@ -594,7 +597,8 @@ class Scheduler:
         self._ended(job, run)
 
     def _ended(self, job: Job, run: RunHandle) -> None:
-        self._runner.waiters.finished(run.name)
+        if self._runner.waiters.waits:
+            self._runner.waiters.finished(run.name)
         if job.left:
             self._runner.reap_leaked(job, self._settled)
         self._settled(job)

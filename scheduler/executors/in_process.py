@@ -117,10 +117,13 @@ class ProcessGuard:
 
 
 async def guarded(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
-    """What the coroutine returns; a child that it forks ends before it reaches the event loop.
+    """What the coroutine returns; a child that it forks ends before it reaches the event loop."""
+    rest = first_step(coroutine, us)
+    return await rest if isinstance(rest, _Steps) else rest
 
-    Most handlers end in one step: that costs no more than a call.
-    """
+
+def first_step(coroutine: Coroutine[Any, Any, Any], us: int) -> "Any | _Steps":
+    """What the coroutine returns, or its further steps; most handlers end in one: no more than a call."""
     try:
         waits_for = coroutine.send(None)
     except StopIteration as end:
@@ -130,7 +133,7 @@ async def guarded(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
     finally:
         if os.getpid() != us:
             exit_if_forked(us)
-    return await _Steps(coroutine, waits_for, us)
+    return _Steps(coroutine, waits_for, us)
 
 
 class _Steps:
@@ -207,7 +210,8 @@ class InProcessExecutor:
             how = (self._shapes.get(id(function)) or self._remember(function))[1]
             if how.is_async:
                 made = function(context) if how.takes is CONTEXT else how.call(function, context)
-                return answer(await guarded(made, self._us))
+                done = first_step(made, self._us)
+                return answer(await done if isinstance(done, _Steps) else done)
             return answer(await self._threaded(task, partial(how.call, function, context), watcher))
         finally:
             current.reset(token)
