@@ -96,7 +96,15 @@ def _write(file: Path, text: str | None) -> None:
         remove(file)
         sync(file.parent)
     else:
-        replace_file(file, text.encode())
+        _replace(file, text)
+
+
+def _replace(file: Path, text: str, *, make: bool = False) -> None:
+    try:
+        replace_file(file, text.encode(), make=make)
+    except OSError as error:  # a full disk does not say where
+        error.filename = error.filename or str(file)
+        raise
 
 
 def _require(file: Path, text: str | None) -> None:
@@ -118,7 +126,7 @@ def _note(home: Path, what: str, changes: tuple[FileChange, ...]) -> Path:
     note = home / FOLDER / f"{datetime.now(UTC):%Y%m%dT%H%M%S_%fZ}.json"
     entries = [{"file": str(each.file), "before": each.before, "after": each.after} for each in changes]
     content = json.dumps({"version": 1, "what": what, "changes": entries}, indent=2)
-    replace_file(note, content.encode(), make=True)
+    _replace(note, content, make=True)
     return note
 
 

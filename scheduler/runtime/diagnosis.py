@@ -137,7 +137,9 @@ def _wrong(settings: Settings, citizens: Iterable[CitizenFacts], free: int | Non
     yield from settings.problems
     yield from settings.monitor.problems
     yield from _shadowed()
-    if free is not None and free < LEAST_FREE:
+    if free is not None and _read_only(settings.root):
+        yield f"{settings.root}: is on a disk that is read-only; nothing can be saved"
+    elif free is not None and free < LEAST_FREE:
         yield f"{settings.root}: {size(free)} free; make room, or saves will fail"
     if not settings.known:
         yield f"no citizens yet: {PROGRAM} init opus makes the first"
@@ -228,7 +230,16 @@ def _names(folder: Path) -> list[str]:
 
 def _free(root: Path) -> int | None:
     """The bytes free where the root is, or will be."""
-    there = next((each for each in (root, *root.parents) if each.exists()), None)
     with suppress(OSError):
-        return shutil.disk_usage(there).free if there else None
+        return shutil.disk_usage(_there(root)).free
     return None
+
+
+def _read_only(root: Path) -> bool:
+    if not hasattr(os, "statvfs"):  # Windows
+        return False
+    return bool(os.statvfs(_there(root)).f_flag & os.ST_RDONLY)
+
+
+def _there(root: Path) -> Path:
+    return next((each for each in (root, *root.parents) if each.exists()), root)

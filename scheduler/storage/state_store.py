@@ -204,14 +204,19 @@ class DiskStore(Store):
         await over.wait()
 
     def _failed(self, error: OSError | Unreadable) -> bool:
-        log.warning("state not saved", extra={"path": str(self.file.path), "error": str(error)})
         self._set_unsaved((isinstance(error, OSError) and error.strerror) or str(error))
         return False
 
     def _set_unsaved(self, unsaved: str) -> None:
-        if unsaved != self.unsaved:
-            self.unsaved = unsaved
-            self._notify()
+        """Why nothing is saved now, empty if it is: logged when it changes."""
+        if unsaved == self.unsaved:
+            return
+        if unsaved:
+            log.warning("state not saved", extra={"path": str(self.file.path), "error": unsaved})
+        else:
+            log.info("state saved again", extra={"path": str(self.file.path)})
+        self.unsaved = unsaved
+        self._notify()
 
     def _merge(self, other: ChangedOutside) -> None:
         states, new = self._states(), TaskState()

@@ -164,12 +164,13 @@ def test_a_change_in_two_files_is_made_whole_or_not_at_all(files, monkeypatch):
 
             def full(path, content, **how):
                 if path == files.main:
-                    raise OSError(28, "No space left on device", str(path))
+                    raise OSError(28, "No space left on device")
                 real(path, content, **how)
 
             monkeypatch.setattr(journal, "replace_file", full)
-        with pytest.raises(OSError):  # whichever the system gives
+        with pytest.raises(OSError) as refused:  # whichever the system gives
             edit.apply()
+        assert refused.value.filename, "a full disk does not say by itself where it is full"
     finally:
         files.main.parent.chmod(0o700)
     assert (files.own.read_text(), files.main.read_text()) == (own, main)

@@ -60,6 +60,8 @@ def test_what_is_wrong_comes_with_the_fix(place, monkeypatch):
         f"{secrets}: others can read its secrets; chmod 600 {secrets}",
         f"{place.home / aside}: could not be read and was set aside; compare it, then remove it",
     ]
+    monkeypatch.setattr(diagnosis, "_read_only", lambda root: True)
+    assert wrong(place)[0] == f"{place.root}: is on a disk that is read-only; nothing can be saved"
     place.home.chmod(0o700)
     assert not any("others can read" in line for line in wrong(place)), "other users cannot get that far"
 

@@ -254,7 +254,8 @@ async def test_a_save_says_whether_it_came_to_the_disk(owner, home):
     assert owner.store.unsaved == ""
 
 
-async def test_a_save_that_fails_is_said_and_tried_again_until_it_succeeds(owner, home, clock):
+async def test_a_save_that_fails_is_said_and_tried_again_until_it_succeeds(owner, home, clock, caplog):
+    caplog.set_level("INFO")
     home.rename(home.with_name("away"))
     assert await owner.saves("a", TaskState(1.0)) is False
     assert "No such file" in owner.store.unsaved and owner.notified == 1
@@ -267,6 +268,7 @@ async def test_a_save_that_fails_is_said_and_tried_again_until_it_succeeds(owner
     await until(lambda: owner.store.unsaved == "", "the screen says so")
     assert on_disk(home)["last_run"] == {"a": 1.0}
     assert owner.notified == 2
+    assert [each for each in caplog.messages if "saved" in each] == ["state not saved", "state saved again"]
 
 
 async def test_a_read_only_folder_is_a_save_that_fails(clock):

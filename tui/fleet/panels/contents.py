@@ -100,12 +100,13 @@ def share_done(task: TaskView) -> float | None:
 
 
 def progress_words(task: TaskView, glyphs: Glyphs) -> str:
-    """How far a run is, clean: `62% · 31 of 50 frames`; empty if its handler does not say."""
+    """How far a run is, clean: `62% · 31 of 50 frames`, as its handler says; and that no other follows it."""
     progress, share = task.progress, share_done(task)
-    if progress is None:
-        return ""
-    number = f"{int(100 * share)}%" if share is not None else f"{progress.done:g}"
-    return glyphs.dot.join(filter(None, [number, words.clean(progress.text, glyphs.plain)]))
+    said = ["paused after this run"] if task.paused_at is not None else []
+    if progress is not None:
+        number = f"{int(100 * share)}%" if share is not None else f"{progress.done:g}"
+        said = [number, words.clean(progress.text, glyphs.plain), *said]
+    return glyphs.dot.join(filter(None, said))
 
 
 def _waits_for_settings(task: TaskView) -> bool:

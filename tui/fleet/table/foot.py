@@ -13,6 +13,8 @@ def about(ref: TaskRef, at: Moment, width: int, place: str, says_is_shown: bool)
     """Two lines of `width` cells; `place` is where in the list one is, empty if all of it is in sight."""
     glyphs, task = at.glyphs, ref.task
     said, style = says(ref, at)
+    if not said and task.running_since is not None:
+        said = f"running since {words.wall(task.running_since)}"
     said = words.clean(said, glyphs.plain)
     every, streak, fine, slow = _every(ref, at), _streak(task), _last_ok(task, at), _slow(ref, at)
     if not says_is_shown:

@@ -245,6 +245,7 @@ def test_progress_has_its_own_line_while_there_is_room():
     busy = task("render", kind=TaskStatus.RUNNING, running_since=NOON, progress=Progress(31, 50, "frames"))
     assert said_below(busy) == [("62% · frames", "running")]
     assert said_below(busy, density=Density.NO_PROGRESS) == []
+    assert said_below(replace(busy, paused_at=NOON)) == [("62% · frames · paused after this run", "running")]
 
 
 def needy(name: str) -> TaskView:

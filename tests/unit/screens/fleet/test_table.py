@@ -13,6 +13,7 @@ from tui.common.styles import Styles
 from tui.common.task_ref import TaskRef
 from tui.common.usual import usual
 from tui.fleet.table.columns import LAST, NEXT, RECENT, TASK, Column, Moment, columns_for, says
+from tui.fleet.table.foot import about
 from tui.fleet.table.order import Order, SortedBy
 from tui.fleet.table.rows import row_cells, row_look, ticking_cells
 from tui.glyphs import UNICODE
@@ -128,6 +129,13 @@ def test_what_a_row_says_is_what_is_news():
     assert NEXT.show(TaskRef("opus", held), at) == ("00:09", "warning")
     busy = replace(running("a"), progress=Progress(31, 50, "31 of 50 frames"))
     assert said(busy) == ("62% · 31 of 50 frames", "running")
+    assert said(replace(running("a"), paused_at=NOON)) == ("paused after this run", "running")
+
+
+def test_the_foot_says_since_when_a_task_runs_of_which_nothing_else_is_known():
+    at = Moment(NOON, UNICODE, lambda _: None, lambda _: "")
+    (first, _), _ = about(TaskRef("opus", running("a")), at, 80, "", False)
+    assert first[0].startswith(" ► running since ")
 
 
 def test_what_is_frozen_or_held_stands_where_its_next_time_puts_it_and_needs_settings_come_last():
