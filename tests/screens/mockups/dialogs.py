@@ -5,7 +5,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from scheduler.core.ports import SettingsPlace
-from scheduler.core.views import NOBODY, Snapshot
+from scheduler.core.views import OWNER_GONE, Snapshot
 from scheduler.editing.editor import FileEditor
 from tests.fakes import FakeClock, FakeControl, FakeFleet
 from tests.screens.mockups.fleet import NOW, at
@@ -31,5 +31,5 @@ def left_behind() -> FakeFleet:
         task("digest", note="waits for pid 4176, started by an owner that died", due=at("13:54:01")),
         task("report", due=at("13:59:00")),
     )
-    hermes = Snapshot("hermes", rows, owner="attached, pid 24980", stale=f"{NOBODY}: process 24980 ended")
+    hermes = Snapshot("hermes", rows, owner="attached, pid 24980", stale=f"{OWNER_GONE}: process 24980 ended")
     return FakeFleet(FakeControl(hermes), clock=FakeClock(NOW))
