@@ -25,6 +25,7 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 
 _READ_ONLY = "is read-only", "point [engine] url at the primary, with ?target_session_attrs=read-write"
+_POOLED = "is reached through a pooler, as pgbouncer: connect [engine] url to PostgreSQL itself"
 _FULL = "is full", "make room on its disk; until then nothing new is started"
 _KINDS = {
     psycopg.errors.ReadOnlySqlTransaction: _READ_ONLY,
@@ -104,6 +105,8 @@ class Database:
         for kind, (what, fix) in _KINDS.items():
             if isinstance(error, kind):
                 return DatabaseAway(f"the database {what}: {self.name}: {why}; {fix}")
+        if "unsupported startup parameter" in why:
+            return DatabaseAway(f"{self.name} {_POOLED}")
         what = "refuses" if "FATAL:" in why else "does not answer"
         return DatabaseAway(f"the database {what}: {self.name}: {why}; check [engine] url")
 
@@ -153,8 +156,7 @@ async def require_schema(connection: Connection, database: Database) -> None:
     """Raises NotInstalled unless the tables are those that this program knows, and sessions last."""
     limit = (await one(connection, "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'"))[0]
     if int(limit) != int(ANSWER_WITHIN * 1000):  # set when this session began
-        fix = "connect [engine] url to PostgreSQL itself, or let the pooler work by sessions"
-        raise NotInstalled(f"{database.name} is reached through a pooler that shares sessions: {fix}")
+        raise NotInstalled(f"{database.name} {_POOLED}")
     found = await _version(connection)
     if found is None:
         raise NotInstalled(f"{database.name} has no tables yet; make them with: {PROGRAM} engine setup")

@@ -5,7 +5,7 @@ import platform
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions
@@ -68,7 +68,7 @@ def diagnose(config: Path | None = None) -> Diagnosis:
     file = next((each for each in main_candidates(config, os.environ) if each.exists()), None)
     citizens = _all_facts(settings)
     free = _free(settings.root)
-    engine, problems = _about_engine(settings)
+    engine, problems, elsewhere = _about_engine(settings)
     return Diagnosis(
         version=VERSION,
         program=str(Path(__file__).parents[2]),
@@ -81,7 +81,7 @@ def diagnose(config: Path | None = None) -> Diagnosis:
         environment=tuple(sorted(name for name in os.environ if name.startswith("EXPERIENCE_"))),
         engine=engine,
         citizens=citizens,
-        wrong=tuple(dict.fromkeys((*_wrong(settings, citizens, free), *problems))),
+        wrong=tuple(dict.fromkeys((*_wrong(settings, citizens, free, elsewhere), *problems))),
     )
 
 
@@ -91,7 +91,8 @@ def unattended(config: Path | None = None) -> tuple[str, ...]:
     if settings.problems:
         raise BadSettings(settings.problems)
     pairs = zip(settings.citizens, _all_facts(settings), strict=True)
-    return tuple(line for citizen, facts in pairs for line in _about_owner(citizen, facts))
+    elsewhere = _about_engine(settings)[2]
+    return tuple(line for citizen, facts in pairs for line in _about_owner(citizen, facts, elsewhere))
 
 
 def _all_facts(settings: Settings) -> tuple[CitizenFacts, ...]:
@@ -133,7 +134,9 @@ def _answers(citizen: CitizenSettings, pid: int, silent: set[int]) -> bool:
 # ------------------------------------------------------------------ what is wrong
 
 
-def _wrong(settings: Settings, citizens: Iterable[CitizenFacts], free: int | None) -> Iterator[str]:
+def _wrong(
+    settings: Settings, citizens: Iterable[CitizenFacts], free: int | None, elsewhere: Collection[str]
+) -> Iterator[str]:
     yield from settings.problems
     yield from settings.monitor.problems
     yield from _shadowed()
@@ -146,23 +149,24 @@ def _wrong(settings: Settings, citizens: Iterable[CitizenFacts], free: int | Non
     for citizen, facts in zip(settings.citizens, citizens, strict=True):
         yield from citizen.problems
         yield from citizen.refused
-        yield from _about_home(citizen, facts)
+        yield from _about_home(citizen, facts, elsewhere)
 
 
-def _about_engine(settings: Settings) -> tuple[str, tuple[str, ...]]:
-    """The database that machines share, in a line, and what is wrong with it."""
+def _about_engine(settings: Settings) -> tuple[str, tuple[str, ...], Collection[str]]:
+    """The shared database in a line, what is wrong with it, and the citizens that run by it."""
     if settings.engine is None:
-        return "", ()
+        return "", (), ()
     from scheduler.runtime.engine_report import look, wrong
 
     try:
         seen = look(settings, settings.engine)
     except SchedulerError as error:
-        return "", (str(error),)
-    return f"{settings.engine.machine}; {seen.words}", tuple(wrong(seen))
+        return "", (str(error),), ()
+    run = [each.citizen for each in seen.citizens if each.left > 0]
+    return f"{settings.engine.machine}; {seen.words}", tuple(wrong(seen)), run
 
 
-def _about_home(citizen: CitizenSettings, facts: CitizenFacts) -> Iterator[str]:
+def _about_home(citizen: CitizenSettings, facts: CitizenFacts, elsewhere: Collection[str]) -> Iterator[str]:
     name, home = citizen.name, citizen.home
     if not home.is_dir():
         yield f"{home}: does not exist; {PROGRAM} loop {name} makes it, or remove {name} from the settings"
@@ -170,7 +174,7 @@ def _about_home(citizen: CitizenSettings, facts: CitizenFacts) -> Iterator[str]:
     if not is_ours(home) and os.geteuid() != 0:
         yield f"{home}: belongs to another user; run it as that user"
         return  # who knows what is wrong in it
-    yield from _about_owner(citizen, facts)
+    yield from _about_owner(citizen, facts, elsewhere)
     secrets, folder = _status(home / ".env"), _status(home)
     if secrets and folder and secrets.st_mode & 0o044 and folder.st_mode & 0o011:
         yield f"{home / '.env'}: others can read its secrets; chmod 600 {home / '.env'}"
@@ -180,10 +184,11 @@ def _about_home(citizen: CitizenSettings, facts: CitizenFacts) -> Iterator[str]:
         yield f"{home / aside}: could not be read and was set aside; compare it, then remove it"
 
 
-def _about_owner(citizen: CitizenSettings, facts: CitizenFacts) -> Iterator[str]:
+def _about_owner(citizen: CitizenSettings, facts: CitizenFacts, elsewhere: Collection[str]) -> Iterator[str]:
     name = citizen.name
     if facts.owner is None:
-        yield f"nobody runs {name}{_died(citizen.home)}: {_starts(citizen, facts)}"
+        if name not in elsewhere:
+            yield f"nobody runs {name}{_died(citizen.home)}: {_starts(citizen, facts)}"
     elif not facts.answers:
         unit = managed_by(citizen.home) if facts.service else None
         ends = unit.systemctl("restart") if unit else f"{PROGRAM} down {name}, then {PROGRAM} up {name}"

@@ -14,12 +14,25 @@ def print_idle(snapshots: Iterable[Snapshot]) -> None:
     """One line on standard error for those that nothing runs, one for each that a service should run."""
     from scheduler.storage.lock import managed_by
 
-    idle = {one.citizen: managed_by(Path(one.home)) for one in snapshots if one.home and not one.owner}
-    for name, unit in idle.items():
-        if unit:
+    idle = {one.citizen: Path(one.home) for one in snapshots if one.home and not one.owner}
+    units = {name: managed_by(home) for name, home in idle.items()}
+    shared = {name for name, home in idle.items() if _is_shared(home)}
+    for name, unit in units.items():
+        if name in shared:
+            print_to_stderr([f"{name} is not run here: {PROGRAM} engine status shows which machine does"])
+        elif unit:
             print_to_stderr([f"nobody runs {name}: {unit.systemctl('start')}"])
-    names = [name for name, unit in idle.items() if unit is None]
+    names = [name for name, unit in units.items() if unit is None and name not in shared]
     if names:
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
         only = "" if more else f" {' '.join(names)}"
         print_to_stderr([f"nobody runs {', '.join(names[:LISTED])}{more}: {PROGRAM} up{only}"])
+
+
+def _is_shared(home: Path) -> bool:
+    from scheduler.storage.shared_home import shared_home
+
+    try:
+        return shared_home(home) is not None
+    except OSError:  # another user's, who keeps it closed
+        return False
