@@ -28,6 +28,9 @@ def main() -> int:
     if sys.flags.no_site:
         site.main()
     try:
+        from scheduler.process.garbage import hold_collections
+
+        hold_collections()
         from scheduler.cli.main import main as command_line
     except ImportError as error:  # also what a Python before 3.11 says
         print(f"experience: {error}; run ./run.sh once, it sets everything up", file=sys.stderr)

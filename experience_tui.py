@@ -22,6 +22,9 @@ def main() -> None:
 def core() -> None:
     """The console script experience-core: what core.py is in a checkout."""
     _refuse_strangers()
+    from scheduler.process.garbage import hold_collections
+
+    hold_collections()
     from scheduler.cli.main import main as command
 
     raise SystemExit(command())

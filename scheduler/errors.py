@@ -1,7 +1,6 @@
 """The errors that callers may catch; each text says what is wrong, where, and how to fix it."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 
 # What to type for this program: a checkout has run.sh, which sets itself up, a package its command.
@@ -148,8 +147,15 @@ class NotConfirmed(SchedulerError):
     exit_code = 3
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The one of these names that somebody who writes `name` may mean; "" if none is near."""
+    from difflib import get_close_matches  # only a mistake asks
+
+    return next(iter(get_close_matches(name, list(known), n=1)), "")
+
+
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
     names = sorted(known)
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = nearest(name, names)
+    hint = f"did you mean {near}? " if near else ""
     return f"unknown {kind} {name!r}: {hint}known: {', '.join(names) or 'none yet'}"

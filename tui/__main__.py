@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import names_in, seconds, successor_of
-from scheduler.errors import PROGRAM
+from scheduler.errors import PROGRAM, nearest
 from scheduler.system.version import VERSION
 
 if TYPE_CHECKING:
@@ -79,10 +78,10 @@ class Commands(click.Group):
             click.echo(ctx.get_help())
             ctx.exit()
         known = _known_citizens(ctx.params.get("config"))
-        near = get_close_matches(name, [*COMMANDS, *known], n=1)
+        near = nearest(name, [*COMMANDS, *known])
         if name in known or not (known or near):  # the first start makes the citizen
             return name, self.get_command(ctx, "loop"), args
-        hint = f"; did you mean {near[0]}?" if near else f"; see {PROGRAM} help"
+        hint = f"; did you mean {near}?" if near else f"; see {PROGRAM} help"
         raise click.UsageError(f"{name!r} is no command and no citizen{hint}", ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -154,6 +153,9 @@ def monitor(context: click.Context, /, **options: Any) -> int:
 
 def main() -> None:
     """The console script."""
+    from scheduler.process.garbage import hold_collections
+
+    hold_collections()
     from scheduler.cli.main import run
 
     raise SystemExit(run(monitor, None, "experience-tui"))
@@ -180,10 +182,12 @@ def _headless(**options: Any) -> int:
 
 
 def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
+    from scheduler.process.garbage import collect_as_usual
     from tui.app import ExperienceApp
     from tui.demo.fleet import SPEED, DemoFleet
     from tui.terminal.chosen_theme import ChosenTheme
 
+    collect_as_usual()
     label = f"DEMO {SPEED:g}x"  # its clock is not the one on the wall
     chosen, plain = ChosenTheme.of_user(), _is_plain(ascii)
     return _run_app(ExperienceApp(DemoFleet(), read_only=read_only, ascii=plain, label=label, chosen=chosen))

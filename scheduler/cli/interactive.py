@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scheduler.errors import SchedulerError
+from scheduler.process.garbage import collect_as_usual
 
 BANNER = """\
 {citizen}: background_status, background_force("news_scan"), background_reset("news_scan"),
@@ -15,6 +16,7 @@ Ctrl-D quits."""
 
 def interact(citizen: str, config: Path | None, status: Callable[[], str]) -> None:
     """Read and run lines until the input ends."""
+    collect_as_usual()
     prompt = _Prompt(_names(citizen, config, status))
     prompt.interact(banner=BANNER.format(citizen=citizen), exitmsg="")
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import click
 
 from scheduler.cli.exit_codes import INTERRUPTED, OK, WRONG
-from scheduler.cli.original import core
 from scheduler.cli.problems import print_errors, replace_unprintable
 from scheduler.errors import BadSettings, SchedulerError
 
@@ -16,6 +15,8 @@ QUIET = logging.NullHandler()
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run core.py's command line; gives the exit code."""
+    from scheduler.cli.original import core
+
     return run(core, argv)
 
 

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import tzinfo
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from scheduler.core.ports import Preview
 from scheduler.core.schedules.schedule import NEVER, Cron, Every, Schedule, duration, parse, spelled
 from scheduler.editing.command_line import command_of
 from scheduler.editing.document import with_table
-from scheduler.errors import BadSchedule, SchedulerError
+from scheduler.errors import BadSchedule, SchedulerError, nearest
 from scheduler.system.homes import NAME
 
 TIMES = 3  # that a preview names
@@ -81,7 +80,7 @@ def _wrong_part(when: str, error: str) -> str:
     kind, names = _FIELDS[found[1]]
     for part in fields[place].split(","):
         if not _is_valid(place, part):
-            near = re.sub(r"[a-z]+", lambda word: _nearest(word[0], names), part.lower())
+            near = re.sub(r"[a-z]+", lambda word: nearest(word[0], names) or word[0], part.lower())
             hint = f"; did you mean {near}?" if near != part.lower() else ""
             return f"{part} is no {kind}{hint}"
     return "there is never such a day"
@@ -95,10 +94,6 @@ def _is_valid(place: int, part: str) -> bool:
     except BadSchedule:
         return False
     return True
-
-
-def _nearest(word: str, names: tuple[str, ...]) -> str:
-    return next(iter(get_close_matches(word, names, n=1)), word)
 
 
 def in_words(schedule: Schedule) -> str:

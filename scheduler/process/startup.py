@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from scheduler.process.adopted import become_reaper
+from scheduler.process.garbage import collect_as_usual
 
 # Seconds that a computing thread may keep the interpreter while another thread wants it. With Python's own
 # 5 ms a due run waits 23 ms instead of 7 for a repaint, and so does a key for a handler.
@@ -27,7 +28,11 @@ OPEN_FILES = _open_files()  # the soft limit that the starter set; what this pro
 
 
 def prepare_process() -> None:
-    """Share the interpreter, raise the limit of open files, keep exit codes, adopt; for the main thread."""
+    """For the main thread of a process that lives long, once its modules are loaded.
+
+    Shares the interpreter, collects garbage, raises the limit of open files, keeps exit codes, adopts.
+    """
+    collect_as_usual()
     sys.setswitchinterval(SWITCH_INTERVAL)
     become_reaper()
     if sys.platform == "win32":

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from scheduler.config.loader import CitizenSettings
 from scheduler.process.process_info import Running
 from scheduler.system.foreign_home import Refused, make_folder, open_file
@@ -88,6 +86,8 @@ def spawn(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
 
 def is_loop(owner: Running, citizen: CitizenSettings) -> bool:
     """Whether this process is a loop of the citizen; the note may name any pid."""
+    import psutil  # 10 ms that the monitor pays only when it passes something on
+
     try:
         words = psutil.Process(owner.pid).cmdline()
     except psutil.Error:
@@ -100,6 +100,8 @@ def is_loop(owner: Running, citizen: CitizenSettings) -> bool:
 
 
 def user_of(pid: int) -> int | None:
+    import psutil
+
     try:
         return int(psutil.Process(pid).uids().effective)
     except psutil.Error:

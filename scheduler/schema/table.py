@@ -4,11 +4,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from scheduler.errors import nearest
 from scheduler.schema.values import InvalidValue, Reader, reason, type_name
 
 T = TypeVar("T", bound="Table")
@@ -127,5 +127,5 @@ def table_of(shape: "type[Table]") -> Reader[dict[str, Any]]:
 def unknown(name: str, known: Iterable[str]) -> str:
     """The message for an unknown key."""
     names = sorted(set(known))
-    near = get_close_matches(name, names, n=1)
-    return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known: {', '.join(names)}"
+    near = nearest(name, names)
+    return f"unknown key; did you mean {near}?" if near else f"unknown key; known: {', '.join(names)}"

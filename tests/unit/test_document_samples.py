@@ -19,7 +19,8 @@ import click
 import pytest
 import yaml
 
-from scheduler.cli.main import core, run
+from scheduler.cli.main import run
+from scheduler.cli.original import core
 from scheduler.config.loader import load
 from scheduler.errors import AlreadyRunning
 from tests.documents import PAGES, Block, blocks, calls, shell_lines

@@ -53,3 +53,28 @@ async def test_after_stop_python_decides_alone(monkeypatch):
     assert gc.callbacks != before
     made.stop()
     assert gc.callbacks == before
+
+
+def test_while_modules_are_loaded_next_to_nothing_is_collected_and_then_as_usual():
+    before = gc.get_threshold()
+    try:
+        garbage.hold_collections()
+        assert gc.get_threshold()[0] == garbage.LOADING
+        garbage.collect_as_usual()
+        assert gc.get_threshold() == before == garbage.USUAL
+        assert gc.get_freeze_count() > 0, "what is loaded is left out"
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def test_what_was_left_out_while_loading_is_looked_through_once_a_loop_begins():
+    left = knot()
+    garbage.collect_as_usual()
+    try:
+        gc.collect()
+        assert left() is not None
+        garbage.freeze_memory()
+        assert left() is None
+    finally:
+        gc.unfreeze()
