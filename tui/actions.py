@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +12,7 @@ from scheduler.core.machines import Host
 from scheduler.core.ports import Citizens, Control
 from scheduler.core.records import RunRecord
 from scheduler.core.task import WAKE
+from scheduler.core.values import value
 from scheduler.core.views import Hold, HoldKind, Receipt, Snapshot, TaskView, WakeView
 from scheduler.core.wording.description import TaskDetails
 from scheduler.errors import SchedulerError
@@ -43,7 +43,7 @@ LINES_IN_TOAST = 3  # answers in one toast
 Request = tuple[str, Awaitable[Receipt | None]]  # the citizen or task, and its pending answer
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """The text for a request that was refused, or whose change is not saved."""
 

@@ -1,13 +1,13 @@
 """The characters the screen draws with: a Unicode set and an ASCII set."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from scheduler.core.values import value
 from scheduler.core.views import TaskStatus
 from scheduler.core.wording.text import ASCII_GLYPHS, GLYPHS
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Glyphs:
     """One cell each, except `dot`, the separator."""
 

@@ -1,22 +1,26 @@
 """The loaded settings as frozen values, and the files they were read from. Imports no pydantic."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import tzinfo
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from scheduler.agents.refusals.rule import RefusalRule
 from scheduler.config.files import scripts
 from scheduler.core.costs import SpendingRules
 from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
 from scheduler.core.ui_options import Monitor
+from scheduler.core.values import value
 from scheduler.system.files import FileStamp, stamp
 from scheduler.system.hanging import hanging
 from scheduler.system.homes import homes
 from scheduler.system.time_zones import zones_now
 
+if TYPE_CHECKING:
+    from scheduler.agents.refusals.rule import RefusalRule
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class EngineSettings:
     """The PostgreSQL that machines share; `failover` in seconds."""
 
@@ -25,14 +29,14 @@ class EngineSettings:
     failover: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CitizenSettings:
     """One citizen; while it has `problems`, nothing of it may run."""
 
     name: str
     home: Path
     tasks: tuple[Task, ...] = ()  # in priority order, then by name
-    wake: WakeConfig = WakeConfig()  # noqa: RUF009  # frozen
+    wake: WakeConfig = WakeConfig()
     workers: int = 4
     grace: float = 10.0
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -40,15 +44,15 @@ class CitizenSettings:
     refused: tuple[str, ...] = ()  # tasks that cannot run on this machine: one line each; the others do
     llm: Llm | None = None
     alerts: Alerts | None = None
-    history: Retention = Retention()  # noqa: RUF009  # frozen
+    history: Retention = Retention()
     socket_group: Group | None = None  # whose members may steer it, too
-    refusals: tuple[RefusalRule, ...] = ()  # besides those that are known
-    spending: SpendingRules = SpendingRules()  # noqa: RUF009  # frozen
+    refusals: "tuple[RefusalRule, ...]" = ()  # besides those that are known
+    spending: SpendingRules = SpendingRules()
     machines: tuple[str, ...] = ()  # where it may run, in this order; empty: wherever its home is
     hidden: frozenset[str] = field(default=frozenset(), repr=False)  # what nothing may show: see core/secrets
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SettingsFingerprint:
     """What the settings were read from, and what that looked like at the time."""
 
@@ -66,7 +70,7 @@ class SettingsFingerprint:
     )  # by name, as they were; the machine's own is ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settings:
     """All settings, loaded before anything runs.
 

@@ -1,14 +1,14 @@
 """What runs use and cost, and what they may: values. Amounts are US dollars."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import tzinfo
 from decimal import Decimal
 
 from scheduler.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Budget:
     """The most that runs may cost; None sets no limit."""
 
@@ -18,7 +18,7 @@ class Budget:
     zone: tzinfo | None = None  # in which days and months end; None: the machine's
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Price:
     """Dollars for a million tokens sent to a model, and for a million of its own."""
 
@@ -29,7 +29,7 @@ class Price:
 Prices = Mapping[str, Price]  # by the name of a model or of a program; one that ends in * is a beginning
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SpendingRules:
     """What the settings say of money: limits of one citizen, of all of its root `together`, and prices."""
 

@@ -4,10 +4,12 @@ Times are Unix seconds of this machine's clock, whatever the others' say.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from scheduler.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Host:
     """The machine that runs a citizen, or ran it last; `others` have its home, too."""
 
@@ -19,7 +21,7 @@ class Host:
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Machine:
     """A machine with a process that runs citizens, or works for a queue."""
 
@@ -35,7 +37,7 @@ class Machine:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Queue:
     """Runs that wait for a worker; `since` is when the oldest of them began to wait."""
 
@@ -47,7 +49,7 @@ class Queue:
     next: str = ""  # citizen/task
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cluster:
     """All machines that share citizens, as the database knows them."""
 

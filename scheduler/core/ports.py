@@ -1,7 +1,7 @@
 """All that a front end may do with citizens: watch them and ask for verbs."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -12,6 +12,7 @@ from scheduler.core.schedules.forecast import Slots, TimeGrid
 from scheduler.core.state import TaskState
 from scheduler.core.task import Task
 from scheduler.core.ui_options import Monitor
+from scheduler.core.values import value
 from scheduler.core.views import Heartbeat, Hold, OutputChunk, Receipt, Snapshot, TaskView
 from scheduler.core.wording.description import TaskDetails
 from scheduler.system.clock import Clock
@@ -166,7 +167,7 @@ class RequestingControl:
         return await self.ask(TaskView, "wait", task=task, run=run)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FleetView:
     """All citizens, the errors of the main settings, and the options of the screen."""
 
@@ -174,12 +175,12 @@ class FleetView:
     problems: tuple[str, ...] = ()
     root: str = ""
     loading: bool = False
-    monitor: Monitor = Monitor()  # noqa: RUF009  # frozen
+    monitor: Monitor = Monitor()
     file: str = ""  # where the settings are, or would be
     cluster: Cluster | None = None  # the machines that share citizens
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HandedOver:
     """Which citizens another process runs now, and why others stay."""
 
@@ -240,7 +241,7 @@ class PlannedChange(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SettingsPlace:
     """A file of settings, and a line in it, from 1."""
 
@@ -248,7 +249,7 @@ class SettingsPlace:
     line: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Preview:
     """What a task would be that is being typed: the lines to write, or by field what is wrong."""
 
@@ -258,7 +259,7 @@ class Preview:
     wrong: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Excerpt:
     """A line of a file and those around it: `lines` begin at `first`, `wrong` cells at `at` are wrong."""
 
@@ -320,7 +321,7 @@ class Editor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FleetOptions:
     """Which citizens to run, and what of them; `interval` is the seconds between wakes."""
 

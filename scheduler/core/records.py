@@ -1,12 +1,12 @@
 """What history keeps of a run, what a query may ask for, and the port that records finished runs."""
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol
 
 from scheduler.core.costs import RunCost
 from scheduler.core.task import Outcome, Retention, Trigger
+from scheduler.core.values import value
 from scheduler.errors import UnknownRun, UnknownTask
 from scheduler.process.who import Who
 
@@ -14,7 +14,7 @@ LISTED = 50  # runs in an answer, unless another number is asked for
 MOST_LISTED = 200  # through a Control: an answer is made on the owner's loop
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunRecord:
     """One finished run; times are Unix seconds, `seconds` is how long it took."""
 
@@ -34,7 +34,7 @@ class RunRecord:
     why: str = ""  # its gate let it begin
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunQuery:
     """Which runs: of a task or of all, the newest first, `before` the run with that id."""
 

@@ -5,7 +5,7 @@ All times are Unix seconds (UTC), all durations seconds.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -65,7 +65,7 @@ class Report:
     urgent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Progress:
     """How far a run is: `done` of `total` (0 when unknown), and what it is at."""
 
@@ -78,7 +78,7 @@ def _ignore_progress(progress: Progress) -> None: ...
 def _ignore_usage(usage: Usage) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Llm:
     """A language model that handlers may ask; `timeout` is how many seconds it may keep silent."""
 
@@ -89,7 +89,7 @@ class Llm:
     timeout: float = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Alerts:
     """Which alerts go where: one for `after` failures in a row; the address may be a secret."""
 
@@ -140,14 +140,14 @@ class Handler(Protocol):
 # ------------------------------------------------------------------ what a task runs
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """A Python callable in this process: a coroutine function on the loop, any other in a thread."""
 
     function: Handler
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Imported:
     """A function of a module, in this process: only an executor imports it, when it first runs."""
 
@@ -155,7 +155,7 @@ class Imported:
     function: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Isolated:
     """A Python callable in a process of its own: `source` is a file or a module."""
 
@@ -163,7 +163,7 @@ class Isolated:
     function: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Command:
     """A program and its arguments; never a shell. `input` goes to its standard input.
 
@@ -177,7 +177,7 @@ class Command:
     inherit: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NotSetUp:
     """Nothing yet: `setting` is what is missing, `advice` the lines to add."""
 
@@ -189,7 +189,7 @@ Work = Call | Imported | Isolated | Command | NotSetUp
 NO_COMMAND = Command(())  # of a wake without one
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Task:
     """A named chore of one citizen: a schedule plus what it runs."""
 
@@ -241,7 +241,7 @@ class Task:
         return replace(self, work=work)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Gate:
     """What decides whether a wake is worth its cost: a command, else whether anything is new."""
 
@@ -250,7 +250,7 @@ class Gate:
     at_most: float | None = None  # seconds after which it is woken anyway
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WakeConfig:
     """When the citizen has its turn and what that is; durations in seconds. `cron` goes before `every`."""
 
@@ -290,7 +290,7 @@ class WakeConfig:
 _SHARED = {each.name for each in fields(Task)} & {each.name for each in fields(WakeConfig)} - {"work"}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Group:
     """A group of users of this machine."""
 
@@ -301,7 +301,7 @@ class Group:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Retention:
     """How much is remembered: so many runs of each task, and none older than so many seconds."""
 

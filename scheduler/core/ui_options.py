@@ -1,7 +1,9 @@
 """The settings of the monitor: keys by name, colours, title and bell. Plain data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from scheduler.core.values import value
 
 ON_CLOSE = KEEP, STOP = "keep", "stop"  # what becomes of a monitor's citizens when it closes
 THEMES = ("dark", "light", "high-contrast", "ansi")
@@ -112,7 +114,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Monitor:
     """The options of the screen; `keys` holds keys that differ from the default, as Textual names them."""
 

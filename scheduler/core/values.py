@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -12,8 +13,25 @@ def value(kind: type[T]) -> type[T]:
     """A dataclass whose fields never change; the type checker refuses to assign to them.
 
     With `frozen=True` each field costs a call when the object is made: a run's Context takes 1.0 us, not 0.2.
+    A hash and a repr that Python compiles for each class would be a twentieth of the time of `--status`.
     """
-    return dataclass(slots=True, unsafe_hash=True)(kind)
+    made: Any = dataclass(slots=True, repr=False)(kind)
+    known = fields(made)
+    made.__hash__ = _hashing(*(each.name for each in known if each.compare))
+    made.__repr__ = _showing(*(each.name for each in known if each.repr))
+    return made  # type: ignore[no-any-return]
+
+
+def _hashing(*names: str) -> Callable[[Any], int]:
+    parts: Callable[[Any], Any] = attrgetter(*names) if names else type
+    return lambda made: hash(parts(made))
+
+
+def _showing(*names: str) -> Callable[[Any], str]:
+    def text(made: Any) -> str:
+        return f"{type(made).__qualname__}({', '.join(f'{name}={getattr(made, name)!r}' for name in names)})"
+
+    return text
 
 
 def copier(kind: type[T]) -> Callable[[T], Any]:

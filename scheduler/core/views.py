@@ -3,7 +3,6 @@
 All times are Unix seconds (UTC), all durations seconds.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
 from typing import Any
@@ -56,7 +55,7 @@ class Hold:
     about: str = ""  # the provider, or which limit: while that is the same, it is the same hold
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TaskView:
     """One row: everything a screen needs to draw a task and to count down by itself."""
 
@@ -108,7 +107,7 @@ class TaskView:
         return self.paused_at is not None or (self.kind is TaskStatus.PAUSED and self.enabled)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WakeView:
     """The wakes of the citizen: how many there were, the next one, and whether one is running."""
 
@@ -162,7 +161,7 @@ def new_events(events: tuple[Event, ...], last: Event | None) -> tuple[list[Even
     return new, new[0].seq - last.seq - 1 if new else 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Snapshot:
     """All of one citizen at one moment; rows in priority order, events the newest last."""
 
@@ -189,7 +188,7 @@ class Snapshot:
         return next((task for task in self.tasks if task.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Receipt:
     """The answer to a verb: done, and whether the change is on disk; of `force` and `stop_run` also the run
     to wait for, 0 for none.
@@ -200,7 +199,7 @@ class Receipt:
     run: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OutputChunk:
     """The next output of a run; the `skipped` bytes before it were too many for the reader."""
 
@@ -208,7 +207,7 @@ class OutputChunk:
     skipped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Heartbeat:
     """Seconds since the scheduler's loop last turned, and the run that blocks it."""
 

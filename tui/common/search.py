@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -10,13 +10,14 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from scheduler.core.values import value
 from tui.common.filter_field import FilterField
 from tui.keys import key_of
 
 ROOMY = 50  # cells from which on the keys are said beside the count
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Search:
     """What is looked for, the lines that have it, and the chosen one of these."""
 

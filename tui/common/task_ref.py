@@ -1,11 +1,10 @@
 """A task among those of all citizens."""
 
-from dataclasses import dataclass
-
+from scheduler.core.values import value
 from scheduler.core.views import TaskView
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TaskRef:
     """A task and whose it is."""
 

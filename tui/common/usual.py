@@ -1,11 +1,11 @@
 """How long runs of a task usually take."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean, quantiles
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
+from scheduler.core.values import value
 
 ENDED = frozenset((Outcome.OK, Outcome.WARNING, Outcome.FAILED))  # by themselves
 RUNS_ENOUGH = 10  # to say what is usual
@@ -13,7 +13,7 @@ SLOWER = 1.5  # times the median, and beyond the 95th percentile: slower than us
 STEP, STEP_RUNS = 1.25, 3  # times the mean before, for so many runs at least: they have become slower
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Usual:
     """How long runs of a task take: the median, and what 19 of 20 stay below."""
 
@@ -32,7 +32,7 @@ def usual(seconds: Sequence[float]) -> Usual | None:
     return Usual(cuts[9], cuts[18])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Slowdown:
     """From the run that began at `since` on they take longer, by this share of the mean before."""
 
@@ -54,7 +54,7 @@ def slowdown(runs: Sequence[RunRecord]) -> Slowdown | None:
     return best
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Habits:
     """What is usual of a task, the durations that say so, and how long its run is under way, if one is."""
 

@@ -1,10 +1,10 @@
 """All panels in their order, and what is shown where; without a terminal."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import product
 
 from scheduler.core.machines import Host
+from scheduler.core.values import value
 from scheduler.core.views import Snapshot, TaskView
 from tui.fleet.arrangement import Filter, Order
 from tui.fleet.panels.contents import FOLD, Density
@@ -18,7 +18,7 @@ LOWEST = 4  # lines that a panel has at least, in a fleet of many
 DENSITIES = tuple(Density)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Place:
     """A row by its names, which stay the same in every order."""
 

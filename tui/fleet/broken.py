@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from scheduler.core.values import value
 from scheduler.core.views import Snapshot
 from scheduler.core.wording.spans import moment
 from scheduler.core.wording.text import plural
@@ -12,7 +12,7 @@ _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
 _LINE = re.compile(r"(?P<file>.+?\.toml)(?::(?P<line>\d+))?: (?:(?P<key>[\w.-]+): )?(?P<words>.*)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Broken:
     """What is wrong with a citizen's settings; `since`: when those were read that run on, None if none do."""
 
@@ -24,7 +24,7 @@ class Broken:
         return plural(len(self.lines), "problem")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Problem:
     """One line about a file of settings, taken apart; `line` is 0 where it names none."""
 

@@ -1,10 +1,10 @@
 """What all citizens have spent, for the line above them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 
 from scheduler.core.costs import Money
+from scheduler.core.values import value
 from scheduler.spending.money import ZERO, about, dollars, total
 from tui.common import amounts
 from tui.glyphs import Glyphs
@@ -12,7 +12,7 @@ from tui.glyphs import Glyphs
 Piece = tuple[str, str]  # text and style
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Spent:
     """Dollars; None where nothing ever cost anything. `near`: the budget of a citizen is nearly used up."""
 

@@ -1,10 +1,10 @@
 """What the screen reports beside the tasks: problems of a citizen, new failures, help for an empty fleet."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 
 from scheduler.core.task import WAKE
+from scheduler.core.values import value
 from scheduler.core.views import OWNER_GONE, Heartbeat, Snapshot
 from tui.common.text import moment
 from tui.fleet.broken import Broken, broken, near
@@ -30,7 +30,7 @@ class Severity(IntEnum):
 STYLES = {Severity.FACT: "faint", Severity.PROBLEM: "warning", Severity.WAKE: "warning"}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Notice:
     """One sentence, not yet cleaned; `short` is for where it has no room."""
 

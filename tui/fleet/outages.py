@@ -1,11 +1,11 @@
 """The line above the keys: which provider several citizens wait for, said once instead of in each row."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from textual.content import Content
 from textual.widgets import Static
 
+from scheduler.core.values import value
 from scheduler.core.views import Hold, TaskStatus
 from tui.common import text as words
 from tui.glyphs import Glyphs
@@ -15,7 +15,7 @@ MANY = 2  # citizens that wait for it: one says so in its own row
 LINES = 12  # of a terminal: a lower one keeps them for its rows
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Away:
     """A provider that is away, in words not yet cleaned, and how many citizens wait for it."""
 

@@ -1,7 +1,7 @@
 """Counts over the whole fleet, its worst problem, and the bar at the top that shows them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from operator import attrgetter
 
 from textual.app import ComposeResult
@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from scheduler.core.machines import Cluster
+from scheduler.core.values import value
 from scheduler.core.views import Heartbeat, Hold, HoldKind, Snapshot, TaskStatus, TaskView
 from scheduler.core.wording.text import freeze_words
 from tui.common import text as words
@@ -29,7 +30,7 @@ NOTHING_DUE = (float("inf"), "")
 Piece = tuple[str, str]  # text and style, as Content.assemble takes them
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Problem:
     """Something wrong, in full words; the lower its weight, the worse. `since` is when it failed.
 
@@ -49,7 +50,7 @@ class Problem:
     settings: Broken | None = None  # it is about these
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ratio:
     """What one citizen adds to the counts."""
 
@@ -67,7 +68,7 @@ class Ratio:
     money: Spent = NOTHING_SPENT
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FleetStatus:
     """The fleet in one line."""
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from scheduler.core.values import value
 from scheduler.errors import PROGRAM
 from tui.common.pane import Row, StyledText
 
@@ -14,7 +14,7 @@ BUILT_IN = 'builtin = ["heartbeat"]'
 SHORT = 64  # cells below which a path is its file's name
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     """What the text names: the citizen, its settings file, how many lines cron runs, and the keys."""
 
@@ -28,7 +28,7 @@ class Facts:
     quit: str = "q"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Line:
     """One line; `copied` are the lines that belong on the clipboard with it."""
 

@@ -3,11 +3,11 @@
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
+from scheduler.core.values import value
 from scheduler.core.views import Event, Snapshot, TaskStatus, new_events
 from scheduler.spending.money import price, tokens
 from tui.common import text as words
@@ -56,7 +56,7 @@ STYLES: dict[TaskStatus | None, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Gap:
     """Events of a citizen that this process missed."""
 
@@ -126,7 +126,7 @@ def _ended(citizen: str, run: RunRecord) -> Event:
     return Event(0, run.finished, "finished", citizen, run.task, *told)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EventText:
     """One event as clean text: its sign and style, the task, and what happened."""
 
@@ -206,14 +206,14 @@ def kind_of(event: Event) -> TaskStatus | None:
     return OUTCOMES[event.outcome] if event.outcome else KIND_STATUS.get(event.kind)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Day:
     """A heading: the events below it are of this day."""
 
     time: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LogLine:
     """One line, and the index of its entry in the log."""
 

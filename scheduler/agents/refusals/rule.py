@@ -1,11 +1,12 @@
 """The rules by which a refusal is known: what the settings may add to, without all that reads texts."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from scheduler.core.values import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class RefusalRule:
     """In which words a service refuses; `wait`: yes, named (only if the text names a time), or no."""
 

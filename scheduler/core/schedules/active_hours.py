@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
 from scheduler.core.schedules.cron import NEVER, first_shown, wall_time
+from scheduler.core.values import value
 from scheduler.errors import BadSchedule
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -16,7 +17,7 @@ _DAY, _MIDNIGHT = timedelta(days=1), 24 * 60
 _PART = re.compile(r"(?:([a-z]+)(?:\s*-\s*([a-z]+))?)?\s*(?:(\d\d?):(\d\d)\s*-\s*(\d\d?):(\d\d))?")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Window:
     """Minutes of the day from `start` to before `end` on some days of the week; `end` may be on the next."""
 
@@ -25,7 +26,7 @@ class Window:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ActiveHours:
     """Windows of local time. Each begins and ends when clocks in `zone` first show its time, or skip it.
 

@@ -1,13 +1,14 @@
 """Forecast the next runs of tasks, if each starts on time: pure functions of their arguments."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from scheduler.core.planning import A_LITTLE, active_slot, made_up, next_start, resumed, start_of, taken_up
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import TaskState
 from scheduler.core.task import Task
+from scheduler.core.values import value
 
 COUNT = 5  # next times in a task's details
 MOST_CELLS, MOST_TASKS = 1000, 200  # in one forecast
@@ -16,7 +17,7 @@ Slots = Mapping[str, tuple[float, ...]]  # by task: the first time in each cell 
 Forecast = tuple[Task, TaskState, float]  # with the floor below which missed slots are skipped
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TimeGrid:
     """`cells` cells of `cell` seconds each, starting at `start` (Unix time)."""
 

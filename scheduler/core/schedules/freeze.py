@@ -1,12 +1,14 @@
 """A freeze: a time in which nothing of a citizen, or of all citizens of a root, is started."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from scheduler.core.values import value
 
 SPANS_KEPT = 50  # freezes that are over; an owner that was not there learns of them at its start
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Span:
     """A time in which nothing was started."""
 
@@ -14,7 +16,7 @@ class Span:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Freeze:
     """Who froze it, since when and why; until it is lifted if it has no end of its own."""
 
@@ -36,7 +38,7 @@ class Freeze:
         return replace(self, since=now, until=until)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FreezeNote:
     """The freezes of a citizen, or of a root: the last one, unless it was lifted, and those before."""
 
@@ -65,12 +67,12 @@ class FreezeNote:
         return self.past if self.last and self.last.holds(now) else self.spans(now)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Freezes:
     """What concerns one citizen: its own note, and that of its root."""
 
-    own: FreezeNote = FreezeNote()  # frozen
-    root: FreezeNote = FreezeNote()  # frozen
+    own: FreezeNote = FreezeNote()
+    root: FreezeNote = FreezeNote()
     problems: tuple[str, ...] = ()
 
     def now(self, now: float) -> Freeze | None:

@@ -4,7 +4,6 @@ Times are Unix seconds (UTC). Dates appear only inside `Cron`, where a time zone
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from cronsim import CronSim, CronSimError
@@ -12,6 +11,7 @@ from cronsim import CronSim, CronSimError
 from scheduler.core.schedules.cron import NEVER as NEVER
 from scheduler.core.schedules.cron import check, next_slot, next_slots
 from scheduler.core.schedules.english import plain
+from scheduler.core.values import value
 from scheduler.errors import BadSchedule
 from scheduler.system.time_zones import local_zone as local_zone
 from scheduler.system.time_zones import zone_named as zone_named
@@ -35,7 +35,7 @@ DRIFT = 1.0  # seconds: a clock that was set back by more shows a run before its
 LONGEST = 100 * 365 * 86400.0  # seconds: timers and dates overflow far beyond a century
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Every:
     """An interval, in seconds, counted from the start of the last run."""
 
@@ -84,7 +84,7 @@ FIXES = {  # by the end of what cronsim says
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cron:
     """A cron expression, read in `zone` by the rules of Debian's cron, daylight saving included."""
 
@@ -136,7 +136,7 @@ class Cron:
         return self.expression
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AtStart:
     """Once each time the scheduler starts: cron's `@reboot`."""
 

@@ -1,7 +1,6 @@
 """The form that freezes citizens: which, until when and why, and whether what runs is stopped."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import tzinfo
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ from textual.widgets import Input, Static
 
 from scheduler.core.schedules.schedule import local_zone, zone_named
 from scheduler.core.schedules.until import moment_from
+from scheduler.core.values import value
 from scheduler.core.views import Snapshot
 from scheduler.errors import BadSchedule
 from tui.common.text import clean, countdown, moment, shorten
@@ -23,7 +23,7 @@ NAMED = 3  # citizens in the first choice; of more their number
 LONGEST_WHY = 300
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wish:
     """What was filled in; no names means all citizens."""
 
@@ -33,7 +33,7 @@ class Wish:
     stop_runs: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Offer:
     """Who can be frozen, what runs of them, and the zone in which the end is read."""
 

@@ -1,7 +1,6 @@
 """A question with its facts and the answers to it, each with a key; the cursor begins on the harmless one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,13 +11,14 @@ from textual.events import Click, Key
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from scheduler.core.values import value
 from tui.common.text import cells, clean
 from tui.glyphs import Glyphs
 
 Words = tuple[str, str]  # a line, not yet cleaned, and its style
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Choice:
     """One answer: the key that gives it, and what it means."""
 

@@ -1,10 +1,10 @@
 """The question before a monitor closes that runs citizens: whether they go on without it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.ui_options import KEEP, STOP
+from scheduler.core.values import value
 from scheduler.core.views import Snapshot, TaskView
 from tui.common.questions.question import STAY, Choice, Question, Words
 from tui.common.text import elapsed, plural
@@ -17,7 +17,7 @@ ANSWERS = {"b": KEEP, "q": STOP}
 Run = tuple[str, TaskView]  # the citizen, and the task that runs
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Owned:
     """What this monitor runs, what of it is under way, and who goes on either way."""
 

@@ -1,10 +1,10 @@
 """Which rows a panel has, in which order, and what stands below each of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
 from scheduler.core.costs import Money
+from scheduler.core.values import value
 from scheduler.core.views import LEFT_BEHIND, STOPPING, TaskStatus, TaskView
 from tui.common import text as words
 from tui.fleet.notices import ATTEMPT, first_line
@@ -28,7 +28,7 @@ class Density(IntEnum):
     NO_FOLD = 6
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Fold:
     """The built-in tasks that need settings, as one row."""
 

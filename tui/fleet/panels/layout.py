@@ -2,10 +2,10 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
+from scheduler.core.values import value
 from tui.common.text import TIME
 
 LEAST = 39  # cells of a panel
@@ -13,7 +13,7 @@ SMALLEST = 12  # below that a panel is cut off at the right
 NAME, BAR, SCHEDULE, RECENT, SAID = 14, 6, 5, 10, 30  # cells of columns, at least
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Layout:
     """Bands from top to bottom; `tops` has one entry more than there are bands: the whole height."""
 
@@ -69,7 +69,7 @@ def columns_for(panels: int, width: int) -> int:
     return max(1, min(width // LEAST, panels))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Columns:
     """Widths in cells, 0 for a column without room; each has a gap before it, the sign excepted."""
 
