@@ -565,6 +565,18 @@ async def test_leaving_asks_whether_the_citizens_go_on(key):
         assert not isinstance(pilot.app.screen, Question) and not pilot.app._exit
 
 
+async def test_an_answer_of_many_words_stands_below_itself_and_a_click_finds_the_one_behind_it():
+    run = task("a_task_with_a_long_name_of_its_own", kind=TaskStatus.RUNNING, running_since=NOON)
+    async with screen(FakeFleet(citizen("opus", run)), size=(80, 24)) as pilot:
+        await press(pilot, "q")
+        lines = shown(pilot).split("\n")
+        (stay,) = (n for n, line in enumerate(lines) if "esc  stay" in line)
+        assert "│        then is interrupted" in lines[stay - 1]
+        await pilot.click("Choices", offset=(20, 3))
+        await until(lambda: not isinstance(pilot.app.screen, Question), "it is answered")
+        assert not pilot.app._exit
+
+
 @each(("keys", "answer"), [("b", "keep"), (("enter",), "keep"), ("q", "stop"), (("down", "enter"), "stop")])
 async def test_what_was_answered_is_what_the_monitor_ends_with(keys, answer):
     async with screen(FakeFleet(citizen("opus"))) as pilot:

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from scheduler.core.values import value
-from tui.common.text import cells, clean
+from tui.common.text import cells, clean, wrapped
 from tui.glyphs import Glyphs
 
 Words = tuple[str, str]  # a line, not yet cleaned, and its style
@@ -26,6 +26,7 @@ class Choice:
     words: str
 
 
+INSIDE, KEYS = 60, 7  # cells of a line, and of the cursor and a key before the words
 STAY = "escape"  # the key of the answer that does nothing
 
 
@@ -41,12 +42,18 @@ class Choices(Static):
         self.cursor = (self.cursor + step) % len(self.choices)
         self.update(Content("\n").join(map(self._line, range(len(self.choices)))))
 
+    @property
+    def lines(self) -> list[Choice]:
+        """Which choice stands in which line: one with many words takes several."""
+        return [each for n, each in enumerate(self.choices) for _ in self._line(n).plain.split("\n")]
+
     def _line(self, index: int) -> Content:
         choice = self.choices[index]
         mark = self._glyphs.cursor if index == self.cursor else " "
         key = "esc" if choice.key == STAY else choice.key
         gap = " " * (5 - cells(key))
-        return Content.assemble((f"{mark} ", "$run"), (key, "bold $run"), (f"{gap}{choice.words}", "$ink"))
+        words = f"\n{' ' * KEYS}".join(wrapped(choice.words, INSIDE - KEYS))
+        return Content.assemble((f"{mark} ", "$run"), (key, "bold $run"), (f"{gap}{words}", "$ink"))
 
 
 class Question(ModalScreen[str]):
@@ -91,8 +98,9 @@ class Question(ModalScreen[str]):
             self.dismiss(answer)
 
     def on_click(self, event: Click) -> None:
-        if event.widget is self._choices and event.y < len(self._choices.choices):
-            self.dismiss(self._choices.choices[event.y].key)
+        lines = self._choices.lines
+        if event.widget is self._choices and event.y < len(lines):
+            self.dismiss(lines[event.y].key)
 
     def action_move(self, step: int) -> None:
         self._choices.move(step)

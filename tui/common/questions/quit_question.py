@@ -60,7 +60,7 @@ def facts(leaving: Owned, now: float, glyphs: Glyphs) -> Iterator[Words]:
 def choices(leaving: Owned) -> list[Choice]:
     """What may be answered; the first keeps a fleet running."""
     them = "it" if len(leaving.citizens) == 1 else "them"
-    running = f": {_runs(leaving.runs)} gets 10s, then is interrupted" if leaving.runs else ""
+    running = f": {_runs(leaving.runs)} interrupted" if leaving.runs else ""
     return [
         Choice("b", f"keep {them} running in the background"),
         Choice("q", f"stop {them}{running}"),
@@ -69,7 +69,8 @@ def choices(leaving: Owned) -> list[Choice]:
 
 
 def _runs(runs: Sequence[Run]) -> str:
-    return runs[0][1].name if len(runs) == 1 else f"each of {plural(len(runs), 'run')}"
+    (_, first), *more = runs
+    return f"{plural(len(runs), 'run')} get 10s, then are" if more else f"{first.name} gets 10s, then is"
 
 
 def _names(names: Sequence[str]) -> str:

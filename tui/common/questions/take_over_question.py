@@ -6,13 +6,12 @@ from scheduler.core.records import RunRecord
 from scheduler.core.views import LEFT_BEHIND, Snapshot, TaskView
 from scheduler.core.wording.spans import clock
 from scheduler.spending.money import dollars, total
-from tui.common.questions.question import STAY, Choice, Words
+from tui.common.questions.question import INSIDE, STAY, Choice, Words
 from tui.common.questions.run_questions import costs
 from tui.common.text import elapsed, wrapped
 
 LISTED = 6  # tasks by name
 NAME = 9  # cells of a name, at least
-INSIDE = 60  # cells of a line
 
 
 def title(citizen: str) -> str:

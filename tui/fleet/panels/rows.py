@@ -85,9 +85,10 @@ class FoldLine(Line):
     def __init__(self, fold: Fold, inner: int, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
         self.name = fold.name
-        end = "enter" if glyphs.plain else "⏎"
-        room = inner - 2 - words.cells(end) - 1
-        self._text = f"{words.fit(fold.words, room, glyphs.ellipsis)} {end}" if room > 0 else ""
+        end = " enter" if glyphs.plain else " ⏎"
+        if words.cells(fold.words + end) > inner - 2:
+            end = ""
+        self._text = words.fit(fold.words, max(0, inner - 2 - words.cells(end)), glyphs.ellipsis) + end
 
     def paint(self, state: RowState, styles: Styles) -> list[Segment]:
         glyphs, light = self.glyphs, state.light
