@@ -139,7 +139,7 @@ class ClusterCoordinator:
         lease.on_lost.append(partial(self._on_lost, citizen.name))
         lease.on_wanted = partial(self._on_wanted, citizen.name)
         store = ClusterStore(citizen.home, self._local.clock, lease, self._writer, self, committed)
-        history = ClusterHistory(self._database, citizen.name, store, citizen.history)
+        history = ClusterHistory(self._database, citizen.name, store, citizen.history, self.machine)
         carrier = self._sender.of(lease, store)
         copies = self._notes.of(citizen.name, lease)
         claim = ClusterClaim(lease, local, store, history, self._leases, copies, carrier=carrier)

@@ -8,7 +8,7 @@ from scheduler.cluster.database import Database
 from scheduler.cluster.fence import Ended
 from scheduler.cluster.store import ClusterStore
 from scheduler.core.records import FinishedRun, Notify, RunQuery, RunRecord
-from scheduler.core.task import Retention
+from scheduler.core.task import Outcome, Retention
 from scheduler.errors import SchedulerError, UnknownRun, UnknownTask
 from scheduler.storage.history_reader import facts_text, joined, record_of
 
@@ -57,9 +57,12 @@ async def read_output(database: Database, citizen: str, run: int) -> str:
 class ClusterHistory:
     """Records the runs of one citizen with the states that they led to."""
 
-    def __init__(self, database: Database, citizen: str, store: ClusterStore, keep: Retention) -> None:
+    def __init__(
+        self, database: Database, citizen: str, store: ClusterStore, keep: Retention, machine: str
+    ) -> None:
         self.keep = keep
         self._database, self._citizen, self._store = database, citizen, store
+        self._machine = machine
         self._notify: Notify = lambda kind, text: None
         self._packing: set[asyncio.Task[None]] = set()
         self._new: dict[str, int] = {}
@@ -86,7 +89,7 @@ class ClusterHistory:
 
     async def _pack(self, run: FinishedRun) -> None:
         output = await asyncio.to_thread(run.output.text) if run.output and run.output.size else ""
-        facts = facts_text(run)
+        facts = facts_text(run._replace(machine=self._machine) if self._ran_here(run) else run)
         self._store.end(
             Ended(
                 run.task,
@@ -103,6 +106,11 @@ class ClusterHistory:
         if self._new[run.task] >= PRUNE_AFTER:
             self._new[run.task] = 0
             await self._prune(run.task, run.finished)
+
+    def _ran_here(self, run: FinishedRun) -> bool:
+        """Whether it began, and neither a worker nor an owner that died had it."""
+        began = run.outcome is not Outcome.SKIPPED and run.trigger is not None
+        return began and not self._store.is_remote(run.task)
 
     async def _prune(self, task: str, now: float) -> None:
         values = {

@@ -220,6 +220,7 @@ async def _fetch(database: Database, citizen: str, home: Path) -> None:
                 who=run.who,
                 stopped_by=run.stopped_by,
                 why=run.why,
+                machine=run.machine,
             )
         )
     await recorder.close()

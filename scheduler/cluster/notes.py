@@ -22,7 +22,7 @@ from scheduler.spending.ledger import NAME as LEDGER
 from scheduler.storage.copies import FREEZE, METADATA, WAKE_NOTE
 from scheduler.storage.freeze_file import NAME as FREEZE_FILE
 from scheduler.storage.wake_note import FILE as WAKE_FILE
-from scheduler.system.files import read_file, read_json_for_update, replace_file, write_json
+from scheduler.system.files import read_file, read_json_for_update, replace_file
 from scheduler.system.foreign_home import open_file
 
 FOLDER = ".experience"
@@ -130,7 +130,8 @@ def write_files(folder: Path, notes: Mapping[str, str], lines: Iterable[str], ow
             _replace(folder.parent / WAKE_FILE, notes[WAKE_NOTE].encode())
         if METADATA in notes:
             path = folder.parent / "metadata.json"
-            write_json(path, {**read_json_for_update(path), **json.loads(notes[METADATA])})
+            known = {**read_json_for_update(path), **json.loads(notes[METADATA])}
+            _replace(path, json.dumps(known, indent=2).encode())
     if wanted := [line for line in lines if not owned or '"lift"' in line]:
         add_lines(folder / LEDGER, wanted)
 

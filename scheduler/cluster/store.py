@@ -1,8 +1,9 @@
 """The states of a citizen in the database, and after each commit in its `background_tasks.json`, too."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from scheduler.cluster.leases import Lease
 from scheduler.core.definition import digest
 from scheduler.core.state import TaskState
 from scheduler.core.task import Trigger
-from scheduler.process.process_info import Running
+from scheduler.process.process_info import NO_PROCESS, Running
 from scheduler.schema.json_codec import from_json, to_json
 from scheduler.storage.state_file import States
 from scheduler.storage.state_store import DiskStore, RunStart
@@ -48,6 +49,9 @@ async def read_committed(database: Database, citizen: str, begun: Collection[str
     for task in found.keys() & set(begun):
         if running := found[task].running:  # its owner died before it had written that down
             found[task] = found[task].carried_by(running)
+    for task, state in found.items():  # runs of leases that this process had: they ended with these
+        if state.running and state.running.pid == os.getpid():
+            found[task] = state.changed(running=replace(state.running, pid=NO_PROCESS, born=0.0))
     never = [task for task, state in found.items() if state.starting]
     await database.rows(_NEVER_BEGAN, (citizen, never))
     return Committed(found, dict(numbers))
@@ -91,6 +95,7 @@ class ClusterStore(DiskStore):
         self._committed, self._numbers = dict(before.states), dict(before.numbers)
         self.open_rows: dict[str, int] = {}  # the number of the last run of each task
         self._home = home
+        self._remote: set[str] = set()  # tasks whose last run was for a worker
         self._starts: list[_Start] = []
         self._ends: list[Ended | Withdrawn] = []
         self._committing: asyncio.Task[bool] | None = None
@@ -120,6 +125,10 @@ class ClusterStore(DiskStore):
         """The open run of this task has ended so."""
         self._ends.append(run)
         self._commit_soon()
+
+    def is_remote(self, task: str) -> bool:
+        """Whether its last run was for a worker."""
+        return task in self._remote
 
     def withdrawn(self, task: str) -> None:
         self._ends.append(Withdrawn(task))
@@ -178,6 +187,7 @@ class ClusterStore(DiskStore):
         number = self._numbers[start.task] = self._numbers.get(start.task, 0) + 1
         state = to_json(start.state)
         slot = self._slot(start)
+        (self._remote.add if start.remote else self._remote.discard)(start.task)
         given = (start.task, number, slot, start.attempt, start.trigger, start.started, state)
         return Started(*given, order=self._order(start) if start.remote else None)
 

@@ -32,6 +32,7 @@ class RunRecord:
     who: Who | None = None  # asked for it; None: its time had come
     stopped_by: Who | None = None
     why: str = ""  # its gate let it begin
+    machine: str = ""  # ran it, of several that share the citizen
 
 
 @value
@@ -81,6 +82,7 @@ class FinishedRun(NamedTuple):
     who: Who | None = None
     stopped_by: Who | None = None
     why: str = ""  # its gate let it begin
+    machine: str = ""  # ran it, of several that share the citizen
 
 
 Notify = Callable[[str, str], None]

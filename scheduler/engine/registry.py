@@ -22,7 +22,7 @@ from scheduler.engine.run import RunHandle
 from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult
 from scheduler.errors import PROGRAM, UnknownTask
 from scheduler.executors import Result
-from scheduler.process.process_info import BOOT, Running, alive
+from scheduler.process.process_info import BOOT, NO_PROCESS, Running, alive
 from scheduler.process.process_info import born as start_ticks
 from scheduler.spending.budget import today_of
 from scheduler.storage.state_file import States
@@ -136,7 +136,8 @@ class TaskRegistry:
         pid, ticks = self._process
         served = None if job.slot is None else self._served(job, trigger, now)
         starting = not job.inside  # a process of its own will carry it, or a worker
-        self.update(job, job.state.started(Running(pid, ticks, now, BOOT), served, starting=starting))
+        running = Running(NO_PROCESS, 0.0, now, BOOT) if task.queue else Running(pid, ticks, now, BOOT)
+        self.update(job, job.state.started(running, served, starting=starting))
         attempt = job.attempt() if trigger is RETRY else ""
         self.add_event("started", task.name, None, attempt, trigger, None, late, who)
         for listener in self.bus.listeners:
@@ -306,6 +307,7 @@ class TaskRegistry:
                 who,
                 stopped_by,
                 why,
+                run.where,
             )
         )
 

@@ -16,6 +16,7 @@ def _boot() -> str:
         return ""
 
 
+NO_PROCESS = 0  # of this machine: the pid of a run that a worker carries, or that has ended
 BOOT = _boot()  # pids and start times begin again with each boot of the machine; "" where they have no names
 
 

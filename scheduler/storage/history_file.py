@@ -184,7 +184,7 @@ def _at_once(left: int) -> int:
 
 def _row(run: FinishedRun) -> tuple[object, ...]:
     times, kind = (run.started, run.finished, run.seconds), (run.outcome, run.trigger, run.attempt)
-    known = run.cost or run.who or run.stopped_by or run.why
+    known = run.cost or run.who or run.stopped_by or run.why or run.machine
     facts = facts_text(run) if known else ""
     return _text(run.task), *times, *kind, _text(run.text[:TEXT]), run.outcome.bad, facts
 

@@ -71,6 +71,7 @@ class RunFacts:
     who: Who | None = None
     stopped_by: Who | None = None
     why: str = ""
+    machine: str = ""
 
 
 NO_FACTS = RunFacts()
@@ -204,12 +205,13 @@ def record_of(row: tuple[Any, ...]) -> RunRecord:
         facts.who,
         facts.stopped_by,
         facts.why,
+        facts.machine,
     )
 
 
 def facts_text(run: FinishedRun | RunRecord) -> str:
     """For the column of that name: empty where there are none, as for most runs."""
-    facts = RunFacts(run.cost, run.who, run.stopped_by, run.why)
+    facts = RunFacts(run.cost, run.who, run.stopped_by, run.why, run.machine)
     return "" if facts == NO_FACTS else json.dumps(to_json(facts))
 
 

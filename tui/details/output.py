@@ -46,6 +46,7 @@ class PrintedPane(Pane):
         said = f"{glyphs.kind[GLYPHS[run.outcome]]} {run.outcome}, {took(run.seconds)}"
         asked = [(f"{asked_words(run)} by {run.who.in_full}", "faint")] if run.who else []
         asked += [(line, "faint") for line in run.why.splitlines()[:1]]
+        asked += [(f"ran on {run.machine}", "faint")] if run.machine else []
         message = [
             (line, "ink" if run.outcome is Outcome.OK else style) for line in _message(run, text or "")
         ]

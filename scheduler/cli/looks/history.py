@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from scheduler.control.wire.client import RemoteControl
 
 WIDEST = 200  # columns without a terminal
-TITLES = ("id", "when", "citizen", "task", "trigger", "outcome", "took", "cost", "text")
+TITLES = ("id", "when", "citizen", "task", "trigger", "machine", "outcome", "took", "cost", "text")
 RIGHT = ("id", "took", "cost")  # columns of numbers
 
 Runs = Sequence[tuple[str, RunRecord]]
@@ -158,7 +158,8 @@ def _failing(snapshot: Snapshot, task: str | None) -> bool:
 
 def run_table(runs: Runs, width: int, without: Collection[str] = ()) -> list[str]:
     """A line per run below the titles, none wider than `width`; times are the machine's."""
-    titles = [title for title in TITLES if title not in without]
+    one_machine = set() if any(run.machine for _, run in runs) else {"machine"}
+    titles = [title for title in TITLES if title not in {*without, *one_machine}]
     rows = [_cells(*run) for run in runs]
     return table([titles, *([row[title] for title in titles] for row in rows)], width, RIGHT)
 
@@ -176,6 +177,7 @@ def _cells(citizen: str, run: RunRecord) -> dict[str, str]:
         "citizen": clean(citizen),
         "task": clean(run.task),
         "trigger": clean(_why(run)),
+        "machine": clean(run.machine),
         "outcome": str(run.outcome),
         "took": took(run.seconds),
         "cost": price(run.cost),

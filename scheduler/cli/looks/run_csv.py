@@ -10,7 +10,7 @@ from scheduler.core.wording.text import clean
 
 COLUMNS = (
     *("id", "citizen", "task", "started", "finished", "seconds", "outcome", "trigger", "attempt"),
-    *("cost_usd", "tokens_in", "tokens_out", "who", "text"),
+    *("cost_usd", "tokens_in", "tokens_out", "who", "machine", "text"),
 )
 FORMULA = ("=", "+", "-", "@", "\t")  # a spreadsheet computes what begins so, and a run can print it
 
@@ -35,6 +35,7 @@ def _row(citizen: str, run: RunRecord) -> list[object]:
         *facts,
         *spent,
         _plain(str(run.who or "")),
+        _plain(run.machine),
         _plain(run.text),
     ]
 

@@ -1,6 +1,7 @@
 """How a run on a worker ended, as JSON: its result, and what its owner has not seen of its output."""
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -27,20 +28,26 @@ WITH saved AS (
     UPDATE experience.states SET state = %(state)s, epoch = %(epoch)s
     WHERE (citizen, task) = (%(citizen)s, %(task)s) AND %(state)s::jsonb IS NOT NULL)
 UPDATE experience.runs SET finished = %(finished)s, seconds = %(seconds)s, outcome = %(outcome)s,
-    text = %(text)s, output = %(output)s, traceback = %(traceback)s WHERE id = %(run)s
+    text = %(text)s, output = %(output)s, traceback = %(traceback)s, facts = %(facts)s
+WHERE id = %(run)s
 """
 
 
 def ending(
-    result: Result, printed: Iterable[OutputChunk], used: Iterable[Usage], seconds: float
+    result: Result,
+    printed: Iterable[OutputChunk] = (),
+    used: Iterable[Usage] = (),
+    seconds: float = 0.0,
+    machine: str = "",
 ) -> dict[str, Any]:
-    """The ending of a run that took so long, and whose owner lacks these pieces of its output."""
+    """The ending of a run that took so long there, and whose owner lacks these pieces of its output."""
     return {
         "seconds": seconds,
         "outcome": result.outcome.value,
         "text": result.text,
         "urgent": result.urgent,
         "traceback": result.traceback,
+        "machine": machine,
         "code": result.code,
         "printed": [[each.skipped, each.text] for each in printed],
         "used": [to_json(each) for each in used],
@@ -73,6 +80,11 @@ def print_piece(raw: Any, output: OutputBuffer) -> None:
     if skipped:
         output.skip(int(skipped))
     output.write(str(text).encode("utf-8", "replace"))
+
+
+def machine_of(raw: dict[str, Any]) -> str:
+    """Where it ran; empty if that is not said."""
+    return str(raw.get("machine") or "")
 
 
 def usage_of(raw: dict[str, Any]) -> list[Usage]:
@@ -109,6 +121,7 @@ async def record_endings(
             "text": result.text,
             "output": await asyncio.to_thread(output.text),
             "traceback": result.traceback,
+            "facts": json.dumps({"machine": machine_of(raw)}),
         }
         await connection.execute(_RECORD, asked | values)
 

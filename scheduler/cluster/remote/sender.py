@@ -13,7 +13,14 @@ from scheduler.cluster.bus import Stream
 from scheduler.cluster.database import Connection, Database
 from scheduler.cluster.leases import Lease
 from scheduler.cluster.remote import rows
-from scheduler.cluster.remote.ending import print_piece, print_rest, record_endings, result_of, usage_of
+from scheduler.cluster.remote.ending import (
+    machine_of,
+    print_piece,
+    print_rest,
+    record_endings,
+    result_of,
+    usage_of,
+)
 from scheduler.cluster.remote.link import said, say
 from scheduler.cluster.store import ClusterStore
 from scheduler.core.task import Context, Outcome, Progress, Task
@@ -58,6 +65,7 @@ class Sent:
         if not self.ended.done():
             with contextlib.suppress(TypeError, ValueError):  # not written by a worker of ours
                 print_rest(raw, self.handle.output)
+            self.handle.where = self.handle.where or machine_of(raw)
             for each in usage_of(raw):
                 self.handle.use(each)
             self.ended.set_result(result_of(raw))

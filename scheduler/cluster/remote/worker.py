@@ -250,7 +250,7 @@ class Worker:
         claimed, handle = carried.claimed, carried.handle
         result = handle.result or Result(Outcome.FAILED, "it left without a result")
         took = self._clock.elapsed() - handle.began_at if handle.began_at else 0.0
-        raw = ending(result, teller.rest(), handle.used or (), took)
+        raw = ending(result, teller.rest(), handle.used or (), took, self._machine)
         channel = "" if teller.tells else own_channel(claimed.holder)  # what is on its line comes first
         counts = None
         while counts is None and self._may_finish():
@@ -300,7 +300,7 @@ class Worker:
             unanswered = asked.keys() - self._tasks.keys()
             self._unanswered = {run for run in unanswered if not asked[run]}
             for run in unanswered - self._unanswered:  # its owner wants it no more
-                await rows.finish(connection, run, worker, ending(NEVER_BEGAN, (), (), 0.0))
+                await rows.finish(connection, run, worker, ending(NEVER_BEGAN))
         for each in seen:
             stop = asked.get(each.claimed.run)
             if not each.over and each.handle.reason is None and stop is not False:

@@ -1,5 +1,6 @@
 """A budget, a freeze and the record of wakes are the citizen's, on whichever machine it runs."""
 
+import json
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -23,7 +24,7 @@ from scheduler.executors import Result
 from scheduler.ownership.coordinator import LocalCoordinator
 from scheduler.spending.account import FOLDER, Account, AllCitizens
 from scheduler.spending.ledger import SpendingLedger
-from scheduler.storage.copies import FREEZE
+from scheduler.storage.copies import FREEZE, METADATA
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
 from scheduler.storage.shared_home import mark_shared
 from scheduler.storage.wake_note import LastTold, read_note
@@ -210,7 +211,8 @@ async def test_joining_takes_them_along_and_leaving_brings_them_back(database: D
 
 def test_a_note_that_is_heard_several_times_at_once_is_written(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
-        written = [threads.submit(write_files, tmp_path, {FREEZE: str(n)}, (), False) for n in range(400)]
+        notes = [{FREEZE: str(n), METADATA: json.dumps({"last_wake": n})} for n in range(400)]
+        written = [threads.submit(write_files, tmp_path / "x", each, (), False) for each in notes]
         for each in written:
             each.result()
-    assert (tmp_path / NAME).read_text().isdecimal()
+    assert (tmp_path / "x" / NAME).read_text().isdecimal()

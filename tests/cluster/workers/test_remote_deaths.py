@@ -129,7 +129,7 @@ async def test_whoever_dies_after_this_step(desk: Desk, step: str) -> None:
 
 
 RUNNING = {"pid": 1, "born": 1.0, "since": 10.0, "boot": "another"}
-ENDED = {**OK, "seconds": 5.0, "printed": [[0, "half"], [0, " done"]]}
+ENDED = {**OK, "seconds": 5.0, "machine": "g1", "printed": [[0, "half"], [0, " done"]]}
 
 
 class Died(psycopg.OperationalError):
@@ -166,6 +166,7 @@ async def test_the_end_of_a_run_that_a_dead_owner_had_not_recorded_is_recorded_b
         await Sender(desk.database).take_over(await desk.another(), {}, 100.0)
         (row,) = await desk.ask("SELECT row(finished, seconds, outcome, text, output)::text FROM runs")
         assert row == '(15,5,ok,done,"half done")' if not saved else row.startswith("(14,5,ok,done")
+        assert await desk.ask("SELECT facts::jsonb->>'machine' FROM runs") == ["g1"]
         (state,) = await desk.ask("SELECT state FROM states")
         assert (state["run_count"], state["outcome"], "running" in state) == (1, "ok", False)
         assert await desk.ask("SELECT run FROM remote") == []

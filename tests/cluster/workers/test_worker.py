@@ -155,7 +155,7 @@ def test_a_worker_carries_the_run_of_another_machine(shop: Shop) -> None:
     assert shop.rows("SELECT 1 FROM remote WHERE task = 'render'") == []
     assert shop.rows("SELECT 1 FROM procrastinate_jobs") == []
     (run,) = json.loads(shop.owner.run("history", "opus", "render", "--json").stdout)
-    assert run["text"] == "by opus/render/1 1 on g1"
+    assert (run["text"], run["machine"]) == ("by opus/render/1 1 on g1", "g1")
     printed = shop.owner.run("history", "opus", "--output", str(run["id"]))
     assert printed.stdout == "by opus/render/1 1 on g1\n", printed.stderr
 

@@ -177,6 +177,11 @@ async def test_arrows_choose_a_run_and_its_output_is_shown():
         assert "printed by 3" in shown(pilot)
 
 
+async def test_it_says_on_which_of_several_machines_a_run_ran():
+    async with details(with_runs(1, machine="g1")) as pilot:
+        assert "ran on g1" in shown(pilot)
+
+
 async def test_a_click_chooses_a_run():
     async with details(with_runs(5)) as pilot:
         await pilot.click(RunsPane, offset=(8, 4))  # below the head

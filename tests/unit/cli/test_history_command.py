@@ -93,6 +93,15 @@ def test_no_line_is_wider_than_the_terminal():
     assert {len(line) for line in run_table([("opus", long)], 80)[1:]} == {80}
 
 
+def test_the_machine_is_a_column_once_any_of_them_has_one():
+    runs = [
+        RunRecord(number, "report", NOON, NOON, 0.5, Outcome.OK, Trigger.FORCE, machine=machine)
+        for number, machine in ((2, "g1"), (1, ""))
+    ]
+    titles, first, _ = run_table([("opus", run) for run in runs], 80)
+    assert (titles.split()[5], first.split()[6]) == ("machine", "g1")
+
+
 def test_for_scripts_it_is_json(place, capsys):
     assert asked(place, "report", "--json", "--limit", "1") == 0
     (found,) = json.loads(capsys.readouterr().out)
@@ -112,6 +121,7 @@ def test_for_scripts_it_is_json(place, capsys):
         "who": None,
         "stopped_by": None,
         "why": "",
+        "machine": "",
     }
 
 

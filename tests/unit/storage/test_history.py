@@ -84,9 +84,11 @@ def test_what_another_program_wrote_into_the_facts_is_left_out(home, file, facts
     assert [run.cost for run in listed(home)] == [None]
 
 
-def test_why_its_gate_let_a_wake_begin_is_remembered(home, file):
-    file.add([FINE, FINE._replace(why="news: mail-1.json in the queue")], Retention())
-    assert [run.why for run in listed(home)] == ["news: mail-1.json in the queue", ""]
+def test_why_its_gate_let_a_wake_begin_and_where_it_ran_are_remembered(home, file):
+    woken, elsewhere = FINE._replace(why="news: mail-1.json in the queue"), FINE._replace(machine="g1")
+    file.add([FINE, woken, elsewhere], Retention())
+    assert [run.why for run in listed(home)] == ["", "news: mail-1.json in the queue", ""]
+    assert [run.machine for run in listed(home)] == ["g1", "", ""]
 
 
 def test_a_file_from_before_there_were_facts_is_read_and_its_next_owner_adds_them(home, file):
