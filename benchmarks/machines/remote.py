@@ -27,7 +27,6 @@ from scheduler.cluster.bus import Bus, Stream
 from scheduler.cluster.database import Database, install
 from scheduler.cluster.fence import Ended, FencedWriter, Order, Started
 from scheduler.cluster.leases import Lease, Leases
-from scheduler.cluster.remote import rows
 from scheduler.cluster.remote.link import run_of
 from scheduler.cluster.remote.sender import Sender, Sent
 from scheduler.config.loader import load
@@ -138,7 +137,7 @@ class _Ours:
     def __init__(self, place: _Place, database: Database) -> None:
         self._database = database
         self._leases = Leases(database, "m1", Running(os.getpid(), 0.0, 0.0, BOOT), 600.0)
-        self._writer = FencedWriter(database, rows.wait)
+        self._writer = FencedWriter(database)
         self._sender = Sender(database)
         self._bus = Bus(database, self._leases.holder, self._serve, on_word=self._sender.ended)
         citizen = load(config=place.config).citizen("opus")
@@ -153,7 +152,6 @@ class _Ours:
         made = cls(place, database)
         made._lease = await made._leases.take("opus", "home")
         made._bus.begin()
-        rows.knocker()
         return made
 
     async def run(self, task: int) -> None:

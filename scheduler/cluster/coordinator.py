@@ -20,7 +20,6 @@ from scheduler.cluster.leases import ENDING, Lease, Leases, has_ended
 from scheduler.cluster.membership import move
 from scheduler.cluster.notes import FOLDER, ROOT, Notes, read_notes, write_files
 from scheduler.cluster.presence import Presence, overview
-from scheduler.cluster.remote import rows
 from scheduler.cluster.remote.link import run_of
 from scheduler.cluster.remote.sender import Sender
 from scheduler.cluster.store import ClusterStore, read_committed
@@ -90,7 +89,7 @@ class ClusterCoordinator:
         self._guard = Guard(self._inside)
         ours = Running(os.getpid(), born(os.getpid()) or 0.0, local.clock.now(), BOOT)
         self._leases = Leases(self._database, engine.machine, ours, engine.failover, self._guard.renewed)
-        self._writer = FencedWriter(self._database, rows.wait)
+        self._writer = FencedWriter(self._database)
         self._sender = Sender(self._database)
         self._accept = accept
         self._bus = Bus(self._database, self._leases.holder, self._serve, self._on_note, self._sender.ended)
@@ -123,8 +122,6 @@ class ClusterCoordinator:
             raise Owned(f"{citizen.name}: {citizen.home} is a copy of its home; {fix}")
         self._known[citizen.name] = citizen
         self._refuse_elsewhere(citizen, home.home_id)
-        if any(task.queue for task in citizen.tasks):
-            await asyncio.to_thread(rows.knocker)
         async with AsyncExitStack() as undo:
             local = await self._local.acquire(citizen, role, shared=True)
             undo.push_async_callback(local.release)

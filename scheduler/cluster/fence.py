@@ -7,11 +7,13 @@ under way and refuses those that come later, also ones that a cut network delive
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, fields
+from typing import Any, LiteralString
 
 import psycopg
+from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from scheduler.cluster.database import Connection, Database
@@ -29,13 +31,25 @@ _OWNERS = """
 WITH batch AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%(batch)s) AS each (
     citizen text, epoch bigint, task text, number bigint, slot text, attempt integer, trigger text,
     started float8, state jsonb, finished float8, seconds float8, outcome text, text text, output text,
-    traceback text, facts text, withdrawn boolean)),
+    traceback text, facts text, withdrawn boolean, "order" jsonb)),
 owner AS MATERIALIZED (
     SELECT citizen, epoch FROM experience.owners
     WHERE until > clock_timestamp() AND (citizen, epoch) IN (SELECT citizen, epoch FROM batch)
     ORDER BY citizen FOR SHARE),
 allowed AS (SELECT batch.* FROM batch JOIN owner USING (citizen, epoch))
 """
+KNOCK = "experience.run"  # the name of Procrastinate's task
+
+
+def jobs(source: LiteralString) -> LiteralString:
+    """Puts a job into the queue for each row, which has run, queue, priority and place; job, place."""
+    return f"""
+SELECT job, place FROM unnest(procrastinate_defer_jobs_v1((
+    SELECT array_agg((queue, '{KNOCK}', priority, NULL, NULL, jsonb_build_object('run', run), NULL)
+        ::procrastinate_job_to_defer_v1 ORDER BY place)
+    FROM {source}))) WITH ORDINALITY AS each (job, place)"""
+
+
 _SAVE = """
 INSERT INTO experience.states AS s (citizen, task, epoch, state)
 SELECT citizen, task, epoch, state FROM {source} WHERE state IS NOT NULL
@@ -72,11 +86,23 @@ again AS (  -- committed before, but the answer was lost
     SELECT citizen, task, id FROM experience.runs JOIN allowed USING (citizen, task, number, epoch)
     WHERE experience.runs.outcome IS NULL),
 ours AS (SELECT * FROM begun UNION SELECT * FROM again),
-saved AS ({_SAVE.format(source="allowed JOIN ours USING (citizen, task)")})
-SELECT citizen, task, coalesce(begun.id, again.id, 1), begun.id IS NOT NULL
-FROM ours LEFT JOIN begun USING (citizen, task) LEFT JOIN again USING (citizen, task)
+saved AS ({_SAVE.format(source="allowed JOIN ours USING (citizen, task)")}){{waiting}}
+SELECT citizen, task, id FROM ours
 """
 )
+# Those that workers carry wait for one, each with a job that knocks at them.
+_WAITING = f""",
+orders AS (
+    SELECT row_number() OVER (ORDER BY id) AS place, id AS run, a.citizen, a.task, a.epoch, o.*
+    FROM begun JOIN allowed a USING (citizen, task),
+        jsonb_to_record(a."order") AS o (queue text, digest text, priority integer, last_success float8)
+    WHERE a."order" IS NOT NULL),
+jobs AS MATERIALIZED ({jobs("orders")}),
+waiting AS (
+    INSERT INTO experience.remote (run, citizen, task, epoch, queue, digest, last_success, job)
+    SELECT run, citizen, task, epoch, queue, digest, last_success, job FROM orders JOIN jobs USING (place))
+"""
+_STARTS_HERE, _STARTS = _STARTS.format(waiting=""), _STARTS.format(waiting=_WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,27 +162,6 @@ class Saved:
 Change = Started | Ended | Withdrawn | Saved
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A run that has just been put on record, and waits for a worker."""
-
-    run: int
-    citizen: str
-    task: str
-    epoch: int
-    queue: str
-    digest: str
-    priority: int
-    last_success: float | None
-
-
-Enqueue = Callable[[Connection, Sequence[Waiting]], Awaitable[None]]
-
-
-async def _nowhere(connection: Connection, runs: Sequence[Waiting]) -> None:
-    raise LookupError("no queue")
-
-
 @dataclass(slots=True)
 class _Asked:
     lease: Lease
@@ -170,12 +175,14 @@ class _Asked:
             self.answer.set_result([0] * len(self.changes))
 
 
+Pair = tuple[_Asked, Change]
+
+
 class FencedWriter:
     """Writes what the schedulers of this process ask for; many at a time, on one connection."""
 
-    def __init__(self, database: Database, enqueue: Enqueue | None = None) -> None:
-        """`enqueue` puts runs for workers into their queue, in the transaction that begins them."""
-        self._database, self._enqueue = database, enqueue or _nowhere
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._connection: Connection | None = None
         self._waiting: list[_Asked] = []
         self._task: asyncio.Task[None] | None = None
@@ -242,19 +249,12 @@ class FencedWriter:
         rows = [(asked, change) for asked in batch for change in asked.changes]
         starts = [pair for pair in rows if isinstance(pair[1], Started)]
         others = [pair for pair in rows if not isinstance(pair[1], Started)]
-        owned, fresh = set[tuple[str, int]](), set[tuple[str, str]]()
-        begun: dict[tuple[str, str], int] = {}
         patience = min(asked.lease.deadline for asked in batch) - elapsed()
-        async with asyncio.timeout(patience), self._connection.transaction():
-            if others:
-                found = await self._connection.execute(_ENDS, {"batch": _as_json(others)})
-                owned = {(row[0], row[1]) for row in await found.fetchall()}
-            if starts:
-                found = await self._connection.execute(_STARTS, {"batch": _as_json(starts)})
-                for citizen, task, number, new in await found.fetchall():
-                    begun[citizen, task] = number
-                    fresh |= {(citizen, task)} if new else set()
-                await self._send(starts, begun, fresh)
+        async with asyncio.timeout(patience), AsyncExitStack() as stack:
+            if starts and others:
+                await stack.enter_async_context(self._connection.transaction())
+            owned = {(citizen, epoch) for citizen, epoch in await self._ask(_ENDS, others)}
+            begun = {(citizen, task): row for citizen, task, row in await self._ask(_starts(starts), starts)}
         for asked in batch:
             citizen = asked.lease.citizen
             asked.answer.set_result(
@@ -266,41 +266,38 @@ class FencedWriter:
                 ]
             )
 
-    async def _send(
-        self,
-        starts: Iterable[tuple[_Asked, Change]],
-        begun: Mapping[tuple[str, str], int],
-        fresh: Collection[tuple[str, str]],
-    ) -> None:
-        """Let those that are new, and that workers carry, wait for one."""
-        runs = [
-            Waiting(
-                begun[asked.lease.citizen, change.task],
-                asked.lease.citizen,
-                change.task,
-                asked.lease.epoch,
-                **asdict(change.order),
-            )
-            for asked, change in starts
-            if isinstance(change, Started) and change.order and (asked.lease.citizen, change.task) in fresh
-        ]
-        if runs and self._connection:
-            await self._enqueue(self._connection, runs)
+    async def _ask(self, query: LiteralString, rows: Sequence[Pair]) -> list[TupleRow]:
+        if not rows or self._connection is None:
+            return []
+        return await (await self._connection.execute(query, {"batch": _as_json(rows)})).fetchall()
 
 
-def _as_json(rows: Iterable[tuple[_Asked, Change]]) -> Jsonb:
+def _starts(rows: Iterable[Pair]) -> LiteralString:
+    """The statement for runs here alone, which asks nothing of Procrastinate, or for workers, too."""
+    remote = any(isinstance(change, Started) and change.order for _, change in rows)
+    return _STARTS if remote else _STARTS_HERE
+
+
+def _as_json(rows: Iterable[Pair]) -> Jsonb:
     return Jsonb(
         [
-            {"citizen": asked.lease.citizen, "epoch": asked.lease.epoch, **storable(asdict(change))}
+            {"citizen": asked.lease.citizen, "epoch": asked.lease.epoch, **storable(_plain(change))}
             for asked, change in rows
         ]
     )
+
+
+def _plain(value: Change | Order) -> dict[str, Any]:
+    """Its fields; `asdict` copies what is in them, which takes most of an owner's time for a run."""
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def storable(value: Any) -> Any:
     """The value, with U+FFFD for the characters that PostgreSQL does not take."""
     if isinstance(value, str):
         return _REFUSED.sub("\ufffd", value)
+    if isinstance(value, Order):
+        value = _plain(value)
     if isinstance(value, Mapping):
         return {key: storable(each) for key, each in value.items()}
     return [storable(each) for each in value] if isinstance(value, list | tuple) else value

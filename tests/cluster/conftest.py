@@ -10,7 +10,6 @@ import pytest
 from scheduler.cluster.database import Database, install
 from scheduler.cluster.fence import FencedWriter
 from scheduler.cluster.leases import Leases
-from scheduler.cluster.remote import rows
 from scheduler.process.process_info import BOOT, Running
 from tests.cluster.desk import Desk
 from tests.cluster.postgres import Postgres, postgres
@@ -55,7 +54,7 @@ async def database(url: str) -> Database:
 @pytest.fixture
 async def desk(database: Database) -> AsyncIterator[Desk]:
     leases = Leases(database, "m1", Running(os.getpid(), 0.0, 0.0, BOOT), 600.0)
-    writer = FencedWriter(database, rows.wait)
+    writer = FencedWriter(database)
     lease = await leases.take("opus", "home-1")
     async with database.connection() as connection:
         yield Desk(database, connection, leases, writer, lease)

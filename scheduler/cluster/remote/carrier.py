@@ -1,4 +1,4 @@
-"""Procrastinate knocks at workers: the one module that imports it.
+"""Procrastinate knocks at workers: the one module that imports it, which its owners do not need.
 
 A job is no more than a knock: it goes in the transaction that claims its run. Whether a run begins is decided
 by its own row, so a knock that is lost, late or doubled does no harm.
@@ -6,7 +6,7 @@ by its own row, so a knock that is lost, late or doubled does no harm.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from importlib.resources import files
 from typing import Any
 
@@ -17,11 +17,10 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from psycopg_pool import PoolTimeout
 
-from scheduler.cluster.database import OPTIONS, Connection
-from scheduler.cluster.remote.rows import Knock
+from scheduler.cluster.database import OPTIONS
+from scheduler.cluster.fence import KNOCK
 from scheduler.errors import DatabaseAway
 
-KNOCK = "experience.run"
 SHORT_POLL = 0.25  # seconds between two looks of a worker that is not notified
 POLL = 1.0  # of one that is: a job that was put in before it listened
 POOL = 2  # connections of a worker for Procrastinate's own signs of life
@@ -32,32 +31,6 @@ QUIET = ("procrastinate", "psycopg.pool")  # loggers: the worker says in a line 
 def schema() -> str:
     """The statements that make Procrastinate's tables."""
     return (files("procrastinate.sql") / "schema.sql").read_text(encoding="utf-8")
-
-
-class Knocker:
-    """Puts jobs into the queue, inside a transaction of the caller."""
-
-    def __init__(self) -> None:
-        self._jobs = App(connector=PsycopgConnector()).job_manager
-
-    async def knock(self, connection: Connection, knocks: Sequence[Knock]) -> list[int]:
-        """The number of each job; raises psycopg.Error."""
-        jobs = [
-            Job(
-                task_name=KNOCK,
-                queue=each.queue,
-                lock=None,  # the row of the run keeps its task from overlapping itself
-                queueing_lock=None,
-                priority=each.priority,
-                task_kwargs={"run": each.run},
-            )
-            for each in knocks
-        ]
-        try:
-            made = await self._jobs.batch_defer_jobs_async(jobs, connection)
-        except ConnectorException as error:
-            raise _cause(error) from error
-        return [each.id or 0 for each in made]
 
 
 class _Taken(JobManager):

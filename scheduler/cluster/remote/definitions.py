@@ -20,11 +20,12 @@ class Definitions:
     def __init__(self, settings: Settings, load: Callable[[], Settings], machine: str) -> None:
         self._settings, self._load, self._machine = settings, load, machine
         self._looked = -FRESH
-        self._found: dict[tuple[str, str, str], Found] = {}
+        self._found: dict[tuple[str, str, str], Found] = {}  # all tasks of citizens of which one was found
+        self._sound: set[str] = set()  # citizens whose homes were there at the last look
 
     def at_once(self, citizen: str, task: str, known: str) -> Found | None:
-        """The same, if it was found a moment ago; reads nothing."""
-        fresh = elapsed() - self._looked < FRESH
+        """The same, if one of its citizen was found a moment ago; reads nothing."""
+        fresh = elapsed() - self._looked < FRESH and citizen in self._sound
         return self._found.get((citizen, task, known)) if fresh else None
 
     def find(self, citizen: str, task: str, known: str) -> Found:
@@ -36,13 +37,18 @@ class Definitions:
         except TaskFailed:
             self._look()
             found = self._one(citizen, task, known)
-        self._found[citizen, task, known] = found
+        if (citizen, task, known) not in self._found:
+            owner = found[0]
+            for each in owner.tasks:
+                self._found[citizen, each.name, digest(each, owner.home)] = (owner, each)
+        self._sound.add(citizen)
         return found
 
     def _look(self) -> None:
         self._looked = elapsed()
-        self._found.clear()
+        self._sound.clear()
         if fingerprint(self._settings) != self._settings.mark:
+            self._found.clear()
             self._settings = taken_up(self._settings, self._load())
 
     def _one(self, citizen: str, task: str, known: str) -> Found:

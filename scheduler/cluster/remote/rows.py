@@ -4,28 +4,18 @@ A run waits, is claimed once by a worker whose owner still owns it, and ends by 
 worker had claimed is swept; a new owner drops what waits, and asks for the end of what runs.
 """
 
-import asyncio
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from scheduler.cluster.database import Connection
-from scheduler.cluster.fence import Waiting, storable
+from scheduler.cluster.fence import jobs, storable
 
-if TYPE_CHECKING:
-    from scheduler.cluster.remote.carrier import Knocker
-
-_WAIT = """
-INSERT INTO experience.remote (run, citizen, task, epoch, queue, digest, last_success, job)
-SELECT * FROM jsonb_to_recordset(%s) AS r (run bigint, citizen text, task text, epoch bigint, queue text,
-    digest text, last_success float8, job bigint)
-"""
 _CLAIM = """
-WITH knock AS ({knock}),
+WITH knock AS MATERIALIZED ({knock}),
 owner AS MATERIALIZED (
     SELECT o.citizen, o.holder FROM knock JOIN experience.remote USING (run)
         JOIN experience.owners o USING (citizen, epoch)
@@ -43,15 +33,14 @@ claimed AS (
                 AND w.until > clock_timestamp())
     RETURNING q.run, q.citizen, q.task, q.digest, q.last_success, q.epoch, r.slot, r.attempt, r.trigger,
         owner.holder)
-SELECT claimed.* FROM knock LEFT JOIN claimed USING (run)
+SELECT knock.run, claimed.* FROM knock LEFT JOIN claimed USING (run)
 """
 _CLAIM_THIS = _CLAIM.format(knock="SELECT %(run)s::bigint AS run")
-_FETCH = "SELECT id FROM procrastinate_fetch_job_v2(%s::varchar[], %s)"
-# The job that Procrastinate has just given to this worker, in the same transaction.
+# Procrastinate gives a job to this worker, which is gone with it.
 _CLAIM_NEXT = _CLAIM.format(
     knock="""
-    DELETE FROM procrastinate_jobs WHERE worker_id = %(hearer)s AND status = 'doing'
-    RETURNING (args->>'run')::bigint AS run"""
+    SELECT (args->>'run')::bigint AS run, procrastinate_finish_job_v1(id, 'succeeded', true)
+    FROM procrastinate_fetch_job_v2(%(queues)s::varchar[], %(hearer)s) WHERE id IS NOT NULL"""
 )
 _FINISH = """
 WITH ended AS (
@@ -92,12 +81,18 @@ asked AS (
 SELECT task FROM before WHERE worker IS NOT NULL UNION SELECT task FROM asked
 """
 # Who heard it might not claim the run, because one of the owner before had not ended yet: knock again.
-_KNOCKED_IN_VAIN = """
-SELECT q.run, q.queue, j.priority, q.job
-FROM experience.remote q LEFT JOIN procrastinate_jobs j ON j.id = q.job
-WHERE q.run = ANY(%(runs)s) AND q.worker IS NULL AND j.status IS DISTINCT FROM 'todo'
-    AND q.knocked < clock_timestamp() - make_interval(secs => %(patience)s)
-FOR UPDATE OF q SKIP LOCKED
+_KNOCK_AGAIN = f"""
+WITH vain AS MATERIALIZED (
+    SELECT row_number() OVER (ORDER BY run) AS place, each.* FROM (
+        SELECT q.run, q.queue, coalesce(j.priority, 0) AS priority, q.job
+        FROM experience.remote q LEFT JOIN procrastinate_jobs j ON j.id = q.job
+        WHERE q.run = ANY(%(runs)s) AND q.worker IS NULL AND j.status IS DISTINCT FROM 'todo'
+            AND q.knocked < clock_timestamp() - make_interval(secs => %(patience)s)
+        FOR UPDATE OF q SKIP LOCKED) AS each),
+dropped AS (DELETE FROM procrastinate_jobs j USING vain WHERE j.id = vain.job),
+jobs AS MATERIALIZED ({jobs("vain")})
+UPDATE experience.remote q SET job = jobs.job, knocked = clock_timestamp()
+FROM vain JOIN jobs USING (place) WHERE q.run = vain.run
 """
 _SWEEP = """
 DELETE FROM experience.remote q WHERE q.worker IS NOT NULL AND q.result IS NULL
@@ -151,56 +146,29 @@ class Sight:
     workers: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Knock:
-    """A worker has to carry this run."""
-
-    run: int
-    queue: str
-    priority: int  # the highest first
-
-
-@lru_cache(1)
-def knocker() -> "Knocker":
-    """Puts knocks into the queue; the first call takes most of a second: not on a loop."""
-    from scheduler.cluster.remote.carrier import Knocker
-
-    return Knocker()
-
-
-async def wait(connection: Connection, runs: Sequence[Waiting]) -> None:
-    """Let these runs wait for workers; in the transaction that puts them on record."""
-    knocks = [Knock(each.run, each.queue, each.priority) for each in runs]
-    jobs = await (await asyncio.to_thread(knocker)).knock(connection, knocks)
-    rows = [{**asdict(each), "job": job} for each, job in zip(runs, jobs, strict=True)]
-    await connection.execute(_WAIT, (Jsonb(rows),))
-
-
 async def claim(connection: Connection, run: int, worker: UUID) -> Claimed | None:
     """The run, which no other worker carries from now on; None if it must not begin.
 
     Asked again, it is given again: a worker knows what it carries.
     """
     row = await (await connection.execute(_CLAIM_THIS, {"run": run, "worker": worker})).fetchone()
-    return Claimed(*row) if row and row[0] else None
+    return Claimed(*row[1:]) if row and row[1] else None
 
 
 async def claim_next(
     connection: Connection, queues: Collection[str], hearer: int, worker: UUID
 ) -> Claimed | None:
-    """The next run of these queues, claimed in the transaction that takes its knock; None if none waits.
+    """The next run of these queues, claimed in the statement that takes its knock; None if none waits.
 
     `hearer` is the worker's number at Procrastinate. Knocks for runs that must not begin are dropped.
     """
-    while True:
-        async with connection.pipeline():  # without autocommit's end of each statement: one transaction
-            await connection.execute(_FETCH, (list(queues), hearer))
-            found = await connection.execute(_CLAIM_NEXT, {"hearer": hearer, "worker": worker})
-        row = await found.fetchone()
-        if row is None:
-            return None
-        if row[0]:
-            return Claimed(*row)
+    values = {"queues": list(queues), "hearer": hearer, "worker": worker}
+    while row := await (await connection.execute(_CLAIM_NEXT, values)).fetchone():
+        # A job may be newer than what the rest of the statement sees.
+        claimed = Claimed(*row[1:]) if row[1] else await claim(connection, row[0], worker)
+        if claimed:
+            return claimed
+    return None
 
 
 async def finish(
@@ -251,23 +219,8 @@ async def look(
     `patience` is how many seconds a knock that was heard may take to lead to a claim.
     """
     await connection.execute(_SWEEP, {"citizens": list(citizens)})
-    async with connection.transaction():
-        values = {"runs": list(runs), "patience": patience}
-        vain = await (await connection.execute(_KNOCKED_IN_VAIN, values)).fetchall()
-        if vain:
-            await _knock_again(connection, vain)
+    await connection.execute(_KNOCK_AGAIN, {"runs": list(runs), "patience": patience})
     rows = await (await connection.execute(_LOOK, (list(runs),))).fetchall()
     return {
         run: Sight(machine, result, *(each or 0 for each in more)) for run, machine, result, *more in rows
     }
-
-
-async def _knock_again(connection: Connection, vain: Sequence[Any]) -> None:
-    await connection.execute("DELETE FROM procrastinate_jobs WHERE id = ANY(%s)", ([row[3] for row in vain],))
-    knocks = [Knock(run, queue, priority or 0) for run, queue, priority, _ in vain]
-    jobs = await (await asyncio.to_thread(knocker)).knock(connection, knocks)
-    for each, job in zip(knocks, jobs, strict=True):
-        await connection.execute(
-            "UPDATE experience.remote SET job = %s, knocked = clock_timestamp() WHERE run = %s",
-            (job, each.run),
-        )
