@@ -263,7 +263,7 @@ class Dispatcher:
     def start_ready(self) -> None:
         """Start queued tasks while workers are free."""
         ready, runs = self._ready, self._runs
-        if not ready or self._freezing.frozen():
+        if not ready or len(runs) >= self.limit or self._freezing.frozen():
             return
         while ready and len(runs) < self.limit and not self._stopped:
             job = heapq.heappop(ready)[2]

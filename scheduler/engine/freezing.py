@@ -66,6 +66,7 @@ class Freezing:
         self.problems: tuple[str, ...] = ()
         self._citizen, self._files, self._clock, self._changed = citizen, files, clock, changed
         self._looked_at = -LOOK
+        self._never: Freezes | None = None  # what the files say, while that is that nothing was ever frozen
         self._unsaved: Freeze | None = None  # its file could not be written: until this process ends
         self._timer: Timer | None = None
         self._correcting: asyncio.Task[None] | None = None
@@ -122,6 +123,9 @@ class Freezing:
         found = self._files.read(now)
         if self._unsaved:
             found = Freezes(found.own.frozen(self._unsaved), found.root, found.problems)
+        if found is self._never:
+            return
+        self._never = found if found == Freezes() else None
         self.current, self.over, self.problems = found.now(now), found.over(now), found.problems
 
     def _set_timer(self) -> None:
@@ -180,14 +184,16 @@ class MemoryFreezes:
     """Freezes in memory only, for tests, demos and benchmarks."""
 
     def __init__(self) -> None:
-        self.note = FreezeNote()
+        self.note, self._known = FreezeNote(), Freezes()
 
     @property
     def own(self) -> "MemoryFreezes":
         return self
 
     def read(self, now: float) -> Freezes:
-        return Freezes(self.note)
+        if self._known.own is not self.note:
+            self._known = Freezes(self.note)
+        return self._known
 
     def differ(self) -> bool:
         return False
