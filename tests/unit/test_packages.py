@@ -157,6 +157,20 @@ def test_the_dockerfile_runs_one_process_as_an_ordinary_user():
     assert "--require-hashes" in " ".join(rest for word, rest in lines if word == "RUN")
 
 
+def test_the_dockerfile_builds_the_same_each_time_and_keeps_no_secret():
+    """What a linter would say of it; there is none in every environment that runs the tests."""
+    lines = instructions()
+    (base,) = {rest.split()[0] for word, rest in lines if word == "FROM"}
+    tag = re.fullmatch(r"python:3\.(\d+)-slim", base)
+    assert tag and int(tag[1]) >= 11, base
+    assert all(Path(rest).is_absolute() for word, rest in lines if word in ("WORKDIR", "VOLUME"))
+    installs = [rest for word, rest in lines if word == "RUN" and "pip install" in rest]
+    assert all(each.count("pip install") == each.count("--no-cache-dir") for each in installs)
+    assert not any(re.search(r"(?i)secret|token|password|sudo|curl|;", rest) for _, rest in lines)
+    left_out = (ROOT / ".dockerignore").read_text().split()
+    assert {".git", ".venv", "**/.env"} <= {*left_out}, "the first stage copies the folder"
+
+
 def test_what_the_dockerfile_copies_exists():
     for word, rest in instructions():
         sources = shlex.split(rest)[:-1] if word == "COPY" and not rest.startswith("--from") else []
