@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from scheduler.process.process_info import Running, born
+from scheduler.process.process_info import Running, born, stat
 
 
 class Guard:
@@ -19,12 +19,17 @@ class Guard:
 
     @property
     def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        """Whether it watches; one that is stopped kills nothing, and its pipe fills up."""
+        if self._process is None or self._process.poll() is not None:
+            return False
+        found = stat(self._process.pid)
+        return found is None or found.state != "T"
 
     def begin(self) -> None:
-        """Start it, or another one after it died; returns when it watches, blocks."""
+        """Start it, or another one after it died or was stopped; returns when it watches, blocks."""
         ours = f"{os.getpid()} {born(os.getpid()) or 0.0}"
         if self._process is not None:
+            self._process.kill()
             self._end()
         self._process = subprocess.Popen(
             (sys.executable, "-P", "-m", "scheduler.cluster.guard_main", *ours.split()),

@@ -70,6 +70,21 @@ class Postgres:
                 time.sleep(0.05)
         raise RuntimeError((self._folder / "log").read_text(errors="replace")[-2000:])
 
+    def set_to(self, name: str, value: str) -> None:
+        """Change a setting, and return when it is in force."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")  # type: ignore[call-overload]
+            connection.execute("SELECT pg_reload_conf()")
+            while connection.execute(f"SHOW {name}").fetchone() != (value,):  # type: ignore[call-overload]
+                time.sleep(0.01)
+
+    def certify(self) -> None:
+        """Give it a key, and a certificate that it has signed itself."""
+        program = shutil.which("openssl")
+        assert program
+        files = ("-keyout", str(self._data / "server.key"), "-out", str(self._data / "server.crt"))
+        self._run(program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", *files)
+
     def promote(self) -> None:
         """A replica becomes a server of its own, and returns when it takes writes."""
         self._run("pg_ctl", "promote", "-w", "-D", str(self._data))

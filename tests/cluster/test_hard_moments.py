@@ -103,6 +103,22 @@ async def test_machines_of_different_versions_and_two_of_one_name_are_said(datab
     await database.close()
 
 
+@pytest.mark.needs("openssl")
+async def test_whether_tls_is_used_is_seen_of_the_connection_itself(server: Postgres, url: str) -> None:
+    server.certify()
+    server.set_to("ssl", "on")
+    try:
+        for mode, encrypted in (("require", True), ("disable", False)):
+            database = Database(f"{url}?sslmode={mode}")
+            ((seen, *_),) = await database.rows(health._SESSION)
+            await database.close()
+            assert seen == encrypted
+        with pytest.raises(DatabaseAway, match=r"root certificate file .* check \[engine\] url"):
+            await Database(f"{url}?sslmode=verify-full&sslrootcert=/none").connect()
+    finally:
+        server.set_to("ssl", "off")
+
+
 def test_plain_text_to_another_host_is_said() -> None:
     said = [*health._about_session("postgresql://db/e", False, "10.0.0.7", False)]
     assert said == ["postgresql://db/e is reached without TLS: add ?sslmode=verify-full to [engine] url"]

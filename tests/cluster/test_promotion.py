@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 
-import psycopg
 import pytest
 
 from scheduler.cluster.database import Database
@@ -48,14 +47,6 @@ async def both(server: Postgres, replica: Postgres) -> AsyncIterator[Database]:
     await made.close()
 
 
-def set_synchronous(server: Postgres, names: str) -> None:
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")  # type: ignore[call-overload]
-        connection.execute("SELECT pg_reload_conf()")
-        while connection.execute("SHOW synchronous_standby_names").fetchone() != (names,):
-            pass
-
-
 def started(task: str) -> list[Started]:
     return [Started(task, 1, "slot", 1, "schedule", 1.0, {"run_count": 1})]
 
@@ -73,10 +64,10 @@ async def test_what_a_promoted_replica_lacks_is_never_given_again(
 ) -> None:
     """Nothing that was committed while it was synchronous; what came later is lost, the epoch, too."""
     one, two, writer = leases_of("m1", both), leases_of("m2", both), FencedWriter(both)
-    set_synchronous(server, "*")
+    server.set_to("synchronous_standby_names", "*")
     first = await one.take("opus", "home-1")
     assert all(await writer.write(first, started("kept")))
-    set_synchronous(server, "")
+    server.set_to("synchronous_standby_names", "")
     wire.kill()
     await one.release(first)
     lost = await one.take("opus", "home-1")

@@ -107,9 +107,10 @@ def test_the_guard_is_not_ended_by_what_ends_terminals(owners: list[Owner]) -> N
     assert wait_for_end(owner.runs[:1])
 
 
-def test_a_killed_guard_is_replaced_at_the_next_renewal(owners: list[Owner]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_killed_or_frozen_guard_is_replaced_at_the_next_renewal(owners: list[Owner], number: int) -> None:
     owners.append(owner := Owner(2.0))
-    owner.guard.kill()
+    owner.guard.send_signal(number)
     assert owner.process.stdout and owner.process.stdout.readline() == "guarded\n"
     owner.process.kill()
     owner.process.wait()

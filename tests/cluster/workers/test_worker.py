@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -186,9 +187,17 @@ def test_its_time_is_over(shop: Shop) -> None:
     assert shop.ended("slow") == [("timed out", "timed out after 0.5s")]
 
 
+def peak(pid: int) -> int:
+    """The most memory that a process has had, in kB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 def test_200_megabytes_are_kept_as_their_two_ends(shop: Shop) -> None:
     shop.force("loud")
     assert shop.ended("loud") == [("ok", "the end")]
+    running = [each.pid for each in (shop.owner.process, *shop.workers) if each and each.poll() is None]
+    assert len(running) > 1 and all(peak(pid) < 150_000 for pid in running)
     ((output,),) = shop.rows("SELECT output FROM runs WHERE task = 'loud'")
     assert output.startswith("xxx") and output.endswith("\nthe end\n") and len(output) < 70_000
     assert "199,9" in output and "bytes left out" in output
