@@ -90,7 +90,7 @@ DETAILS_KEYS = (
     _key("tab", "pane(1)", "panel", "pane", "next panel: runs, output, definition"),
     _hidden("right", "pane(1)", "pane-after", "next panel: runs, output, definition"),
     _hidden("shift+tab,left", "pane(-1)", "pane-before", "panel before"),
-    _hidden("enter", "enter", "read", "the output alone, and back; each time of a folded row"),
+    _hidden("enter", "enter", "read", "the output alone, or unfold a row"),
     _key("f", "ask('force')", "force", "force", "force: run the task now"),
     _key("r", "ask('reset')", "reset", "reset", "reset: forget the last run, run again"),
     _key("p", "pause", "pause", "pause", "pause or resume"),

@@ -461,7 +461,8 @@ class Scheduler:
     async def explain(self, task: str) -> TaskDetails:
         job, now = self._registry.job(task), self._clock.now()
         freeze, masks, wake = self._freezing.current, self._rules.masks, self._rules.wake
-        return explain(self.citizen, job.task, job.state, now, job.floor, masks, freeze, wake)
+        held = (job.held and job.held.until) or 0.0
+        return explain(self.citizen, job.task, job.state, now, job.floor, masks, freeze, wake, held)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         job = self._registry.job(task)

@@ -157,11 +157,12 @@ class TimesPane(Pane, can_focus=False):
         super().__init__(glyphs, "next")
         self._times: tuple[float, ...] = ()
         self._none = ""
+        self._alone = False
         self._now = 0.0
 
-    def show(self, times: tuple[float, ...], none: str) -> None:
-        """These times; `none` is said where there is none."""
-        self._times, self._none = times, none
+    def show(self, times: tuple[float, ...], none: str, *, alone: bool = False) -> None:
+        """These times; `none` is said where there is none. `alone`: the first tries a provider for all."""
+        self._times, self._none, self._alone = times, none, alone
         self.sync()
 
     def tick(self, now: float) -> None:
@@ -173,16 +174,18 @@ class TimesPane(Pane, can_focus=False):
 
     def row(self, index: int) -> Row:
         if self._times:
-            return time_row(self._times[index], self._now, self.glyphs, self.inner - 1, first=index == 0)
+            first = index == 0
+            says = " alone" if first and self._alone else ""
+            return time_row(self._times[index], self._now, self.glyphs, self.inner - 1, first, says)
         return Row((StyledText(self._why()[index], "faint"),))
 
     def _why(self) -> list[str]:
         return wrapped(self._none, self.inner)
 
 
-def time_row(when: float, now: float, glyphs: Glyphs, width: int, first: bool = False) -> Row:
-    """A time of day at the left, the time until then at the right."""
-    day, left = day_and_time(when, now), countdown(when - now)
+def time_row(when: float, now: float, glyphs: Glyphs, width: int, first: bool = False, says: str = "") -> Row:
+    """A time of day at the left, with what it says, the time until then at the right."""
+    day, left = day_and_time(when, now) + says, countdown(when - now)
     gap = max(1, min(width, 40) - cells(day) - cells(left))
     style = "title" if first else "ink"
     return Row(

@@ -6,6 +6,7 @@ from textual.widgets import Static
 from scheduler.core.views import TaskStatus, TaskView
 from tui.common.text import cells, clean, countdown, elapsed, limit, moment, shorten, wall, wrapped
 from tui.fleet.panels.contents import progress_words
+from tui.fleet.panels.holding import held_words
 from tui.fleet.panels.rows import STYLES
 from tui.glyphs import Glyphs
 
@@ -64,6 +65,7 @@ class Headline(Static):
         return [Content.styled(f" {row}", shade if live else "$warn") for row in rows]
 
 
+HELD = (TaskStatus.WAITS, TaskStatus.OVER_BUDGET)
 _TELLING = (TaskStatus.FAILED, TaskStatus.WARNING, TaskStatus.RUNNING)
 
 
@@ -72,6 +74,8 @@ def _kind(task: TaskView) -> str:
         return str(task.outcome)
     if task.queued:
         return "queued"
+    if task.held and task.kind in HELD:
+        return held_words(task.held)
     return "disabled" if task.kind is TaskStatus.PAUSED and not task.enabled else str(task.kind)
 
 

@@ -12,7 +12,7 @@ from textual.events import Resize
 from textual.message import Message
 
 from scheduler.core.records import LISTED, RunRecord
-from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskStatus, TaskView
+from scheduler.core.views import Heartbeat, HoldKind, OutputChunk, Snapshot, TaskStatus, TaskView
 from scheduler.core.wording.description import TaskDetails
 from scheduler.core.wording.gates import opened_by
 from scheduler.errors import Disconnected, SchedulerError
@@ -167,7 +167,9 @@ class Details(Page, inherit_bindings=False):
         if self._gone_since is not None:
             self.times.show((), "none: no process runs this citizen")
         elif self._view is not None:
-            self.times.show(self._upcoming, no_times(self._view))
+            held = self._view.held
+            alone = held is not None and held.kind is HoldKind.PROVIDER
+            self.times.show(self._upcoming, no_times(self._view), alone=alone)
 
     def _show_now(self) -> None:
         now, snapshot, task = self._now, self._snapshot, self._view

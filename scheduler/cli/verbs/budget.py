@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("citizen", required=False, shell_complete=citizens)
 @click.option("--all", "every", is_flag=True, help="The limits of all citizens together.")
 @click.option("--add", "amount", metavar="USD", help="Lift today's limits by so many dollars.")
-@click.option("--today", "for_today", is_flag=True, help="Until midnight: required with --add.")
+@click.option("--today", "for_today", is_flag=True, help="For this day only: required with --add.")
 @as_document
 @config_file
 def budget_command(

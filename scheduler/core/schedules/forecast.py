@@ -46,11 +46,17 @@ def upcoming(
     floor: float,
     count: int = COUNT,
     freeze: Freeze | None = None,
+    held: float = 0.0,
 ) -> tuple[float, ...]:
-    """The next times of the task if each run starts on time; none if it is disabled, or held for good."""
+    """The next times of the task if each run starts on time; none if it is disabled, or held for good.
+
+    Nothing keeps it longer than until `held`; what comes before is one run then.
+    """
     state = _idle(citizen, task, state, now)
     times: list[float] = []
     when, slot = next_start(citizen, task, state, now, floor, freeze)
+    if when < held:
+        when, slot = held, None if slot is None else task.schedule.latest(slot, held)
     while when != NEVER and len(times) < count:
         when = max(when, now)
         times.append(when)

@@ -42,14 +42,15 @@ def explain(
     masks: Masks,
     freeze: Freeze | None = None,
     wake: WakeConfig | None = None,
+    held: float = 0.0,
 ) -> TaskDetails:
-    """What the task is and when it is due next; `wake` is the plan if it is the wake."""
+    """What the task is and when it is due next, held until then; `wake` is the plan if it is the wake."""
     special = _special(wake, masks) if task.is_wake and wake else ()
     return TaskDetails(
         task=task.name,
         facts=tuple(_facts(task, masks)),
         options=(*_options(task, masks), *special),
-        upcoming=upcoming(citizen, task, state, now, floor, freeze=freeze),
+        upcoming=upcoming(citizen, task, state, now, floor, freeze=freeze, held=held),
         in_process=isinstance(task.work, Call | Imported),
     )
 

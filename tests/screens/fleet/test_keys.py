@@ -80,7 +80,7 @@ async def test_x_stops_a_run_after_one_question_whose_first_answer_is_harmless()
     async with screen(FakeFleet(control)) as pilot:
         await press(pilot, "x")
         said = shown(pilot)
-        assert "Stop opus/render?" in said and "02:41 (62%); about 01:38 to go." in said
+        assert "Stop opus/render?" in said and "02:41 (62%); 01:38 to go." in said
         assert "no failure, no retry" in said and "next  " in said and "❯ esc  let it run" in said
         await press(pilot, "enter")
         assert control.asked == []

@@ -60,6 +60,7 @@ DRAWINGS = {
     "4.3": alone(empty, (80, 24), **EIGHT),
     "4.4": alone(at_two(BROKEN), (80, 24), **FOUND),
     "5.1": Drawing((80, 24), ("q",), box=True),
+    "5.2": Drawing((80, 24), ("colon", *"bela/render", "enter", "x"), box=True),
     "5.3": Drawing(
         (80, 24), ("Z", *"08:00", "tab", *"invoices are under review"), {}, box=True, frozen=False
     ),
@@ -70,6 +71,7 @@ DRAWINGS = {
         options={"editor": Drafts},
     ),
     "5.5": alone(left_behind, (80, 24), "O", box=True),
+    "5.6": Drawing((80, 24), ("colon", *"amos/wake", "enter", "w"), box=True, people=fleet_with_wakes),
     "6.1": Drawing((120, 40), ("question_mark",)),
     "6.2": Drawing((80, 24), ("colon", *"sto")),
     "7.1": Drawing((120, 40), (), IN_ORDER, people=lambda names, _frozen: one_fleet(names)),

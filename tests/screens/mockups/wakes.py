@@ -94,9 +94,22 @@ exit 1 after 11s
 """
 
 
+# By the last wakes of opus.
+SPENT = ["0.61", "0.45", "0.52", "0.38", "0.55", "0.47", "0.50", "0.41", "0.56", "0.45"]
+
+
+def spent() -> Iterator[RunRecord]:
+    for number, cost in enumerate(SPENT):
+        times = (at("13:35:39") - 600 * number, at("13:39:51") - 600 * number, 252.0)
+        yield RunRecord(99 - number, WAKE, *times, Outcome.OK, Trigger.SCHEDULE, cost=RunCost(cost))
+
+
 def fleet_with_wakes(names: Mapping[str, str] = RENAMED, frozen: bool = True) -> FakeFleet:
-    """The fleet of the drawings, with the history of mira's wakes."""
+    """The fleet of the drawings, with the history of mira's wakes, and what those of opus cost."""
     people = fleet(names, frozen)
+    (opus,) = (each for each in people.view.controls if each.citizen == names.get("opus", "opus"))
+    assert isinstance(opus, FakeControl)
+    opus.runs, opus.details[WAKE] = (*opus.runs, *spent()), DETAILS
     (mira,) = (each for each in people.view.controls if each.citizen == names.get("mira", "mira"))
     assert isinstance(mira, FakeControl)
     mira.runs = (*(run for run in mira.runs if run.task != WAKE), *runs())

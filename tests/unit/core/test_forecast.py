@@ -119,3 +119,11 @@ def test_half_an_hour_is_skipped_and_repeated_in_lord_howe():
     ]  # fmt: skip
     autumn = local("Australia/Lord_Howe", "*/30 * * * *", "2026-04-05T01:00", 2)
     assert autumn == ["01:00+1100", "01:30+1100", "01:30+1030", "02:00+1030"]
+
+
+def test_what_holds_a_task_stands_before_its_next_times():
+    """What comes meanwhile is one run at the end of it; from there on the schedule goes on."""
+    until = NOON + 1000
+    for schedule, after in ((Every(600), (600, 1200)), (Cron("*/10 * * * *"), (200, 800))):
+        said = upcoming("opus", task(schedule), RAN, NOON, 0.0, 3, held=until)
+        assert [when - until for when in said] == [0, *after], schedule

@@ -59,7 +59,7 @@ def facts(snapshot: Snapshot) -> Iterator[Words]:
         yield f"It is {held.why}.", "$warn"
     yield "", "$ink"
     yield (
-        ("More is allowed until midnight; the settings stay as they are.", "$faint")
+        ("More is allowed for today; the settings stay as they are.", "$faint")
         if can_lift(snapshot)
         else ("No limit is set: [budget] in the settings sets one.", "$faint")
     )

@@ -6,6 +6,7 @@ from decimal import Decimal
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.views import TaskView
 from scheduler.core.wording.description import TaskDetails
+from scheduler.core.wording.spans import clock
 from scheduler.spending.money import dollars
 from tui.common.questions.question import STAY, Choice, Words
 from tui.common.text import elapsed, moment, plural
@@ -53,17 +54,19 @@ def _single(
         yield "It is waiting for a worker, and will not run.", "$ink"
     else:
         yield f"Running for {_how_far(task, now)}.", "$ink"
+        ends = ""
         if details and details.in_process:
             yield "It runs in the scheduler itself. A thread cannot be killed:", "$warn"
             yield "it is written off, and its worker is replaced.", "$warn"
         else:
-            yield "Its process gets 5s to end, then is killed with all its children.", "$ink"
-        yield f"The run {COUNTS_AS}", "$ink"
+            ends = "Its process gets 5s to end, then is killed with all its children. "
+        yield f"{ends}The run {COUNTS_AS}", "$ink"
         if known:
             yield f"spent so far: unknown, counts as {dollars(max(known))} unless it says so itself", "$ink"
     if details and details.upcoming:
         yield "", "$ink"
-        yield f"next  {moment(details.upcoming[0], now)}, as planned", "$ink"
+        when = details.upcoming[0]
+        yield f"next  {moment(when, now)}{clock(when, ':%S')}, as planned", "$ink"
 
 
 def _how_far(task: TaskView, now: float) -> str:
@@ -73,4 +76,4 @@ def _how_far(task: TaskView, now: float) -> str:
     share = min(1.0, max(0.0, progress.done / progress.total)) if progress and progress.total > 0 else 0.0
     if not share:
         return f"{elapsed(gone)} of at most {in_words(task.timeout)}"
-    return f"{elapsed(gone)} ({int(100 * share)}%); about {elapsed(gone / share - gone)} to go"
+    return f"{elapsed(gone)} ({int(100 * share)}%); {elapsed(gone / share - gone)} to go"
