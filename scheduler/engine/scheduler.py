@@ -2,30 +2,22 @@
 
 import asyncio
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
-    Collection,
     Coroutine,
     Iterable,
 )
-from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.planning import resumed
 from scheduler.core.ports import Listener
-from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, RunQuery, RunRecord
-from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
+from scheduler.core.records import Forgetful, Recorder, RunQuery
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import AtStart
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Call, Command, Context, Handler, Outcome, Task, Trigger, WakeConfig
-from scheduler.core.views import Heartbeat, HoldKind, OutputChunk, Receipt, Snapshot, TaskView, WakeView
-from scheduler.core.wording.description import TaskDetails, explain
-from scheduler.core.wording.spans import moment
+from scheduler.core.views import Heartbeat, Snapshot, WakeView
 from scheduler.core.wording.text import freeze_words, pause_words
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import snapshots
@@ -33,32 +25,29 @@ from scheduler.engine.freezing import FreezeFiles, Freezing
 from scheduler.engine.job import Job
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.commons import Commons, commons_of
-from scheduler.engine.paid.holds import Held
 from scheduler.engine.paid.paid_runs import PaidRuns
 from scheduler.engine.paid.summary import Summary
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.remote import Carrier, RemoteRuns
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import DEAF, Execute, Runner
-from scheduler.engine.stop import Stop
+from scheduler.engine.verbs.stop import Stop
+from scheduler.engine.verbs.verbs import Verbs
 from scheduler.engine.wake.requests import WakeRequests
 from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult, results_since
 from scheduler.engine.wake.wake import Wake
-from scheduler.errors import AlreadyRunning, BadSchedule, NotSetUp, SchedulerError, Stopping
+from scheduler.errors import SchedulerError
 from scheduler.executors import Executor, Result
 from scheduler.executors.in_process import THREAD
-from scheduler.process.who import Who, this_process
-from scheduler.spending.money import amount_from
+from scheduler.process.who import Who
 from scheduler.storage.copies import NO_COPIES, Copies
 from scheduler.storage.failure_journal import FailureJournal
 from scheduler.storage.freeze_file import HomeFreezes
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, Timer
 
-LONGEST_WHY = 300  # characters that are kept
 
-
-class Scheduler:
+class Scheduler(Verbs):
     """One citizen's tasks on time; implements Control. Everything here happens on one event loop."""
 
     def __init__(
@@ -195,11 +184,6 @@ class Scheduler:
         left = [job.left for job in (*self._registry.jobs.values(), *self._leaving.values()) if job.left]
         return len(running) + sum(what in (THREAD, DEAF) and alive() for what, alive in left)
 
-    @property
-    def stopping(self) -> bool:
-        """Whether it starts nothing new any more."""
-        return self._registry.stopping
-
     def stop_now(self) -> None:
         """End all runs at once, after a second request to stop."""
         self._registry.stopping = True
@@ -324,72 +308,6 @@ class Scheduler:
     def pulse(self) -> Heartbeat:
         return Heartbeat()  # the caller runs on this loop: it turns
 
-    async def force(self, task: str, *, again: bool = False, who: Who | None = None) -> Receipt:
-        job, by = self._open(task), who or this_process()
-        self._freezing.refuse()
-        if job.is_wake:
-            return await self._wakes().force(by, again=again)
-        job.refuse_if_not_set_up()
-        if job.paid and not job.busy and (hold := self._paid.hold(job.task)[0]):
-            raise Held(f"{self.citizen}/{task}", hold)
-        if job.busy and not again:
-            raise AlreadyRunning(f"{task} is already running (force --again queues another run)")
-        run = job.state.run_count + (2 if job.run else 1)
-        self._registry.update(job, job.state.asked_for(by))  # it may wait longer than this process lives
-        if job.busy:
-            job.again = True
-        else:
-            self._dispatch.enqueue(job, Trigger.FORCE)
-            self._dispatch.start_ready()
-        if job.again or job.waiting:  # else its start says so
-            self._registry.add_event("forced", task, who=by)
-        return replace(await self._registry.receipt(f"{task}: forced"), run=run)
-
-    async def wait(self, task: str, run: int) -> TaskView:
-        """The task once its run of this number has ended; raises SchedulerError if it will not start."""
-        job = self._registry.job(task)
-        while job.state.run_count < run:
-            if not (job.run or job.waiting or job.again):
-                job.refuse_if_not_set_up()
-                self._refuse_if_stopping()
-                self._freezing.refuse()
-                raise SchedulerError(f"{task}: the run was taken out of the queue")
-            await self._runner.waiters.wait_for([task], None)
-        return job.row(self._rules.workers)
-
-    async def reset(self, task: str, *, who: Who | None = None) -> Receipt:
-        by = who or this_process()
-        return await self._turn(task, "reset", by, lambda state: state.reset(by))
-
-    async def pause(
-        self, task: str, *, until: float | None = None, why: str = "", who: Who | None = None
-    ) -> Receipt:
-        now, job, why, by = self._clock.now(), self._open(task), why[:LONGEST_WHY], who or this_process()
-        if until is not None and until <= now:
-            raise BadSchedule(f"{task}: the pause would end before it begins: {moment(until, now)} is over")
-        self._dispatch.unqueue(job)
-        self._runner.waiters.check_queued(job)
-        why = self._rules.masks.hide(why)
-        self._registry.add_event("paused", task, text=pause_words(until, why, "", now).lstrip(" :"), who=by)
-        self._change(job, job.state.with_pause(now, until, why, str(by)))
-        return await self._registry.receipt(f"{task}: paused{pause_words(until, why, '', now)}")
-
-    async def resume(self, task: str, *, who: Who | None = None) -> Receipt:
-        now, job = self._clock.now(), self._open(task)
-        return await self._turn(
-            task, "resumed", who, lambda state: resumed(self.citizen, job.task, state, now)
-        )
-
-    async def freeze(self, *, until: float | None = None, why: str = "", who: Who | None = None) -> Receipt:
-        return await self._freezing.freeze(until, why, who or this_process(), self._rules.masks)
-
-    async def thaw(self, *, who: Who | None = None) -> Receipt:
-        return await self._freezing.thaw(who or this_process())
-
-    async def look_at_freeze(self) -> Freeze | None:
-        """Whether it is frozen, by a fresh look."""
-        return self._freezing.look()
-
     def _freeze_changed(self, before: Freeze | None, who: Who | None) -> None:
         freeze, now = self._freezing.current, self._clock.now()
         if freeze:
@@ -405,99 +323,6 @@ class Scheduler:
         self._dispatch.freeze_changed()
         for job in self._registry.rows():
             self._runner.waiters.check_queued(job)
-
-    async def stop_run(self, task: str, *, who: Who | None = None) -> Receipt:
-        return await self._stopper.stop(self._open(task), who or this_process())
-
-    async def add_to_budget(self, amount: str, *, together: bool = False, who: Who | None = None) -> Receipt:
-        by = who or this_process()
-        self._refuse_if_stopping()
-        if by.run:
-            raise SchedulerError(f"a run may not lift a limit ({by.run} asks): a person does, outside of it")
-        try:
-            dollars = amount_from(amount)
-        except ValueError as error:
-            raise SchedulerError(str(error)) from error
-        text = await asyncio.to_thread(self._paid.lift, dollars, together=together)
-        self._registry.add_event("budget lifted", text=text, who=by)
-        self._look_again(HoldKind.BUDGET)
-        return Receipt(f"{self.citizen}: {text}")
-
-    async def try_provider(self, provider: str, *, who: Who | None = None) -> Receipt:
-        by = who or this_process()
-        await asyncio.to_thread(self._paid.try_now, provider)
-        text = "the next run that is due tries it"
-        self._registry.add_event("tried early", text=text, who=by, provider=provider)
-        self._look_again(HoldKind.PROVIDER)
-        return Receipt(f"{provider}: {text}")
-
-    def _look_again(self, kind: HoldKind) -> None:
-        """What was held for this reason may begin by now."""
-        for job in self._registry.rows():
-            if job.held and job.held.kind is kind:
-                self._registry.hold(job, None)
-                self._dispatch.reschedule(job)
-        self._registry.bus.notify()
-
-    async def wake(self, *, who: Who | None = None) -> Receipt:
-        self._refuse_if_stopping()
-        self._freezing.refuse()
-        return await self._wakes().now(who or this_process())
-
-    async def history(
-        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
-    ) -> tuple[RunRecord, ...]:
-        asked = RunQuery(task, min(limit, MOST_LISTED), failed, before)
-        return await self._recorder.runs(asked, self._registry.jobs)
-
-    async def output(self, run: int) -> str:
-        return await self._recorder.output(run)
-
-    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
-        jobs = [job for job in self._registry.rows() if job.task.name in tasks]
-        asked = [(job.task, job.state, job.floor) for job in jobs]
-        return await forecast(self.citizen, asked, self._clock.now(), window, self._freezing.current)
-
-    async def explain(self, task: str) -> TaskDetails:
-        job, now = self._registry.job(task), self._clock.now()
-        freeze, masks, wake = self._freezing.current, self._rules.masks, self._rules.wake
-        held = (job.held and job.held.until) or 0.0
-        return explain(self.citizen, job.task, job.state, now, job.floor, masks, freeze, wake, held)
-
-    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
-        job = self._registry.job(task)
-        run = job.run
-        if run is None and job.waiting and not self.stopping:
-            run = await self._runner.waiters.next_run(task)
-        if run:
-            async with aclosing(run.output.subscribe()) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-
-    async def _turn(
-        self, task: str, kind: str, who: Who | None, change: Callable[[TaskState], TaskState]
-    ) -> Receipt:
-        job = self._open(task)
-        self._registry.add_event(kind, task, who=who or this_process())
-        self._change(job, change(job.state))
-        return await self._registry.receipt(f"{task}: {kind}")
-
-    def _change(self, job: Job, state: TaskState) -> None:
-        self._registry.update(job, state)
-        self._dispatch.reschedule(job)
-
-    def _open(self, task: str) -> Job:
-        self._refuse_if_stopping()
-        return self._registry.job(task)
-
-    def _wakes(self) -> WakeRequests:
-        if self._wake is None or not self._rules.wakes:
-            raise NotSetUp(f"{self.citizen} has no wakes here: it was started without them")
-        return self._wake
-
-    def _refuse_if_stopping(self) -> None:
-        if self._registry.stopping:
-            raise Stopping(f"{self.citizen} is shutting down")
 
     # -------------------------------------------------------------- for callers on the same loop
 
