@@ -29,6 +29,7 @@ BEAT = 1.0  # seconds between two signs of life to whoever a stream leads to
 SILENT = 5.0  # seconds without one after which a stream has ended
 PACE = 0.05  # seconds that a picture waits for the next one: twenty a second
 LOOK, CLEAN = 5, 30  # beats between two looks for mail, and two removals of what was not fetched
+SESSIONS = 10_000  # of which the last line is remembered
 ALIVE = "alive"  # the last word of a notification that is no more than a sign of life
 OLD = "DELETE FROM experience.mail WHERE sent < clock_timestamp() - interval '1 min'"
 
@@ -39,17 +40,17 @@ WHERE citizen = %s AND home_id = %s AND until > clock_timestamp()
 _ALIVE = f"SELECT pg_notify('{CHANNEL}', sign) FROM unnest(%s::text[]) AS signs (sign)"
 _SEND = f"""
 WITH put AS (
-    INSERT INTO experience.mail (target, sender, session, citizen, about, data, ended)
+    INSERT INTO experience.mail (target, sender, session, number, citizen, about, data, ended)
     SELECT r.* FROM jsonb_array_elements(%(rows)s) WITH ORDINALITY AS each (value, place),
-        jsonb_to_record(value) AS r (target uuid, sender uuid, session uuid, citizen text, about text,
-                                     data text, ended boolean)
+        jsonb_to_record(value) AS r (target uuid, sender uuid, session uuid, number bigint, citizen text,
+                                     about text, data text, ended boolean)
     ORDER BY place)
 SELECT pg_notify('{CHANNEL}', target || ' ' || %(sender)s) FROM (
     SELECT DISTINCT value->>'target' AS target FROM jsonb_array_elements(%(rows)s)) AS targets
 """
 _TAKE = """
 DELETE FROM experience.mail WHERE target = %s
-RETURNING id, sender, session, citizen, about, data, ended
+RETURNING id, sender, session, number, citizen, about, data, ended
 """
 
 
@@ -72,6 +73,7 @@ class Stream:
     reader: asyncio.StreamReader = field(default_factory=lambda: asyncio.StreamReader(limit=64 << 20))
     first: dict[str, str] = field(default_factory=dict)  # what the first row says besides
     max_size: int = 0
+    sent: int = 0  # lines, each with its number
     closed: bool = False
 
     @property
@@ -122,6 +124,7 @@ class Bus:
         self._database, self._endpoint, self._accept = database, endpoint, accept
         self._streams: dict[UUID, Stream] = {}
         self._heard: dict[UUID, float] = {}
+        self._lines: dict[UUID, int] = {}  # the last line of each session, also of those that have ended
         self._serving: set[asyncio.Task[None]] = set()
         self._outgoing: list[dict[str, Any]] = []
         self._wake, self._arrived = asyncio.Event(), asyncio.Event()
@@ -175,8 +178,9 @@ class Bus:
 
     def send(self, stream: Stream, data: str, *, ended: bool = False) -> None:
         first = {name: storable(value) for name, value in stream.first.items()}
-        row = {"citizen": "", "about": "", **first, "data": data, "ended": ended}
-        stream.first = {}
+        row: dict[str, Any] = {"citizen": "", "about": "", **first, "data": data, "ended": ended}
+        stream.first, stream.sent = {}, stream.sent + 1
+        row["number"] = stream.sent
         ends = {"target": stream.peer, "sender": self._endpoint, "session": stream.session}
         self._outgoing.append({**row, **{name: str(value) for name, value in ends.items()}})
         self._wake.set()
@@ -190,6 +194,7 @@ class Bus:
 
     async def _write(self, connection: Connection) -> None:
         await connection.execute("SET synchronous_commit = off")
+        self._wake.set()  # the answer to what was written last may have been lost
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -248,8 +253,12 @@ class Bus:
             for _, *row in sorted(rows):
                 self._receive(*row)
 
-    def _receive(self, sender: UUID, session: UUID, citizen: str, about: str, data: str, ended: bool) -> None:
+    def _receive(
+        self, sender: UUID, session: UUID, number: int, citizen: str, about: str, data: str, ended: bool
+    ) -> None:
         self._heard[sender] = elapsed()
+        if self._is_known(session, number):
+            return
         stream = self._streams.get(session)
         if stream is None:
             if ended or not citizen:
@@ -262,6 +271,14 @@ class Bus:
             stream.reader.feed_data(data.encode())
         if ended:
             stream.end()
+
+    def _is_known(self, session: UUID, number: int) -> bool:
+        """Whether this line came before: a verb that is sent again acts once."""
+        last = self._lines.pop(session, 0)
+        self._lines[session] = max(last, number)  # the newest at the end
+        if len(self._lines) > SESSIONS:
+            del self._lines[next(iter(self._lines))]
+        return number <= last
 
     def _add(self, stream: Stream) -> Stream:
         self._streams[stream.session] = stream

@@ -5,3 +5,6 @@ CREATE FUNCTION experience.server() RETURNS text LANGUAGE sql AS $$
 $$;
 ALTER TABLE experience.version ADD COLUMN server text;
 UPDATE experience.version SET server = experience.server();
+
+-- Which line of its session it is: one that is sent again, since the answer to its commit was lost, counts once.
+ALTER TABLE experience.mail ADD COLUMN number bigint NOT NULL DEFAULT 0;

@@ -12,6 +12,7 @@ import argparse
 import heapq
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,8 +23,8 @@ from typing import Any
 
 import psycopg
 
-from tests.cluster.histories import Row, Span, Verdict, judge, judge_gaps, read
-from tests.cluster.launcher import WITHOUT_EPOCHS
+from tests.cluster.histories import Row, Span, Verdict, judge, judge_gaps, judge_verbs, read
+from tests.cluster.launcher import WITHOUT_EPOCHS, WITHOUT_NUMBERS
 from tests.cluster.machines import Machine
 from tests.cluster.postgres import Postgres, postgres
 
@@ -51,6 +52,13 @@ timeout = "30s"
 command = ["{python}", "-S", "{program}", "{log}", "{lasts}"]
 {more}
 """
+ASKED = """
+[citizens.opus.tasks.asked]
+every = "1000h"
+enabled = false
+command = ["sh", "-c", "echo $EXPERIENCE_SLOT >> {asked}"]
+"""
+VERB_EVERY = 4.0  # seconds between two forces, at least
 
 
 def now() -> float:
@@ -65,12 +73,13 @@ class Trial:
     warm = 2 * len(CITIZENS)  # lines that are there before the first fault
 
     def __init__(
-        self, server: Postgres, folder: Path, *, failover: float = USUAL, epochs: bool = True
+        self, server: Postgres, folder: Path, *, failover: float = USUAL, variant: str = "as-it-is"
     ) -> None:
         self._server, self._folder, self._failover = server, folder, failover
+        self._asked, self._verbs = folder / "asked", list[subprocess.Popen[bytes]]()
         self._log, self._program = folder / "runs", folder / "program.py"
         self._program.write_text(PROGRAM)
-        launcher = ("-m", "tests.cluster.launcher", "as-it-is" if epochs else WITHOUT_EPOCHS)
+        launcher = ("-m", "tests.cluster.launcher", variant)
         self.machines = [self._machine(f"m{number}", launcher) for number in (1, 2, 3)]
         self.whole: dict[str, list[Span]] = {machine.name: [] for machine in self.machines}
         self._since: dict[str, float] = {}
@@ -95,6 +104,7 @@ class Trial:
             )
             for citizen in CITIZENS
         )
+        settings += ASKED.format(asked=self._asked)
         return Machine(name, self._folder / name, self._server.port, settings, launcher)
 
     def run(self, seeds: range, seconds: float) -> Verdict:
@@ -104,6 +114,17 @@ class Trial:
     def run_two_owners(self) -> Verdict:
         """A history in which an owner is frozen until another machine runs its citizens, and then is not."""
         return self._judged(self._two_owners)
+
+    def run_verbs(self, number: int = 3) -> Verdict:
+        """A history without faults, in which a machine that is not the owner's asks for so many runs."""
+
+        def happens() -> None:
+            other = next(machine for machine in self.machines if machine.name != self._owner())
+            for _ in range(number):
+                self._ask(other)
+                self._verbs[-1].wait(60)
+
+        return self._judged(happens)
 
     def _judged(self, happens: Callable[[], object]) -> Verdict:
         try:
@@ -115,6 +136,9 @@ class Trial:
             for machine in self.machines:
                 self._is_broken(machine)
         finally:
+            for verb in self._verbs:
+                verb.kill()
+                verb.wait()
             for machine in self.machines:
                 machine.close(gently=False)
         return self._judge(end)
@@ -129,6 +153,8 @@ class Trial:
         most = self._pace + self._failover + 1.0 + STARTS
         verdict.longest, verdict.late = judge_gaps(runs, CITIZENS, self.whole, most, end)
         verdict.faults = self._verdict.faults
+        verdict.asked = len(self._verbs)
+        verdict.doubled = judge_verbs(verdict.asked, self._runs_asked_for())
         return verdict
 
     def _begin(self) -> None:
@@ -162,7 +188,7 @@ class Trial:
     # -------------------------------------------------------------- faults by chance
 
     def _faults(self, chance: random.Random, seconds: float) -> None:
-        until = now() + seconds
+        until, verb_at = now() + seconds, 0.0
         while now() < until:
             self._mend_until(now() + chance.uniform(0.5, 3.0) * self._pace)
             whole = [machine for machine in self.machines if machine.name in self._since]
@@ -170,6 +196,9 @@ class Trial:
                 owner = next((machine for machine in whole if machine.name == self._owner()), None)
                 machine = owner if owner and chance.random() < 0.7 else chance.choice(whole)
                 self._break(machine, chance)
+            if now() >= verb_at:
+                self._ask(chance.choice(self.machines))
+                verb_at = now() + VERB_EVERY
         self._mend_until(float("inf"))
 
     def _owner(self) -> str:
@@ -193,6 +222,15 @@ class Trial:
         else:
             machine.cut()
             self._later(lasts, machine, machine.mend)
+
+    def _ask(self, machine: Machine) -> None:
+        """Force a task, which maybe another machine runs; the answer is not waited for."""
+        command = (sys.executable, *machine.launcher, "force", "opus", "asked", "--again", "--wait")
+        output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._verbs.append(subprocess.Popen(command, env=machine.environment, **output))
+
+    def _runs_asked_for(self) -> int:
+        return len(self._asked.read_text().splitlines()) if self._asked.exists() else 0
 
     def _crash(self, lasts: float) -> None:
         whole = [machine for machine in self.machines if machine.name in self._since]
@@ -243,7 +281,13 @@ def trial(server: Postgres, seeds: range, seconds: float, *, failover: float = U
 def control(server: Postgres, *, failover: float = USUAL) -> Verdict:
     """A history of the variant that ignores epochs and leases: two owners at once."""
     with _empty(server) as folder:
-        return Trial(server, Path(folder), failover=failover, epochs=False).run_two_owners()
+        return Trial(server, Path(folder), failover=failover, variant=WITHOUT_EPOCHS).run_two_owners()
+
+
+def control_verbs(server: Postgres, *, failover: float = USUAL) -> Verdict:
+    """A history of the variant that obeys a verb each time that it comes; the network brings it twice."""
+    with _empty(server) as folder:
+        return Trial(server, Path(folder), failover=failover, variant=WITHOUT_NUMBERS).run_verbs()
 
 
 def _empty(server: Postgres) -> "tempfile.TemporaryDirectory[str]":

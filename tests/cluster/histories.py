@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import isnan
 from pathlib import Path
 
-WRONGS = ("twice", "overlaps", "older", "lost", "unfounded", "late")
+WRONGS = ("twice", "overlaps", "older", "lost", "unfounded", "late", "doubled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class Verdict:
     lost: list[str] = field(default_factory=list)  # runs that are in no row
     unfounded: list[str] = field(default_factory=list)  # rows that say ok, and no program ended so
     late: list[str] = field(default_factory=list)  # times without a run that are too long
+    doubled: list[str] = field(default_factory=list)  # more runs than were asked for
+    asked: int = 0  # verbs
 
     @property
     def guilty(self) -> list[str]:
@@ -69,7 +71,8 @@ class Verdict:
         wrong = ", ".join(f"{len(getattr(self, name))} {name}" for name in WRONGS)
         kinds = Counter(each.partition(" ")[0] for each in self.faults)
         faults = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-        happened = f"{self.runs} runs, {self.takeovers} take-overs, {len(self.faults)} faults ({faults})"
+        happened = f"{self.runs} runs, {self.takeovers} take-overs, {self.asked} verbs"
+        happened += f", {len(self.faults)} faults ({faults})"
         return f"{happened}: {wrong}; longest gap {self.longest:.1f}s"
 
 
@@ -126,6 +129,11 @@ def _judge_citizen(runs: Iterable[Run], verdict: Verdict) -> None:
             verdict.overlaps.append(f"{run.slot} began while {before.slot} ran")
         verdict.takeovers += newest is not None and run.epoch > newest
         newest, before = max(newest or 0, run.epoch), run
+
+
+def judge_verbs(asked: int, runs: int) -> list[str]:
+    """What is wrong if so many forces, one after the other, led to so many runs; a fault may cost some."""
+    return [f"{asked} forces led to {runs} runs"] if runs > asked else []
 
 
 def judge_gaps(

@@ -1,7 +1,8 @@
 """The program as the tests of many machines start it: with leases of less than three seconds, if asked.
 
-With `without-epochs` it is the negative control: leases are trusted for ever, and writes are not fenced. With
-`without-leases` it is that of workers: they do not end what they may no longer carry, nor does their guard.
+What processes say to each other is sent twice, as after answers that were lost. Negative controls:
+`without-epochs` trusts leases for ever, and fences no write; with `without-leases` workers do not end what
+they may no longer carry, nor does their guard; `without-numbers` obeys a verb that comes twice twice.
 """
 
 import sys
@@ -12,7 +13,20 @@ FOR_EVER = 1e9  # of the clock of leases
 SHORTEST = 0.5  # seconds of a lease: tests have no time for three
 WITHOUT_EPOCHS = "without-epochs"
 WITHOUT_LEASES = "without-leases"
+WITHOUT_NUMBERS = "without-numbers"
 seconds = values.seconds
+
+
+def send_twice() -> None:
+    from scheduler.cluster import bus
+
+    bus._SEND = bus._SEND.replace("%(rows)s) WITH", "%(rows)s || %(rows)s) WITH")
+
+
+def forget_numbers() -> None:
+    from scheduler.cluster.bus import Bus
+
+    Bus._is_known = lambda bus, session, number: False  # type: ignore[method-assign]
 
 
 def forget_epochs() -> None:
@@ -40,6 +54,9 @@ def forget_leases() -> None:
 
 if __name__ == "__main__":
     values.seconds = lambda low=0.0: seconds(min(low, SHORTEST))
+    send_twice()
+    if sys.argv[1] == WITHOUT_NUMBERS:
+        forget_numbers()
     if sys.argv[1] == WITHOUT_EPOCHS:
         forget_epochs()
     if sys.argv[1] == WITHOUT_LEASES:

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from tests.cluster import worker_faults
-from tests.cluster.faults import control, trial
-from tests.cluster.histories import Row, Run, Span, judge, judge_gaps
+from tests.cluster.faults import control, control_verbs, trial
+from tests.cluster.histories import Row, Run, Span, judge, judge_gaps, judge_verbs
 from tests.cluster.postgres import Postgres
 
 # A lease of one second instead of three, and two faults at once: as many faults as in ten minutes.
@@ -17,13 +17,19 @@ SEEDS, SECONDS = range(10), 6.0
 @pytest.mark.timeout(400)
 def test_nothing_runs_twice_and_nothing_is_lost(server: Postgres) -> None:
     verdict = trial(server, SEEDS, SECONDS, failover=FAILOVER)
-    assert verdict.runs > 30 and len(verdict.faults) > 30, verdict.counts()
+    assert verdict.runs > 30 and len(verdict.faults) > 30 and verdict.asked > 5, verdict.counts()
     assert verdict.guilty == [], verdict.counts()
 
 
 @pytest.mark.timeout(120)
 def test_without_epochs_the_checker_finds_it(server: Postgres) -> None:
     assert control(server, failover=FAILOVER).twice
+
+
+@pytest.mark.timeout(120)
+def test_where_a_verb_that_comes_twice_is_obeyed_twice_the_checker_finds_it(server: Postgres) -> None:
+    verdict = control_verbs(server, failover=FAILOVER)
+    assert verdict.doubled and verdict.asked == 3
 
 
 @pytest.mark.timeout(400)
@@ -56,6 +62,10 @@ def test_the_judge_knows_each_kind() -> None:
     assert judge([run(1, ended=math.nan)], [row(1, 1, "ok")]).unfounded
     assert judge([run(1), run(1, 2, 1.0)], [row(1, 1, "ok"), row(1, 2, "ok")]).unfounded
     assert not judge([run(1)], [row(1, 1, "ok")]).guilty
+
+
+def test_the_judge_knows_verbs_that_act_twice() -> None:
+    assert judge_verbs(3, 4) and not judge_verbs(3, 3) and not judge_verbs(3, 2)
 
 
 def test_a_gap_counts_only_while_a_machine_could_have_run() -> None:

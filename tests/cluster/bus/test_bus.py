@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from scheduler.cluster import bus as module
 from scheduler.cluster.bus import Bus, Stream
-from scheduler.cluster.database import Database
+from scheduler.cluster.database import Connection, Database
 from scheduler.errors import Disconnected
 from tests.fakes import until
 
@@ -56,6 +58,32 @@ async def test_a_home_that_only_claims_to_be_that_citizens_leads_to_nobody(place
         with pytest.raises(Disconnected):
             await place.client.connect("opus", home_id, "")
     assert place.served == []
+
+
+async def test_what_is_sent_again_since_the_answer_was_lost_arrives_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute, lost = psycopg.AsyncConnection.execute, [0]
+
+    async def losing(connection: Connection, query: Any, *values: Any) -> Any:
+        answer = await execute(connection, query, *values)
+        if query == module._SEND and lost[0] < 3:
+            lost[0] += 1
+            raise psycopg.OperationalError("the network is gone")
+        return answer
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", losing)
+    monkeypatch.setattr(module, "BEAT", 0.05)  # until a new connection
+    stream = await place.client.connect("opus", "home-1", "")
+    stream.write(b"force\n")
+    assert await stream.reader.readline() == b"FORCE\n"
+    stream.write(b"pause\n")
+    assert await stream.reader.readline() == b"PAUSE\n"
+    stream.abort()
+    await until(lambda: place.streams[0].closed, "its end has come")
+    await place.client.sent()
+    await asyncio.sleep(0.2)
+    assert len(place.served) == 1 and lost == [3]
 
 
 async def test_lines_go_there_and_back_in_order(place: Place) -> None:
