@@ -48,7 +48,7 @@ from tui.terminal.driver import forgiving
 from tui.terminal.picture import save_picture
 from tui.terminal.signals import end_on_signals
 from tui.terminal.title import Surroundings
-from tui.theme import ANSI, DARK, THEMES, defaults
+from tui.theme import ANSI, DARK, THEMES, Rules, defaults
 
 if TYPE_CHECKING:
     from tui.details.screen import Details
@@ -114,6 +114,7 @@ class ExperienceApp(App[str]):
         self.theme = ANSI.name if self.no_color else DARK.name
         self._around.apply(monitor)
         self._around.restore_theme()
+        self.stylesheet = Rules(variables=self.get_css_variables())
         self.set_class(ascii, "-plain")
 
     def compose(self) -> ComposeResult:

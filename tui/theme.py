@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from textual.css.stylesheet import Stylesheet
 from textual.theme import BUILTIN_THEMES, Theme
 
 # Each colour in the three themes: dark, light, high contrast.
@@ -82,3 +83,19 @@ def next_theme(name: str) -> str:
     """The name of the theme after this one."""
     names = [theme.name for theme in THEMES]
     return names[(names.index(name) + 1) % len(names)] if name in names else names[0]
+
+
+class Rules(Stylesheet):
+    """The rules of app.tcss, parsed again only in other colours.
+
+    Textual parses them in the colours of its own theme before it knows ours, and at each start once more.
+    """
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """Use these colours from the next time on that rules are parsed."""
+        if variables != self._variables:
+            super().set_variables(variables)
+
+    def reparse(self) -> None:
+        """Parse what is not parsed yet, which is all after a change of colours."""
+        self.parse()

@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from textual.color import Color
+from textual.css import stylesheet
 
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Snapshot
@@ -14,6 +16,7 @@ from tests.screens.driving import press, screen, toasts
 from tests.screens.situations import task
 from tui.terminal.chosen_theme import ChosenTheme
 from tui.terminal.picture import save_picture
+from tui.theme import HIGH_CONTRAST, LIGHT
 
 
 def fleet(**more) -> FakeFleet:
@@ -28,6 +31,23 @@ async def test_a_theme_that_was_chosen_is_there_after_the_next_start(tmp_path):
     assert stat.S_IMODE(chosen.path.stat().st_mode) == 0o600
     async with screen(fleet(), chosen=chosen) as pilot:
         assert pilot.app.theme == "experience-light" and toasts(pilot) == []
+
+
+async def test_rules_are_parsed_once_at_the_start_and_once_more_in_other_colours(monkeypatch):
+    parsed, parse = [], stylesheet.parse
+
+    def counted(scope, css, read_from, **more):
+        parsed.append(Path(read_from[0]).name)
+        return parse(scope, css, read_from, **more)
+
+    monkeypatch.setattr(stylesheet, "parse", counted)
+    light = Monitor(theme="light")
+    async with screen(fleet(monitor=light), monitor=light) as pilot:
+        assert parsed.count("app.tcss") == 1, "8 ms of the first frame"
+        assert pilot.app.screen.styles.background == Color.parse(LIGHT.background)
+        await press(pilot, "T")
+        assert parsed.count("app.tcss") == 2
+        assert pilot.app.screen.styles.background == Color.parse(HIGH_CONTRAST.background)
 
 
 async def test_a_theme_in_the_settings_that_has_changed_since_wins(tmp_path):
