@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -19,7 +18,7 @@ from scheduler.core.views import Hold, HoldKind, Receipt, TaskView
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.job import Job
 from scheduler.engine.run import RunHandle
-from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult
+from scheduler.engine.wake.results import Results, TaskResult
 from scheduler.errors import PROGRAM, UnknownTask
 from scheduler.executors import Result
 from scheduler.process.process_info import BOOT, NO_PROCESS, Running, alive
@@ -61,7 +60,7 @@ class TaskRegistry:
         self.frozen_spans: tuple[Span, ...] = ()
         self.stopping = False
         self.budget = Budget()  # the zone of its days is that of the citizen's
-        self._results: deque[TaskResult] = deque(maxlen=RESULTS_KEPT)
+        self.results = Results()
         self._rows: tuple[Job, ...] = ()
         self._citizen, self._clock, self._process = citizen, clock, (0, 0.0)
         self._carried = self._carried_by  # methods that each run needs, bound once
@@ -276,7 +275,7 @@ class TaskRegistry:
         if result.traceback:
             log.error(result.traceback, extra={"citizen": self._citizen, "task": run.name})
         if run.name != WAKE and outcome is not REFUSED:
-            self._results.append(TaskResult(run.name, outcome, result.text, now))
+            self.results.append(TaskResult(run.name, outcome, result.text, now))
         self._log_end(run, result, before.attempt, now, took)
         if state.paused and not before.paused:
             fix = f"{PROGRAM} resume {self._citizen} {run.name}"
@@ -310,24 +309,6 @@ class TaskRegistry:
                 run.where,
             )
         )
-
-    def results(self) -> list[TaskResult]:
-        """The runs since the last wake."""
-        return list(self._results)
-
-    def untold(self, results: Iterable[TaskResult]) -> None:
-        """The wake that was told of these did not act on them: tell them again."""
-        self._results = deque([*results, *self._results], maxlen=RESULTS_KEPT)
-
-    def add_results(self, results: Iterable[TaskResult]) -> None:
-        """These runs ended before this owner began, and no wake was told of them."""
-        self._results.extend(results)
-
-    def forget_results(self, told: Iterable[TaskResult]) -> None:
-        """A wake was told of these."""
-        known = set(map(id, told))
-        left = [each for each in self._results if id(each) not in known]
-        self._results = deque(left, maxlen=RESULTS_KEPT)
 
     def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
         """The state of a task whose run came to this."""

@@ -147,7 +147,7 @@ class Scheduler(Verbs):
             rows = ()
             self._registry.add_event("results not read", text=str(error))
         told, states = wake.record.told, self._registry.states
-        self._registry.add_results(results_since(told, rows, states, self._clock.now()))
+        self._registry.results.extend(results_since(told, rows, states, self._clock.now()))
 
     async def finish(self) -> None:
         """Return once nothing is under way but what has no end; then nothing new starts until `stop`.
@@ -332,7 +332,7 @@ class Scheduler(Verbs):
 
     def results(self) -> list[TaskResult]:
         """The runs since the last wake."""
-        return self._registry.results()
+        return list(self._registry.results)
 
     async def run_due_once(self, patience: float | None) -> list[str]:
         """Run what is due and wait for it; the tasks still running after `patience` seconds."""

@@ -1,6 +1,7 @@
 """The results since the last wake, also of runs that an owner before this one has seen end."""
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 
 from scheduler.core.records import RunRecord
 from scheduler.core.state import TaskState
@@ -20,6 +21,26 @@ class TaskResult:
     outcome: Outcome
     text: str
     time: float
+
+
+class Results(deque[TaskResult]):
+    """The newest runs that no wake was told of."""
+
+    def __init__(self) -> None:
+        super().__init__(maxlen=RESULTS_KEPT)
+
+    def untold(self, results: Iterable[TaskResult]) -> None:
+        """The wake that was told of these did not act on them: tell them again."""
+        self._keep([*results, *self])
+
+    def told(self, results: Iterable[TaskResult]) -> None:
+        """A wake was told of these."""
+        known = set(map(id, results))
+        self._keep([each for each in self if id(each) not in known])
+
+    def _keep(self, results: list[TaskResult]) -> None:
+        self.clear()
+        self.extend(results)
 
 
 def results_since(

@@ -130,7 +130,7 @@ class Wake:
 
         def start() -> None:
             assert run.job
-            self._told = self._registry.results()
+            self._told = list(self._registry.results)
             self._noted.clear()
             run.number = self.record.count + 1
             self._registry.open_turn(run.job, run, turn.why)
@@ -152,7 +152,7 @@ class Wake:
         failed = outcome is not None and (outcome.bad or outcome is Outcome.REFUSED)
         if last is None or (why := due_anyway(gate, last, failed, self._clock.now())):
             return Verdict(True, why if last is not None else "the first wake")
-        results, tasks = self._registry.results(), self._tasks()
+        results, tasks = list(self._registry.results), self._tasks()
         if gate.command is None:
             return await ask_news(gate, self._home, self.record.seen, results, tasks)
         content = await asyncio.to_thread(
@@ -175,7 +175,7 @@ class Wake:
         """Record the wake."""
         if result.outcome is Outcome.REFUSED:  # it keeps its number, and the next one gets its letter
             await self.record.withdraw()
-            self._registry.untold(self._told)
+            self._registry.results.untold(self._told)
             return
         known: dict[str, Any] = to_json(run.cost) if run.cost else {}
         known.pop("unknown", None)
@@ -186,13 +186,13 @@ class Wake:
     async def _give_turn(self, turn: Turn, admitted: Admission | None) -> Result:
         run, results, work, number = turn.run, self._told, turn.task.work, turn.run.number
         if self.plan.work is None:
-            self._registry.forget_results(results)
+            self._registry.results.told(results)
             return Result(Outcome.OK, "no wake command set")
         seen = await self._sees(results)
 
         async def begin(*agents: Running) -> None:
             await self.record.begin(run.since, _last_of(results), agents, seen)
-            self._registry.forget_results(results)
+            self._registry.results.told(results)
             self._noted.set()
 
         given = (self._citizen, number, turn.why or run.trigger, results, turn.late, self._home)
