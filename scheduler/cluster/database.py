@@ -17,6 +17,7 @@ from scheduler.errors import PROGRAM, DatabaseAway, SchedulerError
 STEPS = ("schema.sql", "remote/schema.sql", "machines.sql", "server.sql")
 VERSION = len(STEPS)
 CONNECT_WITHIN = 5.0  # seconds
+PER_SERVER = 1_000_000  # epochs and numbers of runs rise by so much: more than a replica can lack
 ANSWER_WITHIN = 10.0  # seconds that a statement may take
 SETUP_LOCK = 7042615  # two set-ups at once wait for each other
 OPTIONS = "-c search_path=experience,public"  # of every connection
@@ -178,8 +179,8 @@ changed AS (
     WHERE v.server IS DISTINCT FROM found.server RETURNING v.server),
 claims AS (DELETE FROM experience.workers WHERE EXISTS (SELECT FROM changed)),
 leases AS (
-    UPDATE experience.owners SET epoch = epoch + 1000000, holder = '00000000-0000-0000-0000-000000000000',
-        process = '{}', until = clock_timestamp() + make_interval(secs => %s)
+    UPDATE experience.owners SET epoch = epoch + %(step)s, holder = '00000000-0000-0000-0000-000000000000',
+        process = '{}', until = clock_timestamp() + make_interval(secs => %(seconds)s)
     WHERE EXISTS (SELECT FROM changed))
 SELECT server FROM found
 """
@@ -191,7 +192,7 @@ async def notice_server(connection: Connection, failover: float) -> str:
     A replica that was promoted may lack the newest epochs: the next ones are far above, and nobody owns for
     `failover` seconds, in which all owners of before give up. Raises psycopg.Error on a replica.
     """
-    return str((await one(connection, _NOTICE, (failover,)))[0])
+    return str((await one(connection, _NOTICE, {"step": PER_SERVER, "seconds": failover}))[0])
 
 
 async def _version(connection: Connection) -> int | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import LiteralString
 from uuid import UUID, uuid5
 
-from scheduler.cluster.database import Connection, Database, one, require_schema
+from scheduler.cluster.database import PER_SERVER, Connection, Database, one, require_schema
 from scheduler.cluster.history import COLUMNS, read_output
 from scheduler.cluster.notes import FOLDER, from_files, read_notes, write_files
 from scheduler.core.records import FinishedRun, RunQuery, RunRecord
@@ -33,7 +33,7 @@ _JOIN = """
 INSERT INTO experience.owners AS o (citizen, epoch, holder, machine, process, home_id, until)
 VALUES (%(citizen)s, 0, %(holder)s, %(machine)s, '{}', %(home_id)s, clock_timestamp())
 ON CONFLICT (citizen) DO UPDATE SET home_id = excluded.home_id, machine = excluded.machine
-    WHERE o.epoch %% 1000000 = 0  -- never owned, on whichever server: see notice_server
+    WHERE o.epoch %% %(step)s = 0  -- never owned, on whichever server: see notice_server
 RETURNING epoch
 """
 _SETTLE = """
@@ -120,7 +120,13 @@ async def _settle(database: Database, citizen: str, home: Path, machine: str, ma
 
 async def _give(connection: Connection, citizen: str, home_id: str, machine: str) -> None:
     """The citizen's row; one that an interrupted join left is replaced, with all that belongs to it."""
-    values = {"citizen": citizen, "holder": NEVER_OWNED, "machine": machine, "home_id": home_id}
+    values = {
+        "citizen": citizen,
+        "holder": NEVER_OWNED,
+        "machine": machine,
+        "home_id": home_id,
+        "step": PER_SERVER,
+    }
     if await (await connection.execute(_JOIN, values)).fetchone() is None:
         row = await one(connection, "SELECT machine FROM experience.owners WHERE citizen = %s", (citizen,))
         raise Owned(f"another {citizen} is shared already, by {row[0]}: give this one another name")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from scheduler.cluster.database import Database
+from scheduler.cluster.database import PER_SERVER, Database
 from scheduler.cluster.fence import Change, Ended, FencedWriter, Order, Saved, Started, Withdrawn
 from scheduler.cluster.leases import Lease
 from scheduler.core.definition import digest
@@ -184,7 +184,8 @@ class ClusterStore(DiskStore):
         return all(answers)
 
     def _row(self, start: RunStart) -> Started:
-        number = self._numbers[start.task] = self._numbers.get(start.task, 0) + 1
+        lowest = self._lease.epoch // PER_SERVER * PER_SERVER  # those below may have been lost with a server
+        number = self._numbers[start.task] = max(self._numbers.get(start.task, 0), lowest) + 1
         state = to_json(start.state)
         slot = self._slot(start)
         (self._remote.add if start.remote else self._remote.discard)(start.task)

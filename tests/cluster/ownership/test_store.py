@@ -124,6 +124,16 @@ async def test_another_machine_continues_where_the_first_was(machines: list[Mach
     ]
 
 
+async def test_runs_are_numbered_anew_on_a_server_that_may_lack_the_last_ones(
+    machines: list[Machine], url: str
+) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE experience.owners SET epoch = epoch + 1000000")
+        await machines[0].own()
+        await until(lambda: machines[0].ran, "it ran")
+        assert connection.execute("SELECT number FROM experience.runs").fetchall() == [(1_000_001,)]
+
+
 async def test_who_lost_the_lease_begins_nothing(machines: list[Machine], url: str) -> None:
     one, two = machines
     await one.own()
