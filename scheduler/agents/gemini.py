@@ -29,7 +29,7 @@ def read(output: str) -> AgentReport:
         tokens_in=total(each.tokens_in for each in used),
         tokens_out=total(each.tokens_out for each in used),
         session=session,
-        summary=words(ended.get("response")),
+        summary=words(ended.get("response")) or _streamed(lines),
         used=used,
         failure=failure,
     )
@@ -38,6 +38,17 @@ def read(output: str) -> AgentReport:
 def _is_end(line: dict[str, Any]) -> bool:
     """A whole document, or the last line of a stream."""
     return line.get("type") == "result" or ("type" not in line and bool({"response", "stats"} & line.keys()))
+
+
+def _streamed(lines: list[dict[str, Any]]) -> str:
+    """What the model said last, which a stream has in pieces."""
+    pieces: list[str] = []
+    for line in lines:
+        if line.get("type") == "message" and line.get("role") == "assistant":
+            pieces.append(words(line.get("content")))
+        elif line.get("type") == "tool_use":
+            pieces.clear()
+    return "".join(pieces)
 
 
 def _last_error(lines: list[dict[str, Any]]) -> dict[str, Any] | None:

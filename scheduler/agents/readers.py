@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
+from typing import Any
 
 from scheduler.agents import claude, codex, gemini, goose, opencode
 from scheduler.agents.documents import LAST, documents, plain_text, printed
@@ -74,6 +75,10 @@ def refusal_in(output: str, now: float, zone: tzinfo, more: Rules = ()) -> Refus
     answer = read_answer(text)
     if answer.status is not None:
         return find_refusal(answer, now, zone, more)
-    errors = (json.dumps(each, default=str) for each in documents(text) if "error" in each)
+    errors = (json.dumps(each, default=str) for each in documents(text) if _is_error(each))
     words = "\n".join((plain_text(output), *errors))
     return find_refusal(Failure(words), now, zone, more)
+
+
+def _is_error(document: Mapping[str, Any]) -> bool:
+    return "error" in document or document.get("object") == "error"

@@ -1,6 +1,7 @@
 """What agents' programs print: cost, tokens, turns, session and ending, in whatever stands around them."""
 
 import csv
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -223,3 +224,15 @@ def test_every_sample_is_read_as_its_table_says() -> None:
             if row[column] not in ("-", said) and not (column == "wait" and not row[column]):
                 wrong.append((row["file"], column, row[column], said))
     assert not wrong
+
+
+def test_an_answer_that_gemini_streams_in_pieces_is_read_whole():
+    lines = (
+        {"type": "message", "role": "assistant", "content": "I look", "delta": True},
+        {"type": "tool_use", "tool_name": "ls"},
+        {"type": "message", "role": "assistant", "content": "two ", "delta": True},
+        {"type": "message", "role": "assistant", "content": "files", "delta": True},
+        {"type": "result", "status": "success", "stats": {"input_tokens": 200, "output_tokens": 50}},
+    )
+    report = read_report("gemini", "\n".join(map(json.dumps, lines)), 0, 0.0, UTC)
+    assert (report.summary, report.tokens_in) == ("two files", 200)

@@ -61,6 +61,31 @@ def until(text: str, now: datetime = NOON, zone: ZoneInfo = UTC) -> str:
             "usage_limit",
             True,
         ),
+        # From public issues: openai/codex 3764, gemini-cli 15576 and 24066, continue 6185 and 11584,
+        # opencode 43327 and 12219, goose 10525, continue 10373, huggingface/agents-course 386,
+        # Kimi-K2 5 and 34, dirge 818.
+        (
+            "stream disconnected before completion: Rate limit is exceeded. Try again in 4 s",
+            "rate_limit",
+            True,
+        ),
+        ("[API Error: You have exhausted your daily quota on this model.]", "quota", True),
+        ("Resource has been exhausted (e.g. check quota).", "rate_limit", True),
+        ("No capacity available for model gemini-2.5-pro", "overloaded", True),
+        ("Service tier capacity exceeded for this model.", "overloaded", True),
+        ("402 Prompt tokens limit exceeded: 23229 > 14796. To increase, visit", "billing", False),
+        ("Upstream request failed: Endpoint is unavailable.", "overloaded", True),
+        ("Network error: Stream decode error: error decoding response body", "network", True),
+        ("429 Your team has either used all available credits or reached its limit", "billing", False),
+        ("You have exceeded your monthly included credits for Inference Providers.", "billing", False),
+        ("This request requires more credits, or fewer max_tokens.", "billing", False),
+        ("organization exceeded current quota, please check your plan and billing details", "billing", False),
+        ("request reached organization max RPM: 3, please try again after 1 seconds", "rate_limit", True),
+        ("429: 已达到 5 小时的使用上限。您的限额将在 2026-12-01 17:41:44 重置。", "usage_limit", True),
+        ("You've hit the rate limit for this model. Try again in 31 minutes.", "rate_limit", True),
+        ("prompt token count of 150000 exceeds the limit of 128000", "context", False),
+        ("This user's access has been limited for potentially suspicious activity", "auth", False),
+        ("getaddrinfo ENOTFOUND api.example.org", "network", True),
     ],
 )
 def test_the_words_say_the_kind_and_whether_waiting_helps(text: str, kind: str, wait: bool) -> None:
@@ -69,7 +94,14 @@ def test_the_words_say_the_kind_and_whether_waiting_helps(text: str, kind: str, 
     assert (found.kind, found.wait) == (kind, wait)
 
 
-@each("text", ["", "Traceback: KeyError 'x'", "3 tests failed", "no such file: 429.txt"])
+@each(
+    "text",
+    [
+        "", "Traceback: KeyError 'x'", "3 tests failed", "no such file: 429.txt",
+        "FileNotFoundError: notes.md", "ModuleNotFoundError: No module named 'x'",
+        "tests/test_api_error.py failed", "KeyError: 'server_errors'",
+    ],
+)  # fmt: skip
 def test_an_ordinary_failure_is_no_refusal(text: str) -> None:
     assert refusal(text) is None
 
