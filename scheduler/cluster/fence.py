@@ -36,7 +36,8 @@ owner AS MATERIALIZED (
     SELECT citizen, epoch FROM experience.owners
     WHERE until > clock_timestamp() AND (citizen, epoch) IN (SELECT citizen, epoch FROM batch)
     ORDER BY citizen FOR SHARE),
-allowed AS (SELECT batch.* FROM batch JOIN owner USING (citizen, epoch))
+allowed AS (  -- no join: of one the planner expects a single row, and compares each of many with each
+    SELECT * FROM batch b WHERE (SELECT true FROM owner o WHERE (o.citizen, o.epoch) = (b.citizen, b.epoch)))
 """
 KNOCK = "experience.run"  # the name of Procrastinate's task
 

@@ -22,7 +22,7 @@ from scheduler.cluster.remote.ending import (
     usage_of,
 )
 from scheduler.cluster.remote.link import said, say
-from scheduler.cluster.store import ClusterStore
+from scheduler.cluster.store import GATHER, ClusterStore
 from scheduler.core.task import Context, Outcome, Progress, Task
 from scheduler.engine.remote import Began
 from scheduler.engine.run import RunHandle
@@ -225,7 +225,7 @@ class Sender:
             await asyncio.sleep(FOLLOW)
 
     async def _read_results(self) -> None:
-        """Read what has ended, all at once; what is missed is seen at the next look."""
+        """Read what has ended, at once and then what has come meanwhile; a look sees what is missed."""
         with contextlib.suppress(DatabaseAway, psycopg.Error):
             while known := self._results & self._open.keys():
                 self._results.clear()
@@ -234,6 +234,7 @@ class Sender:
                 for row, result in found.items():
                     if sent := self._open.get(row):
                         sent.end(result)
+                await asyncio.sleep(GATHER)
 
     async def _look(self) -> None:
         """Read the rows of all open runs: what was missed, what is lost, what waits."""
