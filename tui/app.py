@@ -365,7 +365,10 @@ class ExperienceApp(App[str]):
     def action_log(self) -> None:
         from tui.log.screen import Log
 
-        self._open(Log(self._events, self._glyphs, self._label))
+        while any(isinstance(each, Log) for each in self.screen_stack[:-1]):  # it was left for details
+            self.pop_screen()
+        if not isinstance(self.screen, Log):
+            self._open(Log(self._events, self._glyphs, self._label))
 
     def _open(self, page: Page) -> None:
         self.push_screen(page)
@@ -378,11 +381,11 @@ class ExperienceApp(App[str]):
         self._body.go_to(place)
 
     def on_page_visit(self, message: Page.Visit) -> None:
-        self._body.go_to(message.place)
         if message.place.task:
+            self._body.go_to(message.place)
             self._show_details(message.place, message.at)
         else:
-            self.pop_screen()
+            self._go_to(message.place)
 
     def on_page_copied(self, message: Page.Copied | FleetRows.Copied) -> None:
         if message.text:

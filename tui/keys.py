@@ -101,6 +101,7 @@ DETAILS_KEYS = (
     _hidden("c", "by_cost", "by-cost", "runs by cost, or by time"),
     _hidden("z", "unfold", "unfold", "each skipped time, or equal ones as one"),
     _hidden("W", "wrap", "wrap", "wrap long lines, or cut them"),
+    _hidden("l", "app.log", "log", "log: what happened, newest last"),
     _key("y", "copy", "copy", "copy", "copy what the chosen panel shows"),
     _key("o", "open", "open", "pager", "open it in a pager ($PAGER, or less)"),
 )
@@ -135,6 +136,7 @@ TIMELINE_KEYS = (
     _key("left", "time(-1)", "earlier", "left", "an earlier time"),
     _key("right", "time(1)", "later", "right", "a later time; beyond the edge the window moves"),
     _key("0", "screen.now", "now", "now", "back to now"),
+    _hidden("l", "app.log", "log", "log: what happened, newest last"),
     _hidden("up,k", "move('vertical', -1)", "up", "task above"),
     _hidden("down,j", "move('vertical', 1)", "down", "task below"),
     _hidden("pageup", "move('page', -1)", "page-up", "a screen up"),

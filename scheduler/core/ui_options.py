@@ -90,6 +90,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "now": "0",
         "clear": "escape",
         "timeline": "t",
+        "log": "l",
         "back": "q",
     },
     "details": {
@@ -103,6 +104,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "by-cost": "c",
         "unfold": "z",
         "wrap": "W",
+        "log": "l",
         "pane": "tab",
         "pane-after": "right",
         "pane-before": "shift+tab,left",

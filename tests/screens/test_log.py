@@ -214,6 +214,20 @@ async def test_q_and_l_lead_back_and_help_is_about_the_log():
         assert not isinstance(pilot.app.screen, Log) and not pilot.app._exit
 
 
+async def test_l_leads_to_the_log_from_every_screen_and_there_is_one_log():
+    async with screen(FakeFleet(citizen()), size=(100, 40)) as pilot:
+        for before in ("enter", "t"):
+            await press(pilot, before, "l")
+            assert isinstance(pilot.app.screen, Log)
+            for _ in range(3):
+                await press(pilot, "enter")
+                assert isinstance(pilot.app.screen, Details)
+                await press(pilot, "l")
+                assert isinstance(pilot.app.screen, Log) and len(pilot.app.screen_stack) == 3
+            await press(pilot, "escape", "escape")
+            assert len(pilot.app.screen_stack) == 1
+
+
 async def test_a_click_moves_and_a_second_one_leads_to_the_task():
     async with screen(FakeFleet(citizen()), size=(80, 24)) as pilot:
         await press(pilot, "l")

@@ -54,7 +54,7 @@ def fleet() -> FakeFleet:
     return FakeFleet(*controls)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)  # some hundred screens are opened
 @each("where", LEADS_TO)
 async def test_each_key_does_something_that_is_to_be_seen(where):
     named = {**KEYS[EVERYWHERE], **KEYS[where]}

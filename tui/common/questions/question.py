@@ -77,13 +77,20 @@ class Question(ModalScreen[str]):
         self._choices = Choices(choices, first, glyphs)
 
     def compose(self) -> ComposeResult:
-        lines = [Content(clean(words, self._plain)).stylize(style) for words, style in self._facts]
+        lines = [Content(self._wrapped(words)).stylize(style) for words, style in self._facts]
         with Vertical() as box:
             yield Static(Content("\n").join(lines))
             yield self._choices
         box.border_title = Content(clean(self._title, self._plain)).stylize("bold").markup
         self._box = box
         self._say_what_enter_does()
+
+    def _wrapped(self, words: str) -> str:
+        """Clean; what goes on in a second line begins where the first one does."""
+        said = clean(words, self._plain)
+        indent = " " * (len(said) - len(said.lstrip()))
+        room = min(INSIDE, self.app.size.width - 6) - len(indent)
+        return indent + f"\n{indent}".join(wrapped(said.lstrip(), room))
 
     def _say_what_enter_does(self) -> None:
         choice = self._choices.choices[self._choices.cursor]
