@@ -1,6 +1,6 @@
 """What history keeps of a run, what a query may ask for, and the port that records finished runs."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
@@ -55,6 +55,12 @@ def listed(runs: Iterable[RunRecord], asked: RunQuery) -> tuple[RunRecord, ...]:
         and (asked.before is None or run.id < asked.before)
     )
     return tuple(islice(found, asked.limit))
+
+
+def last_begun(runs: Sequence[RunRecord]) -> RunRecord | None:
+    """Of these, the newest first, the first that was not skipped; the newest if all were."""
+    begun = (run for run in runs if run.outcome is not Outcome.SKIPPED)
+    return next(begun, runs[0] if runs else None)
 
 
 class Printed(Protocol):

@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from scheduler.core.machines import Cluster
-from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.records import LISTED, RunRecord, last_begun
 from scheduler.core.views import OutputChunk, TaskView
 from scheduler.errors import SchedulerError
 from tui.common.text import clean, took
@@ -96,11 +96,10 @@ class OutputBelow(PrintedPane, can_focus=False):
                 self.add(chunk)
 
     async def _read_last(self, source: Source, place: Place, title: str) -> None:
-        runs = await source.history(place.task, limit=1)
-        if not runs:
+        run = last_begun(await source.history(place.task, limit=LISTED))
+        if run is None:
             self.hint(title, "it has not run yet")
             return
-        (run,) = runs
         text = await source.output(run.id) if run.printed else ""
         self.show_run(run, text, self._clock())
         sign = self.glyphs.kind[GLYPHS[run.outcome]]

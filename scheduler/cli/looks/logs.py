@@ -11,7 +11,7 @@ import click
 from scheduler.cli.looks.idle import print_idle
 from scheduler.cli.options import config_file, one_task_argument
 from scheduler.cli.printing import Printout, readable
-from scheduler.core.records import RunRecord
+from scheduler.core.records import MOST_LISTED, RunRecord, last_begun
 from scheduler.core.wording.spans import took
 from scheduler.core.wording.text import clean
 from scheduler.errors import PROGRAM, Owned, UnknownCitizen
@@ -108,8 +108,8 @@ class _Logs:
                     await self._print(newest)
 
     async def _newest(self) -> RunRecord | None:
-        """The last finished run; raises UnknownTask."""
-        return next(iter(await self._control.history(self._task, limit=1)), None)
+        """The last finished run, past the times that a gate let go; raises UnknownTask."""
+        return last_begun(await self._control.history(self._task, limit=MOST_LISTED))
 
     def _row(self, snapshot: "Snapshot") -> "TaskView | None":
         return next((row for row in snapshot.tasks if row.name == self._task), None)

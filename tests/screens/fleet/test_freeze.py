@@ -155,3 +155,13 @@ async def test_a_read_only_screen_has_no_freeze():
     async with screen(fleet, read_only=True) as pilot:
         await press(pilot, "Z")
         assert "who" not in shown(pilot) and fleet.asked == []
+
+
+async def test_what_is_frozen_for_good_has_no_time_and_no_reason_in_its_row():
+    rows = (task("digest", due=None), task("mail", due=None))
+    people = FakeFleet(FakeControl(Snapshot("aria", rows, freeze=Freeze(NOON - 540, None, "ct"))))
+    async with screen(people, size=(80, 24)) as pilot:
+        row = next(line for line in shown(pilot).split("\n") if "digest" in line)
+        assert " – ─" in row and "no next time" not in row
+        await press(pilot, "v")
+        assert "no next time" not in shown(pilot)

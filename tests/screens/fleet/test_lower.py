@@ -58,6 +58,15 @@ async def test_o_shows_the_output_of_the_row_under_the_cursor_then_nothing_then_
         assert "─ events ─" in shown(pilot)
 
 
+async def test_times_that_were_let_go_do_not_hide_what_the_last_run_printed():
+    control = with_output(citizen())
+    skipped = replace(control.runs[0], id=2, outcome=Outcome.SKIPPED, text="nothing new", printed=False)
+    control.runs = (skipped, *control.runs)
+    async with screen(FakeFleet(control), size=(120, 30)) as pilot:
+        await press(pilot, "o")
+        await until(lambda: "3 new in 4 feeds" in shown(pilot), "the output")
+
+
 async def test_a_wide_screen_has_room_for_both():
     async with screen(FakeFleet(with_output(citizen())), size=(170, 30)) as pilot:
         await until(lambda: "3 new in 4 feeds" in shown(pilot), "the output")

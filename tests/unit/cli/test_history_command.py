@@ -10,7 +10,7 @@ import pytest
 from scheduler.cli.looks.history import run_table
 from scheduler.cli.main import run
 from scheduler.core.costs import RunCost
-from scheduler.core.records import FinishedRun, RunRecord
+from scheduler.core.records import FinishedRun, RunRecord, last_begun
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import OutputBuffer
 from scheduler.storage.history_file import HistoryFile
@@ -192,3 +192,12 @@ def test_status_and_help_load_nothing_of_it():
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"
+
+
+def test_the_last_run_is_the_last_that_began():
+    """What `logs` prints: the times that a gate let go printed nothing."""
+    outcomes = (Outcome.SKIPPED, Outcome.OK, Outcome.OK)
+    runs = [RunRecord(9 - n, "wake", NOON, NOON, 0.0, each) for n, each in enumerate(outcomes)]
+    assert last_begun(runs) == runs[1]
+    assert last_begun(runs[:1]) == runs[0]
+    assert last_begun([]) is None

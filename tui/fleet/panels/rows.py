@@ -112,7 +112,7 @@ class TaskLine(Line):
         super().__init__(glyphs)
         self.task, self.name, self._columns, self.live = task, task.name, columns, live
         self.frozen = frozen
-        self._reason = words.clean(state_words(task, brief=brief), glyphs.plain)
+        self._reason = words.clean(state_words(task, brief=brief, frozen=frozen), glyphs.plain)
         self._over_schedule = task.held is not None and not (brief or columns.took)
         self._cost = amounts.brief(task.cost_today) if brief and task.is_wake else ""
         self._still: tuple[int, Styles, list[Segment], list[Segment]] | None = None
@@ -256,8 +256,8 @@ def recent_segments(recent: str, light: int, styles: Styles, glyphs: Glyphs) -> 
     ]
 
 
-def state_words(task: TaskView, *, brief: bool = False) -> str:
-    """Why a task does not count down, empty if it does."""
+def state_words(task: TaskView, *, brief: bool = False, frozen: bool = False) -> str:
+    """Why a task does not count down, empty if it does; what is frozen is said above it."""
     if task.running_since is not None:
         return ""
     if task.kind is TaskStatus.NOT_SET_UP:
@@ -268,7 +268,7 @@ def state_words(task: TaskView, *, brief: bool = False) -> str:
         return f"paused{_end(task)}" if task.enabled else "disabled"
     if task.held:
         return held_words(task.held, brief=brief)
-    return "" if task.due is not None else "no next time"
+    return "" if frozen or task.due is not None else "no next time"
 
 
 def _end(task: TaskView) -> str:

@@ -128,7 +128,7 @@ def says(ref: TaskRef, at: Moment) -> Piece:
         return held, "warning"
     if task.held and not task.queued:
         return held_in_full(task.held), "warning"
-    if reason := state_words(task):
+    if reason := state_words(task, frozen=bool(held)):
         return reason, "faint"
     if task.error is not None:
         return task.error.first_line or "failed without a message", "failed"
