@@ -123,11 +123,13 @@ class ClusterCoordinator:
         self._known[citizen.name] = citizen
         self._refuse_elsewhere(citizen, home.home_id)
         async with AsyncExitStack() as undo:
-            local = await self._local.acquire(citizen, role, shared=True)
+            local = await self._local.acquire(citizen, role, machine=self.machine)
             undo.push_async_callback(local.release)
             await self.guarded()
             lease = await self._leases.take(citizen.name, home.home_id)
             undo.push_async_callback(self._leases.release, lease)
+            now = self._local.clock.now()
+            await asyncio.to_thread(local.ownership.sign, citizen.home, now, role)
             await self._fetch(citizen.name, citizen.home / FOLDER, owned=False)
             tasks = {task.name: task for task in citizen.tasks}
             begun = await self._sender.take_over(lease, tasks, self._local.clock.now())

@@ -118,12 +118,12 @@ class LocalCoordinator:
         self._options = options
         self._history_writer = HistoryWriter()
 
-    async def acquire(self, citizen: CitizenSettings, role: str = "", *, shared: bool = False) -> LocalClaim:
-        """`shared`: also a home that machines share, whose lease this process has to take, too."""
+    async def acquire(self, citizen: CitizenSettings, role: str = "", *, machine: str = "") -> LocalClaim:
+        """`machine`: this one, of those that share the home; whoever has the lease, too, has to sign."""
         options, now, home = self._options, self.clock.now(), citizen.home
         as_root, service = options.own_as_root, options.service
         ownership = await asyncio.to_thread(
-            acquire, home, now, as_root=as_root, service=service, role=role, shared=shared
+            acquire, home, now, as_root=as_root, service=service, role=role, machine=machine
         )
         store = DiskStore(home, self.clock, self.disk)
         return LocalClaim(ownership, store, self._history_writer.of(home, citizen.history))

@@ -67,29 +67,46 @@ class Ownership:
         """Whether the lock file is still there: without it another process could acquire the home."""
         return self._file is not None and file_id(Path(self._lock.lock_file)) == self._file
 
+    def sign(self, home: Path, now: float, role: str) -> None:
+        """Note who owns the home, for people; the lock is what counts."""
+        owner = Running(os.getpid(), born(os.getpid()) or 0.0, now, BOOT)
+        with suppress(OSError):
+            note = {**to_json(owner), **_place(home), "role": role}
+            replace_file(self._note, json.dumps(note).encode(), durable=False)
+
     def release(self) -> None:
-        if self.in_place():  # otherwise the note may be another owner's
-            with suppress(OSError):
+        note = read_json(self._note, {})
+        if self.in_place() and (note.get("pid"), note.get("boot")) == (os.getpid(), BOOT):
+            with suppress(OSError):  # any other note is another owner's
                 remove(self._note)
         self._lock.release()
 
 
 def acquire(
-    home: Path, now: float, *, as_root: bool = False, service: str = "", role: str = "", shared: bool = False
+    home: Path,
+    now: float,
+    *,
+    as_root: bool = False,
+    service: str = "",
+    role: str = "",
+    shared: bool = False,
+    machine: str = "",
 ) -> Ownership:
     """Become the owner of `home`; raises Owned (by whom) or Unreadable (why it cannot be).
 
     `service` is the unit of this process, if a service runs it; `role` is noted for `role_of`. `shared`: also
-    one that machines share.
+    one that machines share. On this `machine`: each has a lock of its own, for NFS keeps that of a frozen or
+    dead one; its lease decides, and whoever has that signs.
     """
+    name = f"lock.{machine}" if machine else "lock"
     from filelock import FileLock, Timeout  # 58 ms that only owners pay
 
     try:
-        check_free(home, as_root=as_root, service=service, shared=shared)
+        check_free(home, as_root=as_root, service=service, shared=shared or bool(machine))
         folder = home / FOLDER
         make_folder(folder)
-        os.close(open_file(folder / "lock", os.O_RDWR | os.O_CREAT))  # it belongs to the home's user, too
-        lock = FileLock(folder / "lock", mode=0o600, thread_local=False)
+        os.close(open_file(folder / name, os.O_RDWR | os.O_CREAT))  # it belongs to the home's user, too
+        lock = FileLock(folder / name, mode=0o600, thread_local=False)
         lock.acquire(blocking=False)
     except Timeout:
         owner = owner_of(home)
@@ -99,11 +116,10 @@ def acquire(
         where, why = error.filename or home, error.strerror or error
         fix = f"make {home} a folder you can write to, and {FOLDER} in it one, too"
         raise Unreadable(f"{where}: {why}; {fix}") from error
-    owner = Running(os.getpid(), born(os.getpid()) or 0.0, now, BOOT)
-    with suppress(OSError):  # the note is for people; the lock is what counts
-        note = {**to_json(owner), **_place(home), "role": role}
-        replace_file(folder / OWNER, json.dumps(note).encode(), durable=False)
-    return Ownership(lock, folder / OWNER)
+    ownership = Ownership(lock, folder / OWNER)
+    if not machine:
+        ownership.sign(home, now, role)
+    return ownership
 
 
 @contextmanager

@@ -71,6 +71,24 @@ async def test_one_has_it_until_it_lets_go(two: tuple[Coordinator, Coordinator],
     await again.release()
 
 
+async def test_a_machine_that_is_frozen_keeps_no_lock_on_a_shared_disk(
+    database: Database, url: str, home: Path, clock: FakeClock
+) -> None:
+    """The lock of a network file system stays with a process that is frozen; here, with one that is not."""
+    mark_shared(home, HOME_ID, "db")
+    made, nothing = [], lambda *_: None
+    for name in ("m1", "m2"):
+        engine, local = EngineSettings(url, name, 60.0), LocalCoordinator(FleetOptions(), clock)
+        made.append(ClusterCoordinator(local, engine, home.parent, nothing, nothing, nothing))  # type: ignore[arg-type]
+    await database.rows("UPDATE owners SET home_id = %s RETURNING 1", (HOME_ID,))
+    await made[0].acquire(opus(home))
+    await database.rows("UPDATE owners SET until = clock_timestamp() RETURNING 1")
+    assert (await made[1].acquire(opus(home))).in_place()
+    for each in made:
+        await each.close()
+    await database.close()
+
+
 async def test_the_next_owner_continues_with_what_was_saved(
     two: tuple[Coordinator, Coordinator], home: Path
 ) -> None:

@@ -23,7 +23,7 @@ CACHES = (
 LOGS = ("/logs", "*.log", "*.log.?", "*.log.??", "*.log.gz", "*.log.*.gz")
 VOLATILE = (
     *("*.pid", "*.swp", ".#*", ".~lock.*#", ".*.partial", ".background_tasks.json.*ing"),
-    *(f"/.experience/{name}" for name in ("lock", "owner.json", "owner.partial", "*.sock")),
+    *(f"/.experience/{name}" for name in ("lock", "lock.*", "owner.json", "owner.partial", "*.sock")),
     "/.experience-group",
     "/.experience/backups.json",  # which disk this machine's backups lie on
 )

@@ -46,6 +46,18 @@ def test_a_refused_second_owner_leaves_the_note_of_the_first(home):
         assert owner_of(home).since == NOON
 
 
+def test_the_machines_of_a_shared_home_lock_it_each_for_itself_and_the_note_is_whose_signed_last(home):
+    one, other = acquire(home, NOON, machine="m1"), acquire(home, NOON, machine="m2")
+    with pytest.raises(Owned):
+        acquire(home, NOON, machine="m1")
+    assert owner_of(home) is None
+    one.sign(home, NOON, "loop")
+    note(home).write_text(note(home).read_text().replace(BOOT, "another machine's"))  # which took over
+    for each in (one, other):
+        each.release()
+    assert note(home).exists()
+
+
 def test_what_is_ours_is_closed_to_others(home):
     with owning(home, NOON):
         assert (home / FOLDER).stat().st_mode & 0o777 == 0o700
