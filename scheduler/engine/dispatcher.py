@@ -5,13 +5,14 @@ from collections.abc import Callable
 from itertools import count
 
 from scheduler.core.planning import LATE, due_since_seen, made_up, next_slot, next_start, pause_is_over
+from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import CHANGED
 from scheduler.core.task import Trigger
 from scheduler.core.wording.spans import moment
 from scheduler.engine.freezing import Freezing
 from scheduler.engine.job import Job
-from scheduler.engine.registry import TaskRegistry
+from scheduler.engine.registry import BY_SCHEDULE, TaskRegistry
 from scheduler.system.clock import Clock, ClockSteps, Timer
 
 SLICE = 256  # dispatches before the loop may do something else
@@ -267,8 +268,18 @@ class Dispatcher:
             return
         while ready and len(runs) < self.limit and not self._stopped:
             job = heapq.heappop(ready)[2]
-            if job.waiting is not None and job.run is None and job.left is None:
-                self._start(job, job.waiting)
+            if job.waiting is None or job.run is not None or job.left is not None:
+                continue
+            if job.task.active and self._hours_ended(job, job.task.active):
+                job.waiting = None
+                self.reschedule(job)
+                self._registry.publish(job)
+                continue
+            self._start(job, job.waiting)
+
+    def _hours_ended(self, job: Job, hours: ActiveHours) -> bool:
+        """Whether they ended while the task waited for a worker; who was asked for has none."""
+        return job.waiting in BY_SCHEDULE and not hours.contains(self._clock.now())
 
 
 class DueQueue:

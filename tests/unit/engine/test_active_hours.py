@@ -1,5 +1,6 @@
 """Active hours on the scheduler: the schedule starts nothing outside, people do; rows say so."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -7,7 +8,7 @@ from zoneinfo import ZoneInfo
 from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Trigger, WakeConfig
+from scheduler.core.task import Call, Task, Trigger, WakeConfig
 from tests.each import each
 from tests.fakes import NOON, FakeClock, until
 
@@ -33,6 +34,26 @@ async def test_a_task_rests_outside_and_starts_once_when_the_hours_begin(build, 
     (row,) = scheduler.snapshot().tasks
     assert (clock_of(row.due), row.active) == ("08:00", "08:00-22:00")
     assert (await scheduler.explain("tick")).upcoming[0] == row.due
+
+
+async def test_who_waits_for_a_worker_until_the_hours_are_over_starts_when_they_begin(
+    build, clock, noting, runs
+):
+    free = asyncio.Event()
+
+    async def busy(context: object) -> None:
+        await free.wait()
+
+    long = Task("long", Cron("59 21 * * *", BERLIN), Call(busy), priority=1, timeout=24 * HOUR)
+    tick = noting(schedule=Cron("59 21 * * *", BERLIN), active=DAY_SHIFT)
+    scheduler = await build(long, tick, workers=1)
+    await clock.advance(hours=9.5)
+    assert [row.name for row in scheduler.snapshot().tasks if row.queued] == ["tick"]
+    free.set()
+    await clock.advance(hours=1)
+    assert runs == []
+    await clock.advance(hours=12)
+    assert [clock_of(when) for when in runs] == ["08:00"]
 
 
 async def test_what_is_made_up_is_said_to_be(build, clock, noting, runs):
