@@ -8,6 +8,7 @@ from collections.abc import (
     Coroutine,
     Iterable,
 )
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,8 @@ class Scheduler(Verbs):
 
     def _wake_requests(self, plan: WakeConfig) -> WakeRequests:
         frozen = self._freezing.words
-        wake = Wake(
-            self.citizen, self.home, plan, self._registry, self._clock, self._paid, frozen, self._copies
-        )
+        to = self._registry, self._clock, self._paid, frozen, self._recorded
+        wake = Wake(self.citizen, self.home, plan, *to, self._copies)
         return WakeRequests(self.citizen, wake, self._registry, self._dispatch, self._clock)
 
     # -------------------------------------------------------------- life
@@ -148,6 +148,11 @@ class Scheduler(Verbs):
             self._registry.add_event("results not read", text=str(error))
         told, states = wake.record.told, self._registry.states
         self._registry.results.extend(results_since(told, rows, states, self._clock.now()))
+
+    async def _recorded(self) -> None:
+        """Return when the history holds every run: by its rows the next owner knows what a wake was told."""
+        with suppress(SchedulerError):
+            await self._recorder.runs(RunQuery(limit=1), ())
 
     async def finish(self) -> None:
         """Return once nothing is under way but what has no end; then nothing new starts until `stop`.

@@ -55,9 +55,10 @@ class Wake:
         clock: Clock,
         paid: PaidRuns,
         frozen: Callable[[], str],
+        recorded: Callable[[], Awaitable[None]],
         copies: Copies = NO_COPIES,
     ) -> None:
-        self.plan, self._frozen = plan, frozen
+        self.plan, self._frozen, self._recorded = plan, frozen, recorded
         self.record = WakeRecord(citizen, home, clock, copies)
         self._paid = paid
         self._citizen, self._home, self._registry, self._clock = citizen, home, registry, clock
@@ -189,6 +190,8 @@ class Wake:
             self._registry.results.told(results)
             return Result(Outcome.OK, "no wake command set")
         seen = await self._sees(results)
+        if results:
+            await self._recorded()
 
         async def begin(*agents: Running) -> None:
             await self.record.begin(run.since, _last_of(results), agents, seen)

@@ -1,13 +1,15 @@
 """What keeps a wake from its times is one row of its history, however many times come to nothing."""
 
+from collections.abc import Collection
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.core.records import FinishedRun, Forgetful
+from scheduler.core.records import FinishedRun, Forgetful, RunQuery, RunRecord
 from scheduler.core.schedules.active_hours import ActiveHours
-from scheduler.core.task import Call, Outcome, WakeConfig
+from scheduler.core.schedules.schedule import Every
+from scheduler.core.task import Call, Outcome, Task, WakeConfig
 from scheduler.process.who import Who
 from tests.fakes import NOON, until
 from tests.unit.engine.wake.test_wake import awake
@@ -21,9 +23,15 @@ class Recorder(Forgetful):
 
     def __init__(self) -> None:
         self.kept: list[FinishedRun] = []
+        self.written = 0
 
     def record(self, run: FinishedRun) -> None:
         self.kept.append(run)
+
+    async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
+        """Whatever waits is written first, as in a real history."""
+        self.written = len(self.kept)
+        return ()
 
     @property
     def skipped(self) -> list[str]:
@@ -84,3 +92,17 @@ async def test_a_pause_is_no_row(build, clock, home, recorder):
     await scheduler.pause("wake")
     await clock.advance(hours=1)
     assert recorder.skipped == [] and clock.now() > NOON
+
+
+async def test_what_a_wake_is_told_is_in_the_history_before_its_agent_begins(build, clock, home, recorder):
+    """By its last row the next owner knows what was told, whatever its clock says."""
+    found = []
+
+    async def look(context: object) -> None:
+        found.append(recorder.kept[: recorder.written])
+
+    task = Task("tick", Every(HOUR), Call(turn))
+    scheduler = await build(task, wake=WakeConfig(every=600, work=Call(look)), recorder=recorder)
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    assert [run.task for run in found[0]] == ["tick"]
