@@ -54,7 +54,7 @@ def _ask(homes: Sequence[str]) -> int:
         threading.Thread(target=_wait_for, args=(homes, write), daemon=True).start()
         return answers
     if not (child := os.fork()):
-        if not os.fork():  # nobody's child: nothing is left to be reaped
+        if not os.fork():  # a grandchild: none is left to be reaped
             os.closerange(0, write)  # whoever reads what the command prints does not wait, too
             _wait_for(homes, write)
         os._exit(0)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from tests.simulation.history import ZONES, History, Step
 
 SHARE = 0.3  # of histories that have any
+POWER = 0.1  # of histories in which the power goes
 BESIDE = (-3.0, -1.0, -0.3, -0.05, -0.001, 0.0, 0.001, 0.05, 0.3, 1.0, 20.0)  # seconds from a slot
 
 Moment = Callable[[random.Random, History], Iterator[Step]]
@@ -17,13 +18,17 @@ Moment = Callable[[random.Random, History], Iterator[Step]]
 
 def with_hard_moments(history: History) -> History:
     """The same history, in some of which one or two of these happen."""
-    dice = random.Random(f"hard moments of {history.seed}")
-    if dice.random() >= SHARE:
+    moments = _strewn(history, random.Random(f"hard moments of {history.seed}"), SHARE, MOMENTS)
+    return _strewn(moments, random.Random(f"power of {history.seed}"), POWER, (_the_power_goes,))
+
+
+def _strewn(history: History, dice: random.Random, share: float, moments: tuple[Moment, ...]) -> History:
+    if dice.random() >= share:
         return history
     steps = list(history.steps)
     for _ in range(dice.choice((1, 2))):
         at = dice.randrange(len(steps) + 1)
-        steps[at:at] = dice.choice(MOMENTS)(dice, history)
+        steps[at:at] = dice.choice(moments)(dice, history)
     return replace(history, steps=tuple(steps))
 
 
@@ -59,6 +64,16 @@ def _the_machine_travels(dice: random.Random, history: History) -> Iterator[Step
     if tasks:
         yield Step("near", dice.choice(BESIDE), dice.choice(tasks).name)
     yield from (Step("edit", task=task.name, more={"zone": zone}) for task in tasks)
+
+
+def _the_power_goes(dice: random.Random, history: History) -> Iterator[Step]:
+    """Just after something was asked for, or came."""
+    task = dice.choice(history.tasks).name
+    yield Step("near", dice.choice(BESIDE), task)
+    yield Step(dice.choice(("force", "reset", "pause", "resume", "wake", "pass")), task=task)
+    yield Step("pass", dice.choice((0.0, 0.001, 0.004, 0.02, 1.0)))
+    yield Step("reboot", dice.choice((1.0, 40.0, 600.0)))
+    yield Step("resume", task=task)
 
 
 MOMENTS: tuple[Moment, ...] = (_verbs_beside_the_wake, _a_run_outlives_its_owner, _the_machine_travels)

@@ -47,9 +47,11 @@ def a_task_never_overlaps_itself(history: History, trace: Trace) -> Iterator[Bro
 
 
 def counts_never_go_back(history: History, trace: Trace) -> Iterator[Broken]:
-    """What a screen showed of runs and wakes, and what the agent read, only grows."""
+    """What a screen showed of runs and wakes, and what the agent read, only grows, but for a power cut."""
     highest: dict[str, int] = defaultdict(int)
     for fact in trace:
+        if fact.kind == "cut":
+            highest = defaultdict(int, {name: state.run_count for name, state in fact.more.items()})
         for name, count in _counts(fact):
             if count < highest[name]:
                 yield Broken("count", fact.at, name, f"its count goes back from {highest[name]} to {count}")
@@ -74,6 +76,11 @@ def every_run_is_counted(history: History, trace: Trace) -> Iterator[Broken]:
     for fact in trace:
         if fact.kind in ("ended", "goes on"):
             settled = fact.at + 1
+        if fact.kind == "cut":  # starts were renamed only
+            began, alive = (
+                defaultdict(int, {n: each.run_count for n, each in fact.more.items()}),
+                defaultdict(int),
+            )
         if fact.kind in ("began", "ended") and fact.task != "wake":
             began[fact.task] += fact.kind == "began"
             alive[fact.task] += 1 if fact.kind == "began" else -1
@@ -106,6 +113,23 @@ def every_result_reaches_a_wake(history: History, trace: Trace) -> Iterator[Brok
                 yield Broken("result", fact.at, "wake", f"it is not told of {late[0][0]}'s {late[0][1]}")
             for key in late:
                 del owed[key]
+
+
+def no_result_is_told_twice(history: History, trace: Trace) -> Iterator[Broken]:
+    """Nor by the next owner; what was told is not known after a power cut, or where no disk took it."""
+    told: set[tuple[str, str]] = set()
+    full = False
+    for fact in trace:
+        if fact.kind in ("disk full", "disk free"):
+            full = fact.kind == "disk full"
+        if fact.kind == "cut" or full:
+            told.clear()
+        elif fact.kind == "began" and fact.task == "wake":
+            letter = {(each["task"], each["text"]) for each in fact.more[2]["results"]}
+            for task, text in sorted(letter & told):
+                if text.startswith("run "):
+                    yield Broken("result", fact.at, "wake", f"it is told of {task}'s {text} a second time")
+            told |= letter
 
 
 def _perhaps_told(wake: TaskState | None, awake: int) -> bool:
@@ -199,6 +223,7 @@ RULES: tuple[Rule, ...] = (
     counts_never_go_back,
     every_run_is_counted,
     every_result_reaches_a_wake,
+    no_result_is_told_twice,
     a_result_beats_its_deadline,
     the_screen_says_what_then_happens,
     nothing_starts_in_a_freeze,

@@ -50,7 +50,9 @@ MUTANTS = {
         "        pass",
     ),
     "the next wake is not told what the last owner saw": Mutant(
-        "engine/registry.py", "self._results.extend(results)", "pass"
+        "engine/scheduler.py",
+        "self._registry.results.extend(results_since(told, rows, states, self._clock.now()))",
+        "pass",
     ),
     "runs are counted by the second": Mutant(
         "core/state.py", 'fields["run_count"] += 1', 'fields["run_count"] += self.run_count % 2'
@@ -61,11 +63,22 @@ MUTANTS = {
     "the screen's next time is an hour late": Mutant(
         "engine/job.py", "NEVER if self.busy else self.when,", "NEVER if self.busy else self.when + 3600,"
     ),
+    "an answer does not wait for the disk": Mutant(
+        "storage/state_store.py",
+        "return await asyncio.shield(self._save_now())",
+        "return await asyncio.shield(self._quick.join())",
+    ),
+    "results are told again after a restart": Mutant(
+        "engine/wake/results.py", "(row.task, row.finished) == (told.task, told.finished)", "False"
+    ),
     # Each of these undoes a mend.
     "slots of a pause are missed": Mutant(
         "core/state.py",
         "return (self.gave_up() if passed else self).changed(wanted_since=now)",
         "return self",
+    ),
+    "what a wake was told is not in the history": Mutant(
+        "engine/wake/wake.py", "await self._recorded()", "pass"
     ),
     "a run that overran its interval is followed at once": Mutant(
         "core/planning.py",

@@ -89,6 +89,7 @@ class Owed:
         self.asked_again = 0  # of these: one more run, and not answered yet
         self.forced = False  # one was answered, too
         self.force_by = NEVER
+        self.pause_saved = False  # it was answered, and it was not resumed
         self.reset_saved = False  # it was answered, and has not brought a run
 
     # ------------------------------------------------------------------ reading

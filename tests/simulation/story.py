@@ -128,6 +128,8 @@ def _sentence(fact: Fact) -> str:
             return "the scheduler is up"
         case "killed":
             return "the scheduler is killed"
+        case "cut":
+            return "the power goes"
         case "stopping" | "stopped":
             return f"the scheduler is {fact.kind}"
         case "asked":

@@ -84,6 +84,10 @@ class Wanted(Owed):
     def _stopped(self, fact: Fact) -> None:
         self._end_of_owner(fact.more)
 
+    def _cut(self, fact: Fact) -> None:
+        """What was answered is on disk; the rest may be."""
+        self.edited_at = self.at
+
     def _killed(self, fact: Fact) -> None:
         self._end_of_owner(fact.more)
 
@@ -98,6 +102,7 @@ class Wanted(Owed):
         if self.at < self.set_back_at + UNSURE:  # nor that the clock was changed, not corrected
             self.owing.largest_step_back = min(self.owing.largest_step_back, REMEMBERED)
             self.owing.largest_step_from_slot = min(self.owing.largest_step_from_slot, REMEMBERED)
+            self.owing.lost = self.owing.lost or self.owing.last == -NEVER
         self.running = False
 
     def _adopt(self, saved: Any) -> None:
@@ -149,7 +154,9 @@ class Wanted(Owed):
         self.forced, self.asked = saved.forced, int(saved.forced)
         if self.reset_saved and not saved.due_now and not self.full_disk:
             self._break("forgotten", "a reset that was answered is not saved")
-        self.reset_saved = False
+        if self.pause_saved and not saved.paused and not self.full_disk:
+            self._break("forgotten", "a pause that was answered is not saved")
+        self.reset_saved, self.pause_saved = False, saved.paused
         self.owing.wanted = self.owing.wanted or saved.due_now
         self.paused = saved.paused
 
@@ -170,8 +177,11 @@ class Wanted(Owed):
         self._remember()
         owing = self.owing
         if self.plan.cron:
+            passed = max(owing.slot, last_slot(self.plan.cron, self.plan.zone, self.wall))
             if owing.may:
-                self._serve(max(owing.slot, last_slot(self.plan.cron, self.plan.zone, self.wall)))
+                self._serve(passed)
+            elif owing.lost:  # perhaps it serves that one
+                owing.served, owing.stepped_back, owing.largest_step_back = passed, REMEMBERED, 0.0
             self._next(self.wall)
         else:
             self._interval_from(trigger)
@@ -284,6 +294,8 @@ class Wanted(Owed):
         self.asked_again -= verb == "force again"
         if verb in ("force", "force again", "wake") and saved and self.asked:
             self.forced, self.force_by = True, self.at
+        elif verb.startswith("pause") and saved:
+            self.pause_saved = self.paused
         elif verb == "reset" and saved:
             self.reset_saved = self.owing.wanted
 
@@ -308,6 +320,7 @@ class Wanted(Owed):
         self.paused = True
 
     def _resume(self, fact: Fact) -> None:
+        self.pause_saved = False
         if self.paused:
             self.paused = False
             self._turn_on()
@@ -342,10 +355,13 @@ class Wanted(Owed):
         """What was due before it and intervals that are over run now; of slots in it both are right."""
         owing = self.owing
         self.frozen, self.thawed_at, owing.lost = False, self.at, True
+        self.passed_unseen = False
         if owing.retry_from <= self.at:  # a retry in it is not made up
             owing.attempts, owing.retry_by = owing.attempts | {0}, NEVER
         if self.plan.cron:
             self._next(self.wall)
+        elif owing.due == NEVER and owing.high > self.wall:  # it came, and the clock was set back before it
+            owing.due = owing.high
         elif owing.due == NEVER and self._on and self.plan.catch_up and not self._busy:
             self._owe(self.wall, must=self.up)
 

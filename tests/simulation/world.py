@@ -264,11 +264,16 @@ class World:
         if self.owner is owner:
             self.owner = None  # first: a write at its burial must not kill it once more
             owner.bury(quietly=True)
+            for process in list(self.processes.values()):  # a coroutine may have ignored its end
+                process.owner_died()
             self.note("stopped", more=self._saved())
             self._start_later(step.by)
 
     def _reboot(self, step: Step) -> None:
-        """The power goes, and with it every process; what was renamed was written."""
+        """The power goes, and with it every process, and what was not synced."""
+        if self.owner:
+            self.disk.cut(lambda: self._dice.random() < 0.7)
+            self.note("cut", more=self._saved())
         with suppress(Killed):
             self.kill(step.by + 1)
         for process in list(self.processes.values()):

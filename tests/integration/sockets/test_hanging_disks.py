@@ -1,4 +1,4 @@
-"""A disk that hangs: the citizens on it are said to be silent, and nobody waits for them."""
+"""A disk that hangs: the citizens on it are said to be silent, and no one else waits."""
 
 import asyncio
 import os

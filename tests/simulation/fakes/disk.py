@@ -1,9 +1,13 @@
-"""The disk of a world: real files in memory, which fill up, and which no dead process writes."""
+"""The disk of a world: real files in memory, which fill up, which no dead process writes, and which a power
+cut may take back to what was synced."""
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
 
 WRITES = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"})
 
@@ -20,8 +24,36 @@ class Disk:
     def __init__(self, before_write: Callable[[], None]) -> None:
         self._before_write = before_write
         self.full = False
+        self._synced: set[int] = set()  # the numbers of files whose content was
+        self._kept: dict[Path, tuple[int, bytes]] = {}  # what would survive, where the folder was, too
+        self._patch = patch.object(os, "fsync", self._sync)
+
+    def _sync(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        if not stat.S_ISDIR(status.st_mode):
+            self._synced.add(status.st_ino)
+            return
+        folder = Path(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115
+        with os.scandir(descriptor) as entries:
+            found = [
+                (folder / entry.name, entry.inode()) for entry in entries if entry.inode() in self._synced
+            ]
+        for path, number in found:
+            if self._kept.get(path, (0, b""))[0] != number:
+                self._kept[path] = number, path.read_bytes()
+
+    def cut(self, forgets: Callable[[], bool]) -> None:
+        """The power goes: each file that was renamed and not synced may be the one before."""
+        Disk.current = None  # no process writes that
+        for path, (number, content) in self._kept.items():
+            if (not path.exists() or path.stat().st_ino != number) and forgets():
+                path.write_bytes(content)
+                self._synced.add(path.stat().st_ino)
+                self._kept[path] = path.stat().st_ino, content
+        Disk.current = self
 
     def __enter__(self) -> "Disk":
+        self._patch.start()
         Disk.current = self
         if not Disk._hooked:
             Disk._hooked = True
@@ -30,6 +62,7 @@ class Disk:
 
     def __exit__(self, *error: object) -> None:
         Disk.current = None
+        self._patch.stop()
 
     def check(self, event: str) -> None:
         self._before_write()
