@@ -55,7 +55,7 @@ MUTANTS = {
         "pass",
     ),
     "runs are counted by the second": Mutant(
-        "core/state.py", 'fields["run_count"] += 1', 'fields["run_count"] += self.run_count % 2'
+        "core/state.py", "new.run_count += 1", "new.run_count += self.run_count % 2"
     ),
     "the clock that was set is not noticed": Mutant(
         "engine/dispatcher.py", "self._jump = self._clock.on_jump(self._clock_jumped)", "pass"
