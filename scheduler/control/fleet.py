@@ -494,11 +494,13 @@ class Fleet:
             await self._add(member.settings)
         else:
             await offline.refresh()
-            if not offline.snapshot().owner:
+            elsewhere = self._coordinator.remote(member.settings)
+            if elsewhere is None and not offline.snapshot().owner:
                 return
-            self.members[name] = await attached(
-                member.settings, offline.reason, self.clock, self._coordinator.remote(member.settings)
-            )
+            found = await attached(member.settings, offline.reason, self.clock, elsewhere)
+            if elsewhere and isinstance(found.control, OfflineControl):
+                return  # no machine runs it, as before
+            self.members[name] = found
         if not isinstance(self.members[name].control, OfflineControl):
             self.notify()
 

@@ -63,7 +63,7 @@ class MachinesPane(Pane, can_focus=False):
         sign = glyphs.kind[TaskStatus.WARNING if wrong else TaskStatus.OK]
         runs = "?" if silent else str(len(machine.carries) if machine.queues else machine.running)
         load = "?" if silent or machine.load is None else f"{machine.load:.1f}"
-        clock = "?" if silent or machine.ahead is None else f"{machine.ahead:+.1f} s"
+        clock = "?" if silent or machine.ahead is None else f"{machine.ahead:+z.1f} s"
         heard = f"{words.ago(now - machine.heard)} ago" if silent else "now"
         name = words.fit(words.clean(machine.name, glyphs.plain), 10, glyphs.ellipsis)
         off = machine.ahead is not None and abs(machine.ahead) >= MOST_AHEAD

@@ -36,6 +36,7 @@ from scheduler.core.ports import FleetOptions
 async def main():
     fleet = Fleet(FleetOptions(config=pathlib.Path("{config}"), only=("opus",), own=False))
     await fleet.start()
+    print("looks", flush=True)
     for machine in ("m1", "m2"):
         while True:
             snapshot = fleet.members["opus"].control.snapshot()
@@ -186,11 +187,35 @@ def test_who_watches_sees_the_next_owner_after_a_move(two: Two, server: Postgres
         script = WATCH.format(config=watcher.config)
         command = (sys.executable, "-P", "-c", script)
         seen = subprocess.Popen(command, env=watcher.environment, stdout=subprocess.PIPE, text=True)
-        assert seen.stdout and seen.stdout.readline() == "m1\n"
+        assert seen.stdout and seen.stdout.readline() == "looks\n"
+        assert seen.stdout.readline() == "m1\n"
         assert two.one.run("engine", "move", "opus", "m2").returncode == 0
         assert seen.stdout.readline() == "m2\n"
         assert two.one.running
         seen.wait(20)
+        seen.stdout.close()
+    finally:
+        watcher.close()
+
+
+def test_who_watches_while_no_machine_runs_it_sees_the_owner_that_comes(
+    two: Two, server: Postgres, url: str, tmp_path: Path
+) -> None:
+    watcher = Machine("m3", tmp_path / "m3", server.port, two.one.settings)
+    for machine in (two.one, two.two):
+        machine.kill()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE experience.owners SET until = clock_timestamp()")
+    try:
+        watcher.prepare()
+        two.one.share_homes(watcher, "opus")
+        command = (sys.executable, "-P", "-c", WATCH.format(config=watcher.config))
+        seen = subprocess.Popen(command, env=watcher.environment, stdout=subprocess.PIPE, text=True)
+        assert seen.stdout and seen.stdout.readline() == "looks\n"
+        two.one.start()
+        assert seen.stdout.readline() == "m1\n"
+        seen.kill()
+        seen.wait()
         seen.stdout.close()
     finally:
         watcher.close()
