@@ -6,7 +6,7 @@ from tests.each import each
 from tests.screens.mockups.compare import DRAWINGS, differing, drawn, real, reasons
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(240)
 @each("name", DRAWINGS)
 async def test_a_screen_is_as_it_was_drawn_but_for_what_has_a_reason(name):
     """`python -m tests.screens.mockups.compare NAME` shows both."""
