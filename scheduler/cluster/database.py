@@ -27,7 +27,7 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 _READ_ONLY = "is read-only", "point [engine] url at the primary, with ?target_session_attrs=read-write"
 _POOLED = "is reached through a pooler, as pgbouncer: connect [engine] url to PostgreSQL itself"
-_FULL = "is full", "make room on its disk; until then nothing new is started"
+_FULL = "is full", "make room on its disk"
 _KINDS = {
     psycopg.errors.ReadOnlySqlTransaction: _READ_ONLY,
     psycopg.errors.DiskFull: _FULL,

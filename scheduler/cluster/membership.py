@@ -15,6 +15,7 @@ from uuid import UUID, uuid5
 from scheduler.cluster.database import PER_SERVER, Connection, Database, one, require_schema
 from scheduler.cluster.history import COLUMNS, read_output
 from scheduler.cluster.notes import FOLDER, from_files, read_notes, write_files
+from scheduler.cluster.presence import proven
 from scheduler.core.records import FinishedRun, RunQuery, RunRecord
 from scheduler.core.state import TaskState
 from scheduler.core.task import Retention
@@ -25,6 +26,7 @@ from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import owning
 from scheduler.storage.shared_home import SharedHome, mark_shared, new_home_id, shared_home, unmark_shared
 from scheduler.storage.state_file import StateFile
+from scheduler.system.clock import elapsed
 
 NEVER_OWNED = UUID(int=0)
 EVERY = 10**9  # runs: all of them
@@ -74,9 +76,10 @@ async def owners(database: Database) -> list[OwnerRow]:
 
 
 async def clock_skew(database: Database, now: float) -> float:
-    """Seconds by which this machine's clock is ahead of the database's."""
+    """Seconds by which this machine's clock, which says `now`, is ahead of the database's at least."""
+    sent = elapsed()
     rows = await database.rows("SELECT extract(epoch FROM clock_timestamp())::float8")
-    return float(now - rows[0][0])
+    return proven(now - rows[0][0], elapsed() - sent)
 
 
 # ------------------------------------------------------------------ join

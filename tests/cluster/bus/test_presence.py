@@ -9,7 +9,7 @@ import pytest
 from scheduler.cluster import presence as module
 from scheduler.cluster.database import Database
 from scheduler.cluster.leases import Leases
-from scheduler.cluster.presence import Owner, Presence, Seen, overview, picture
+from scheduler.cluster.presence import Owner, Presence, Seen, overview, picture, proven
 from scheduler.core.machines import Host
 from scheduler.process.process_info import BOOT, Running
 from tests.fakes import NOON
@@ -98,3 +98,7 @@ async def test_a_clock_that_is_off_and_a_name_that_is_taken_are_said_once(
     assert "this clock is 600" in said[0] and "behind the database's; set it by NTP" in said[0]
     assert "another machine is called m1, too" in said[1] and "[engine] machine" in said[1]
     await database.close()
+
+
+def test_the_way_of_a_question_is_not_taken_for_a_clock_that_is_behind() -> None:
+    assert [proven(*each) for each in ((600.0, 5.0), (-3.3, 5.0), (-600.0, 5.0))] == [600.0, 0.0, -595.0]
