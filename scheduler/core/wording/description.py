@@ -1,7 +1,7 @@
 """Put a task's definition into words, with its secrets masked."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +107,7 @@ def _report(program: str) -> str:
 def _gate(gate: Gate, masks: Masks) -> str:
     anyway = f"; wakes anyway after {in_words(gate.at_most)}" if gate.at_most else ""
     if gate.command:
-        return f"{shlex.join(masks.words(gate.command.argv))}{anyway}"
+        return f"{_shell(masks.words(gate.command.argv))}{anyway}"
     return f"{', '.join(('news: queue', 'task results', *gate.paths))}{anyway}"
 
 
@@ -136,9 +136,20 @@ def _work(task: Task, masks: Masks) -> str:
         case Command(()):
             return "nothing yet: it is recorded; add command to [wake]"
         case Command(argv):
-            return shlex.join(masks.words(argv)).replace(f"'{MASK}'", MASK)
+            return _shell(masks.words(argv)).replace(f"'{MASK}'", MASK)
         case NotSetUp(setting):
             return f"nothing yet: {setting} is not set"
+
+
+def _shell(argv: Iterable[str]) -> str:
+    """The command as a shell would take it."""
+    return " ".join(map(_quoted, argv))
+
+
+def _quoted(word: str) -> str:
+    """In the quotes that need no others inside, where there are such: it is there to be read."""
+    readable = "'" in word and not set(word) & set('"\\$`!')
+    return f'"{word}"' if readable else shlex.quote(word)
 
 
 def _command(task: Task, masks: Masks) -> Iterator[DefinitionField]:

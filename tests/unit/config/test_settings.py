@@ -1,7 +1,9 @@
 """What is set becomes what runs: places, their order, defaults, and everything that is wrong at once."""
 
+import json
 import os
 import re
+import shlex
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -372,6 +374,21 @@ def test_a_handler_of_ones_own_finds_its_options(place):
     ):
         place.home("mira", own.replace("handler", "handler" if "command" not in lines else "#") + lines)
         assert problem in str(place.load().citizen("mira").problems), lines
+
+
+@each(
+    ("argv", "shown"),
+    [
+        (["python3", "-c", "print('starting')"], "python3 -c \"print('starting')\""),
+        (["claude", "-p", "Read your queue."], "claude -p 'Read your queue.'"),
+        (["sh", "-c", "echo '$HOME'"], "sh -c 'echo '\"'\"'$HOME'\"'\"''"),
+    ],
+)
+def test_a_command_is_shown_as_a_shell_takes_it_in_the_quotes_that_can_be_read(argv, shown, place):
+    place.home("opus", f"[tasks.x]\nevery = '1h'\ncommand = {json.dumps(argv)}\n")
+    told = explain("opus", place.task("x"), TaskState(), 0.0, 0.0, Masks(()))
+    assert {field.label: field.words for field in told.facts}["runs"] == shown
+    assert shlex.split(shown) == argv
 
 
 def test_scripts_are_found_by_the_name_of_the_task(place):
