@@ -150,6 +150,9 @@ def _wait_until_started(citizen: CitizenSettings, start: NewLoop | LoopReport) -
         time.sleep(POLL_EVERY)
     if owner_of(citizen.home):
         return LoopReport(f"{name}: started; to watch it: {start.watch_command}")
+    if not start.ended():  # a busy machine
+        late = f"still starts after {STARTED_WITHIN:g}s; to watch it: {start.watch_command}"
+        return LoopReport(f"{name}: {late}", failed=True)
     return LoopReport(f"{name}: did not start; {PROGRAM} loop {name} shows why", failed=True)
 
 

@@ -20,9 +20,11 @@ from scheduler.core.ports import FleetOptions
 from scheduler.errors import SchedulerError
 from scheduler.runtime import background_loops
 from scheduler.runtime.background_loops import LoopReport, start_all, stop_loops
+from scheduler.runtime.loop_process import NewLoop
 from scheduler.storage.lock import mark, owning, unit_of
 from scheduler.system.unix_socket import client_socket, socket_path
 from tests.crash.loops import ROOT, Place, command
+from tests.each import each
 from tests.fakes import until as until_true
 
 # An owner that answers, but does not end when it is asked to.
@@ -96,6 +98,17 @@ def test_a_loop_ends_when_it_is_asked_to_and_its_tasks_have_their_grace(place, c
     assert (place.home / "done").exists() and place.entry("long")["outcome"] == "ok"
     assert main(["--stop"]) == 0
     assert capsys.readouterr().out == "no loop is running\n"
+
+
+@each(
+    ("ended", "said"), [(True, "did not start"), (False, "still starts after 0.05s; to watch it: tail log")]
+)
+def test_a_loop_that_is_slow_to_start_is_not_said_to_have_ended(ended, said, place, monkeypatch, capsys):
+    monkeypatch.setattr(background_loops, "STARTED_WITHIN", 0.05)
+    begun = NewLoop("tail log", lambda: ended)
+    monkeypatch.setattr(background_loops, "in_screen", lambda citizen, command: begun)
+    assert start_all(place.config) != 0
+    assert f"opus: {said}" in "".join(capsys.readouterr())
 
 
 def test_one_process_with_several_citizens_is_asked_once(place, capsys):
