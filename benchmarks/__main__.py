@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 from benchmarks.attached import attach, clients, serve, thousand
@@ -26,8 +27,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "register": throughput.registration,
     "history": history.history,
     "details": details.details,
-    "machines": shared.shared,
-    "failover": failover.failover,
+    "machines": lambda quick: chain(shared.shared(quick), failover.failover(quick)),
     "workers": remote.remote,
     "migrate": migrate.migrate,
     "idle": throughput.idle,

@@ -168,6 +168,20 @@ def test_a_person_moves_a_citizen(two: Two, url: str) -> None:
     assert re.search(r"opus +m2 +\d+ +2 +[123]s", status.stdout)
 
 
+def test_a_freeze_of_all_holds_on_the_other_machine_too(two: Two) -> None:
+    assert two.two.run("freeze").returncode == 0
+    end = time.monotonic() + 30
+    while "frozen" not in two.one.said():
+        assert time.monotonic() < end, two.one.said()
+        time.sleep(0.05)
+    time.sleep(1.0)  # what had begun by then has written its line
+    before = len(two.lines())
+    time.sleep(2.5)
+    assert len(two.lines()) == before
+    assert two.two.run("thaw").returncode == 0
+    two.until("m1", before + 1)
+
+
 def test_a_citizen_is_watched_and_steered_from_another_machine(two: Two) -> None:
     forced = two.two.run("force", "opus", "tick", "--again", "--wait")  # it runs each second anyway
     assert (forced.returncode, forced.stdout) == (0, "opus/tick: ok\n") or "tick: ok" in forced.stdout
