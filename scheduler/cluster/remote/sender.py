@@ -126,6 +126,8 @@ class Sender:
         """The result of the run; cancelled, it returns when no worker has it any more."""
         self._open[sent.row] = sent
         self._look_soon()
+        if sent.row in self._results:  # its worker was quicker than this process
+            self._read_soon()
         try:
             return await asyncio.shield(sent.ended)
         except asyncio.CancelledError:
@@ -151,8 +153,7 @@ class Sender:
         """A worker has put the result of this run on record."""
         with contextlib.suppress(ValueError):  # whoever may use the database can say anything
             self._results.add(int(word))
-            if self._reading is None or self._reading.done():
-                self._reading = asyncio.create_task(self._read_results(), name="results")
+            self._read_soon()
 
     async def close(self) -> None:
         for task in (self._looking, self._following, self._reading):
@@ -223,6 +224,10 @@ class Sender:
             for sent in list(self._open.values()):
                 sent.follow(elapsed())
             await asyncio.sleep(FOLLOW)
+
+    def _read_soon(self) -> None:
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_results(), name="results")
 
     async def _read_results(self) -> None:
         """Read what has ended, at once and then what has come meanwhile; a look sees what is missed."""
