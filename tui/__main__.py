@@ -255,7 +255,7 @@ def _beginning() -> "Beginning":
 
 
 def _lines_of_cron() -> int:
-    from scheduler.migration.target import jobs_of_this_user
+    from scheduler.migration.crontab import jobs_of_this_user
 
     return jobs_of_this_user()
 

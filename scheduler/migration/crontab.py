@@ -2,12 +2,15 @@
 
 import re
 import shutil
+import subprocess
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from scheduler.errors import SchedulerError
 from scheduler.migration.names import AROUND, BEFORE
 
 BOM = b"\xef\xbb\xbf"
@@ -118,3 +121,56 @@ def _input(text: str) -> str:
     meanings = {"%": "\n", "\\%": "%"}
     lines = re.sub(r"\\.|%", lambda found: meanings.get(found[0], found[0]), text, flags=re.DOTALL)
     return lines if not lines or lines.endswith("\n") else f"{lines}\n"
+
+
+# ------------------------------------------------------------------ the program that keeps it
+
+
+@dataclass(frozen=True, slots=True)
+class Crontab:
+    """The user's own crontab, which the program `crontab` keeps; "" is the current user."""
+
+    user: str = ""
+
+    def read(self) -> bytes | None:
+        """What is in it, None if there is none; raises SchedulerError if it cannot be read."""
+        done = self._run("-l")
+        if done.returncode == 0:
+            return done.stdout
+        if b"no crontab" in done.stderr or b"No such file" in done.stderr:
+            return None
+        raise SchedulerError(
+            f"crontab -l: {_error_of(done) or done.returncode}; name the crontab's file instead"
+        )
+
+    def write(self, content: bytes | None) -> None:
+        done = self._run("-r") if content is None else self._run("-", content)
+        if done.returncode != 0 or self.read() != content:
+            raise SchedulerError(
+                f"crontab rejected the new table: {_error_of(done) or 'it reads back as something else'}"
+            )
+
+    def _run(self, verb: str, content: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+        command = ["crontab", *(["-u", self.user] if self.user else []), verb]
+        try:
+            return subprocess.run(command, input=content, capture_output=True, timeout=30, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            missing = isinstance(error, FileNotFoundError)
+            reason = "there is no program crontab" if missing else str(error)
+            raise SchedulerError(f"{reason}; name the crontab's file instead") from error
+
+    def __str__(self) -> str:
+        return f"crontab of {self.user}" if self.user else "your crontab"
+
+
+def _error_of(done: "subprocess.CompletedProcess[bytes]") -> str:
+    return " ".join(done.stderr.decode(errors="replace").split())[:200]
+
+
+def jobs_of_this_user() -> int:
+    """How many lines of the user's crontab cron runs; 0 where there is none, or no cron."""
+    try:
+        content = Crontab("").read()
+    except SchedulerError:
+        return 0
+    return sum(line.kind is LineKind.JOB for line in read(content or b""))

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,49 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import PROGRAM, SchedulerError
+from scheduler.migration.crontab import Crontab
 from scheduler.migration.settings_writer import SETTINGS, uncommented
 from scheduler.system.files import read_file, replace_file
 from scheduler.system.foreign_home import is_ours, names_in, open_folder, remove, rename, sync
 
 FOLDER = Path(".experience") / "migrate"
 DONE, UNDONE, PARTIAL = "done", ".undone", ".partial"
-
-
-@dataclass(frozen=True, slots=True)
-class Crontab:
-    """The user's own crontab, which the program `crontab` keeps; "" is the current user."""
-
-    user: str = ""
-
-    def read(self) -> bytes | None:
-        """What is in it, None if there is none; raises SchedulerError if it cannot be read."""
-        done = self._run("-l")
-        if done.returncode == 0:
-            return done.stdout
-        if b"no crontab" in done.stderr or b"No such file" in done.stderr:
-            return None
-        raise SchedulerError(
-            f"crontab -l: {_error_of(done) or done.returncode}; name the crontab's file instead"
-        )
-
-    def write(self, content: bytes | None) -> None:
-        done = self._run("-r") if content is None else self._run("-", content)
-        if done.returncode != 0 or self.read() != content:
-            raise SchedulerError(
-                f"crontab rejected the new table: {_error_of(done) or 'it reads back as something else'}"
-            )
-
-    def _run(self, verb: str, content: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
-        command = ["crontab", *(["-u", self.user] if self.user else []), verb]
-        try:
-            return subprocess.run(command, input=content, capture_output=True, timeout=30, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            missing = isinstance(error, FileNotFoundError)
-            reason = "there is no program crontab" if missing else str(error)
-            raise SchedulerError(f"{reason}; name the crontab's file instead") from error
-
-    def __str__(self) -> str:
-        return f"crontab of {self.user}" if self.user else "your crontab"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +183,3 @@ def _is_of(user: str, home: Path) -> bool:
         return (getpwnam(user).pw_uid if user else os.geteuid()) == home.stat().st_uid
     except KeyError:
         return False
-
-
-def _error_of(done: "subprocess.CompletedProcess[bytes]") -> str:
-    return " ".join(done.stderr.decode(errors="replace").split())[:200]

@@ -13,9 +13,9 @@ from scheduler.core.schedules.schedule import unix
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Imported
 from scheduler.errors import BadSettings, SchedulerError
-from scheduler.migration.crontab import LineKind, read
+from scheduler.migration.crontab import Crontab, LineKind, read
 from scheduler.migration.installed_cron import READ_BY_CRON, SYSTEM, why_ignored
-from scheduler.migration.journal import Crontab, newest, why_none
+from scheduler.migration.journal import newest, why_none
 from scheduler.migration.names import folders_in
 from scheduler.migration.plan import WAKE, Source, v1_name
 from scheduler.migration.settings_writer import Target
@@ -35,15 +35,6 @@ def current_user() -> str:
         return getpwuid(os.getuid()).pw_name
     except KeyError as error:
         raise SchedulerError(f"user {os.getuid()} has no name; add --user") from error
-
-
-def jobs_of_this_user() -> int:
-    """How many lines of the user's crontab cron runs; 0 where there is none, or no cron."""
-    try:
-        content = Crontab("").read()
-    except SchedulerError:
-        return 0
-    return sum(line.kind is LineKind.JOB for line in read(content or b""))
 
 
 def sources(files: Iterable[Path], user: str, system: bool, column: bool | None) -> list[Source]:

@@ -146,7 +146,8 @@ def _home_of(user: str) -> str:
 def _apply(target: "Target", wanted: "MigrationRequest", crontabs: Sequence["CrontabPlan"]) -> Path | None:
     """The folder of the journal; None if there is nothing to move."""
     from scheduler.config.citizen import CitizenTable
-    from scheduler.migration.journal import Change, Crontab, File, apply
+    from scheduler.migration.crontab import Crontab
+    from scheduler.migration.journal import Change, File, apply
     from scheduler.migration.settings_writer import crontab_without, settings_with
     from scheduler.migration.target import current_user
     from scheduler.schema.json_schema import write_beside

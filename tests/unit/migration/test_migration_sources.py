@@ -18,7 +18,7 @@ def system(tmp_path, monkeypatch):
     for name in ("a", "b-c_1", "no.dots", "backup~", ".hidden"):
         (folder / name).write_text("0 0 * * * root y\n")
     monkeypatch.setattr(target, "SYSTEM", (tmp_path / "crontab", folder, tmp_path / "nowhere"))
-    monkeypatch.setattr("scheduler.migration.journal.Crontab.read", lambda self: None)
+    monkeypatch.setattr("scheduler.migration.crontab.Crontab.read", lambda self: None)
     return tmp_path
 
 
