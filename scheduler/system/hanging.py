@@ -9,6 +9,8 @@ from time import monotonic
 
 SILENT = "does not answer: its disk hangs; nothing of it is read until it is back"
 PATIENCE = 1.0  # seconds in which a disk answers
+FRESH = 0.5  # seconds for which an answer holds: a command asks at three places, and each takes two processes
+_answered: dict[str, float] = {}  # until when a home need not be asked again
 _asking: dict[str, int] = {}  # where the answer of a home will arrive that has not answered
 _one_at_a_time = threading.Lock()
 
@@ -19,12 +21,14 @@ def hanging(homes: Iterable[str]) -> frozenset[str]:
     Blocks for a second for each that has just begun to hang.
     """
     with _one_at_a_time:
-        known = list(homes)
+        now = monotonic()
+        known = [home for home in homes if _answered.get(home, now) <= now]
         left = [home for home in known if not _still_waits(home)]
         silent = set(known) - set(left)
         while left:
             answers = _ask(left)
             answered = _count(answers, len(left))
+            _answered.update(dict.fromkeys(left[:answered], monotonic() + FRESH))
             if answered == len(left):
                 os.close(answers)
                 break

@@ -1,7 +1,6 @@
 """How long runs of a task usually take."""
 
 from collections.abc import Sequence
-from statistics import fmean, quantiles
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
@@ -28,6 +27,8 @@ def usual(seconds: Sequence[float]) -> Usual | None:
     """What is usual among these durations; None while there are too few."""
     if len(seconds) < RUNS_ENOUGH:
         return None
+    from statistics import quantiles  # the first frame does without
+
     cuts = quantiles(seconds, n=20, method="inclusive")
     return Usual(cuts[9], cuts[18])
 
@@ -42,6 +43,8 @@ class Slowdown:
 
 def slowdown(runs: Sequence[RunRecord]) -> Slowdown | None:
     """The step in these runs, the newest first, after which all take longer than any usual one before."""
+    from statistics import fmean
+
     seconds = [run.seconds for run in runs]
     best: Slowdown | None = None
     for count in range(STEP_RUNS, len(runs) - RUNS_ENOUGH + 1):

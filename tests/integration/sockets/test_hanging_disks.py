@@ -15,6 +15,7 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
+from scheduler.system import hanging as disks
 from scheduler.system.hanging import SILENT, hanging
 from tests.crash.loops import Place, command
 from tests.fakes import until
@@ -107,3 +108,14 @@ async def test_a_fleet_runs_the_others_and_the_silent_one_once_it_is_back(place,
         await until(lambda: isinstance(fleet.members["mira"].control, Scheduler), "it runs, too")
     finally:
         await fleet.stop(0)
+
+
+def test_who_has_just_answered_is_not_asked_again(tmp_path, monkeypatch):
+    asked: list[list[str]] = []
+    monkeypatch.setattr(disks, "_ask", lambda homes, real=disks._ask: asked.append(homes) or real(homes))
+    one, other = str(tmp_path / "one"), str(tmp_path / "other")
+    assert not hanging([one])
+    assert not hanging([one, other])
+    monkeypatch.setattr(disks, "_answered", dict.fromkeys(disks._answered, 0.0))  # some time later
+    assert not hanging([one])
+    assert asked == [[one], [other], [one]]
