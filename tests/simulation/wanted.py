@@ -51,10 +51,10 @@ class Wanted(Owed):
     def _up_cron(self) -> None:
         owing = self.owing
         certain = max(self.wanted_since, owing.last) <= self.down_wall and not owing.lost
-        certain = certain and (self.seen <= self.wall or owing.last > -NEVER)  # else it is seen only now
+        slot = last_slot(self.plan.cron, self.plan.zone, self.wall)
+        certain = certain and (self.seen < slot or owing.last > -NEVER)  # else it is seen only now
         since = self.wanted_since if self.wanted_since <= self.wall else -NEVER
         owing.last = min(owing.last, self.wall)  # moments in the future count as now
-        slot = last_slot(self.plan.cron, self.plan.zone, self.wall)
         self._next(self.wall)
         must, owing.must = owing.must, False
         if slot > max(self.down_wall, since):
@@ -356,6 +356,7 @@ class Wanted(Owed):
         owing = self.owing
         self.frozen, self.thawed_at, owing.lost = False, self.at, True
         self.passed_unseen = False
+        owing.must = owing.must and (self.plan.catch_up or owing.wanted)
         if owing.retry_from <= self.at:  # a retry in it is not made up
             owing.attempts, owing.retry_by = owing.attempts | {0}, NEVER
         if self.plan.cron:
@@ -391,8 +392,8 @@ class Wanted(Owed):
         owing.may = owing.may and self._queued
         if self.plan.cron:
             self._next(self.wall)
-        else:
-            self._between(self.wall, self.wall + self.plan.every)
+        else:  # a slot may have come, and wait for its jitter
+            self._between(self.wall - self.plan.jitter, self.wall + self.plan.every)
         if owing.wanted and self._on and not self._busy:
             self._owe(self.wall, must=True)
 
