@@ -83,7 +83,18 @@ def _forwarded(part: Message) -> str:
     inner = part.get_payload()
     if part.get_content_type() != "message/rfc822" or not isinstance(inner, list):
         return ""
-    return "\n".join(filter(None, (_body_of(each) for each in inner if isinstance(each, Message))))
+    within = (_decoded(part, each) for each in inner if isinstance(each, Message))
+    return "\n".join(filter(None, map(_body_of, within)))
+
+
+def _decoded(outer: Message, inner: Message) -> Message:
+    """The message within; some servers encode all of it, which the parser does not expect."""
+    encoding = outer["Content-Transfer-Encoding"]
+    if inner.keys() or encoding is None:
+        return inner
+    inner["Content-Transfer-Encoding"] = encoding
+    data = inner.get_payload(decode=True)
+    return message_from_bytes(data) if isinstance(data, bytes) else inner
 
 
 def _text_of(part: Message) -> str:

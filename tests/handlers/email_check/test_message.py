@@ -168,3 +168,10 @@ def test_every_odd_line_stays_one_line():
     assert "\n" not in decoded("=?utf-8?q?a=0Ab?=").replace("\n", "", 1)
     assert read_headers(b"Subject: =?utf-8?q?a=0Ab=0Dc?=\r\n").subject == "a b c"
     assert HEADER >= LINE
+
+
+def test_a_forwarded_message_is_read_also_where_all_of_it_was_encoded():
+    inner = b"From: c@d\r\nSubject: in\r\n\r\ninner\r\n"
+    outer = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: %b\r\n\r\n%b\r\n"
+    for encoding, content in ((b"base64", base64.b64encode(inner)), (b"7bit", inner)):
+        assert body(outer % (encoding, content)) == "inner"
