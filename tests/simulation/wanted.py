@@ -180,7 +180,7 @@ class Wanted(Owed):
             passed = max(owing.slot, last_slot(self.plan.cron, self.plan.zone, self.wall))
             if owing.may:
                 self._serve(passed)
-            elif owing.lost:  # perhaps it serves that one
+            elif owing.lost and passed > owing.served:  # perhaps it serves that one
                 owing.served, owing.stepped_back, owing.largest_step_back = passed, REMEMBERED, 0.0
             self._next(self.wall)
         else:
