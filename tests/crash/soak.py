@@ -285,6 +285,7 @@ def soak(folder: str, points: int, seed: int) -> Counter[str]:
 
 # What commands leave behind: in the background, in sessions of their own, forked twice.
 ORPHANS = "(sleep 0.2 &); (sh -c 'sleep 0.1 & exec true' &); (setsid sleep 0.1 &); exit 0"
+REAPED = 2.0  # seconds after which a zombie is one that stays
 ALONE = ("unshare", "-pf", "--kill-child", "--mount-proc") if os.geteuid() == 0 else ("env",)
 
 
@@ -313,12 +314,20 @@ def steady(root: Path, seconds: float, citizens: int) -> None:
 def sample(outer: "subprocess.Popen[bytes]") -> str:
     loop = psutil.Process(outer.pid)
     loop = next(iter(loop.children()), loop) if ALONE[0] == "unshare" else loop
-    zombies = 0
+    before = zombies(loop)
+    time.sleep(REAPED)
+    stay, memory = len(before & zombies(loop)), loop.memory_info().rss / 2**20
+    return f"{loop.num_fds()} descriptors, {loop.num_threads()} threads, {memory:.1f} MB, {stay} zombies,"
+
+
+def zombies(loop: psutil.Process) -> set[int]:
+    """The children that have ended and are not reaped: where many end each second there are always some."""
+    found = set()
     for child in loop.children():
         with contextlib.suppress(psutil.NoSuchProcess):  # gone meanwhile
-            zombies += child.status() == psutil.STATUS_ZOMBIE
-    memory = loop.memory_info().rss / 2**20
-    return f"{loop.num_fds()} descriptors, {loop.num_threads()} threads, {memory:.1f} MB, {zombies} zombies,"
+            if child.status() == psutil.STATUS_ZOMBIE:
+                found.add(child.pid)
+    return found
 
 
 def main() -> int:

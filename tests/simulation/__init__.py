@@ -2,9 +2,9 @@
 
 A history (`history.py`) is made from one number, its seed: some tasks, a wake, and what happens to them: time
 passes, the clock is set, the machine sleeps, the process stalls, is stopped, or is killed at any turn of its
-loop and any write, the power goes, people force, reset, pause and edit. `world.py` plays it and keeps a trace of what really
-happened; `invariants.py` judges the trace; `oracle.py`, `owed.py` and `wanted.py` work out what the contract
-wants without the code under test.
+loop and any write, the power goes, people force, reset, pause and edit. `world.py` plays it and keeps a trace
+of what really happened; `invariants.py` judges the trace; `oracle.py`, `owed.py` and `wanted.py` work out
+what the contract wants without the code under test.
 
 To read a failure: its first line names the seed, the rule and the task, the tasks follow, then each event
 with the time that the clock showed (UTC); `>>>` marks the moment at which the rule broke. The story is the
