@@ -161,6 +161,7 @@ class Worker:
     async def take(self, hearer: int) -> int | None:
         """Claim the next run of these queues and begin it; None if none waits, or none may begin now.
 
+        Raises psycopg.Error, DatabaseAway: then it is asked under another number of Procrastinate's.
         Whoever asks may go: a claim is on record before its answer is here, and must not be dropped then.
         """
         if self._stopping or len(self._tasks) + len(self._taking) >= self._concurrency:
@@ -189,15 +190,14 @@ class Worker:
         return claimed.run
 
     async def _claim(self, hearer: int) -> tuple[UUID, rows.Claimed | None]:
-        """As whom, and the run."""
+        """As whom, and the run; raises psycopg.Error, DatabaseAway."""
         worker = self._lease.id
-        if self._lease.held:
-            with contextlib.suppress(psycopg.Error, DatabaseAway):  # asked again soon
-                connection = await self._connected()
-                if self._unanswered:
-                    return worker, await rows.claim(connection, self._unanswered.pop(), worker)
-                return worker, await rows.claim_next(connection, self._queues, hearer, worker)
-        return worker, None
+        if not self._lease.held:
+            return worker, None
+        connection = await self._connected()
+        if self._unanswered:
+            return worker, await rows.claim(connection, self._unanswered.pop(), worker)
+        return worker, await rows.claim_next(connection, self._queues, hearer, worker)
 
     # -------------------------------------------------------------- a run
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from scheduler.cluster.remote import rows
@@ -79,6 +80,23 @@ async def test_no_more_is_claimed_than_it_carries_at_a_time(slow: Slow) -> None:
     slow.done.set()
     await slow.carry(7)
     assert await slow.take(1) == 7
+
+
+async def test_a_claim_that_fails_ends_the_hearing_and_takes_no_place(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Procrastinate may have forgotten the number under which this worker hears: it gets another one."""
+
+    async def refuse(*_: object) -> None:
+        raise psycopg.errors.ForeignKeyViolation
+
+    monkeypatch.setattr(rows, "claim_next", refuse)
+    with pytest.raises(psycopg.Error):
+        await slow.take(1)
+    monkeypatch.setattr(rows, "claim_next", lambda *_: slow.answer(None))
+    slow.answers.set()
+    assert await slow.take(2) == 7
+    slow.done.set()
 
 
 async def test_an_answer_that_comes_under_another_lease_begins_nothing(slow: Slow) -> None:
