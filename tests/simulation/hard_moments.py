@@ -10,7 +10,7 @@ from dataclasses import replace
 from tests.simulation.history import ZONES, History, Step
 
 SHARE = 0.3  # of histories that have any
-POWER = 0.1  # of histories in which the power goes
+POWER = 0.3  # of histories in which the power goes
 BESIDE = (-3.0, -1.0, -0.3, -0.05, -0.001, 0.0, 0.001, 0.05, 0.3, 1.0, 20.0)  # seconds from a slot
 
 Moment = Callable[[random.Random, History], Iterator[Step]]

@@ -101,7 +101,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="of mutants; all without one")
-    parser.add_argument("--hours", type=float, default=3000, help="simulated hours that each may live")
+    parser.add_argument("--hours", type=float, default=12_000, help="simulated hours that each may live")
     parser.add_argument("--from", dest="first", type=int, default=0, help="the first seed")
     parser.add_argument("--play", action="store_true", help="until a rule breaks, in the code as it is here")
     return parser.parse_args()
