@@ -113,6 +113,7 @@ class Wanted(Owed):
         for owing in (self.owing, *reversed(self.earlier)):
             if self._same(owing.last, last) and owing.wanted <= saved.due_now:
                 self.owing = copy(owing)
+                self._slot_came_meanwhile()
                 break
         else:
             self.owing.lost, self.owing.must, self.owing.retry_by = True, False, NEVER
@@ -125,6 +126,12 @@ class Wanted(Owed):
         if saved.attempt in self.owing.attempts:
             self.owing.attempts = frozenset({saved.attempt})
         self._adopt_wishes(saved)
+
+    def _slot_came_meanwhile(self) -> None:
+        """During the start that was not saved: there was no such run, and its slots are missed."""
+        owing = self.owing
+        if self.plan.cron and self.wanted_since < owing.due <= self.wall:
+            owing.may, owing.slot = owing.may or self._on, owing.due
 
     def _same(self, began: float, saved: float) -> bool:
         return began == saved or abs(began - saved) <= ON_TIME
@@ -414,6 +421,7 @@ class WantedWake(Wanted):
         self.soft = -NEVER  # a wake that was decided may begin until then
         self.urgent = False
         self.steps: list[tuple[float, float]] = []  # when the clock was set, and by how much
+        self.stalls: list[tuple[float, float]] = []  # when its process went on, and after how long
 
     def read(self, fact: Fact) -> None:
         super().read(fact)
@@ -437,6 +445,10 @@ class WantedWake(Wanted):
 
     _awake = _clock_set
 
+    def _goes_on(self, fact: Fact) -> None:
+        super()._goes_on(fact)
+        self.stalls.append((self.at, fact.more))
+
     def _allowed(self) -> bool:
         return super()._allowed() or self.urgent or self.at <= self.soft
 
@@ -459,9 +471,10 @@ class WantedWake(Wanted):
             self.owing.stepped_back = max(self.owing.stepped_back, REMEMBERED)
 
     def _interval_from(self, trigger: str) -> None:
-        every, decided = self.plan.every, self.at - PATIENCE - UNSURE
-        forward = sum(max(0.0, by) for at, by in self.steps if at > decided)
-        self._between(self.wall - PATIENCE - UNSURE - forward + every, self.wall + every)
+        every, waited = self.plan.every, PATIENCE + UNSURE
+        waited += sum(by for at, by in self.stalls if at > self.at - waited)  # it waits as much longer
+        forward = sum(max(0.0, by) for at, by in self.steps if at > self.at - waited)
+        self._between(self.wall - waited - forward + every, self.wall + every)
 
     def _same(self, began: float, saved: float) -> bool:
         return began == saved or -ON_TIME <= began - saved <= PATIENCE + UNSURE
