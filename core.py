@@ -28,7 +28,7 @@ def main() -> int:
     if sys.flags.no_site:
         site.main()
     try:
-        from scheduler.process.garbage import hold_collections
+        from scheduler.process.garbage_collection import hold_collections
 
         hold_collections()
         from scheduler.cli.main import main as command_line

@@ -22,7 +22,7 @@ def main() -> None:
 def core() -> None:
     """The console script experience-core: what core.py is in a checkout."""
     _refuse_strangers()
-    from scheduler.process.garbage import hold_collections
+    from scheduler.process.garbage_collection import hold_collections
 
     hold_collections()
     from scheduler.cli.main import main as command

@@ -14,7 +14,7 @@ from scheduler.core.views import Receipt, Snapshot, TaskView
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock
-from scheduler.system.hanging import SILENT, hanging
+from scheduler.system.hanging_disks import SILENT, hanging
 from scheduler.system.unix_socket import is_foreign
 
 if TYPE_CHECKING:

@@ -153,7 +153,7 @@ def monitor(context: click.Context, /, **options: Any) -> int:
 
 def main() -> None:
     """The console script."""
-    from scheduler.process.garbage import hold_collections
+    from scheduler.process.garbage_collection import hold_collections
 
     hold_collections()
     from scheduler.cli.main import run
@@ -182,7 +182,7 @@ def _headless(**options: Any) -> int:
 
 
 def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
-    from scheduler.process.garbage import collect_as_usual
+    from scheduler.process.garbage_collection import collect_as_usual
     from tui.app import ExperienceApp
     from tui.demo.fleet import SPEED, DemoFleet
     from tui.terminal.chosen_theme import ChosenTheme

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.engine.load import FinishLine, Record, staggered
 from benchmarks.numbers import Sample
-from scheduler.process.garbage import freeze_memory
+from scheduler.process.garbage_collection import freeze_memory
 
 SLICE = 256  # dispatches in one turn of the loop
 CITIZEN = 7  # tasks whose states lie in one file

@@ -13,10 +13,10 @@ from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Context, Task
 from scheduler.engine.freezing import MemoryFreezes
-from scheduler.engine.paid.commons import Commons, commons_of
+from scheduler.engine.paid.shared_by_root import Commons, commons_of
 from scheduler.engine.scheduler import Scheduler
 from scheduler.executors import Executor
-from scheduler.process.garbage import GarbageCollector, freeze_memory
+from scheduler.process.garbage_collection import GarbageCollector, freeze_memory
 from scheduler.storage.state_file import StateFile, States
 from scheduler.storage.state_store import Adopt, DiskStore, Store
 from scheduler.system.clock import SystemClock

@@ -14,7 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import
 from benchmarks.engine.load import FinishLine, Record, staggered
 from benchmarks.memory import resident
 from benchmarks.numbers import Sample
-from scheduler.process.garbage import freeze_memory
+from scheduler.process.garbage_collection import freeze_memory
 
 FAR = 7200.0
 ADDING = 1.5e-4  # seconds that it may take to add a job

@@ -16,7 +16,7 @@ import psycopg
 
 from benchmarks.table import Bar, Row
 from scheduler.cluster.database import Database
-from scheduler.cluster.notes import ROOT, Notes
+from scheduler.cluster.shared_files import ROOT, Notes
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.process.process_info import stat
 from scheduler.storage.freeze_file import NAME, FreezeFile

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scheduler.errors import SchedulerError
-from scheduler.process.garbage import collect_as_usual
+from scheduler.process.garbage_collection import collect_as_usual
 
 BANNER = """\
 {citizen}: background_status, background_force("news_scan"), background_reset("news_scan"),

@@ -18,10 +18,10 @@ from scheduler.cluster.guard import Guard
 from scheduler.cluster.history import ClusterHistory, read_output, read_runs
 from scheduler.cluster.leases import ENDING, Lease, Leases, has_ended
 from scheduler.cluster.membership import move
-from scheduler.cluster.notes import FOLDER, ROOT, Notes, read_notes, write_files
 from scheduler.cluster.presence import Presence, overview
 from scheduler.cluster.remote.link import run_of
 from scheduler.cluster.remote.sender import Sender
+from scheduler.cluster.shared_files import FOLDER, ROOT, Notes, read_notes, write_files
 from scheduler.cluster.store import ClusterStore, read_committed
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.machines import Cluster
@@ -31,7 +31,7 @@ from scheduler.errors import PROGRAM, DatabaseAway, Owned, Unreadable
 from scheduler.ownership.coordinator import Claim, LocalCoordinator
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import this_process
-from scheduler.storage.copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, Copies
 from scheduler.storage.shared_home import shared_home
 from scheduler.storage.state_store import Store
 from scheduler.system.root_folder import root_folder

@@ -14,8 +14,8 @@ from uuid import UUID, uuid5
 
 from scheduler.cluster.database import PER_SERVER, Connection, Database, one, require_schema
 from scheduler.cluster.history import COLUMNS, read_output
-from scheduler.cluster.notes import FOLDER, from_files, read_notes, write_files
 from scheduler.cluster.presence import proven
+from scheduler.cluster.shared_files import FOLDER, from_files, read_notes, write_files
 from scheduler.core.records import FinishedRun, RunQuery, RunRecord
 from scheduler.core.state import TaskState
 from scheduler.core.task import Retention

@@ -40,7 +40,7 @@ from scheduler.core.schedules.schedule import Cron
 from scheduler.core.secrets import Masks
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, is_table, key, read, table_of
 from scheduler.schema.values import Reader, path, text
-from scheduler.system.hanging import SILENT, hanging
+from scheduler.system.hanging_disks import SILENT, hanging
 from scheduler.system.homes import NAME
 from scheduler.system.time_zones import zone_named, zones_now
 

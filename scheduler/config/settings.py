@@ -12,7 +12,7 @@ from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
 from scheduler.core.ui_options import Monitor
 from scheduler.core.values import value
 from scheduler.system.files import FileStamp, stamp
-from scheduler.system.hanging import hanging
+from scheduler.system.hanging_disks import hanging
 from scheduler.system.homes import homes
 from scheduler.system.time_zones import zones_now
 

@@ -7,7 +7,7 @@ from typing import Any
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.ownership.coordinator import Coordinator, LocalCoordinator
 from scheduler.ownership.stream import RemoteStream
-from scheduler.storage.copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, Copies
 from scheduler.storage.shared_home import shared_home
 
 
@@ -38,7 +38,7 @@ def copies_of(engine: EngineSettings | None) -> Callable[[CitizenSettings | None
     if engine is None:
         return lambda citizen: NO_COPIES
     from scheduler.cluster.database import Database
-    from scheduler.cluster.notes import ROOT, Notes
+    from scheduler.cluster.shared_files import ROOT, Notes
 
     notes = Notes(Database(engine.url))
 

@@ -13,7 +13,7 @@ from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, load, taken_up
 from scheduler.control.coordinator import coordinator_of
 from scheduler.control.following.displaced import DisplacedHomes
-from scheduler.control.following.looks import Looks, pause_after, timed
+from scheduler.control.following.polling import Looks, pause_after, timed
 from scheduler.control.following.settings_watch import AGAIN, SettingsWatch
 from scheduler.control.freezing import Answer, Freezer, Owner
 from scheduler.control.home_snapshot import read_snapshot
@@ -28,7 +28,7 @@ from scheduler.core.secrets import Masks
 from scheduler.core.views import Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.engine.options import SchedulerOptions
-from scheduler.engine.paid.commons import Commons, commons_of
+from scheduler.engine.paid.shared_by_root import Commons, commons_of
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import (
     BadSettings,
@@ -45,7 +45,7 @@ from scheduler.ownership.coordinator import Coordinator, LocalCoordinator
 from scheduler.ownership.stream import RemoteStream
 from scheduler.storage.lock import LOOP, MONITOR, check_free
 from scheduler.system.clock import Clock, SystemClock
-from scheduler.system.hanging import hanging
+from scheduler.system.hanging_disks import hanging
 
 log = logging.getLogger("experience.fleet")
 

@@ -28,7 +28,7 @@ from scheduler.errors import (
     SchedulerError,
     UnknownCitizen,
 )
-from scheduler.storage.copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, Copies
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
 from scheduler.storage.lock import owner_of as living_owner
 from scheduler.system.foreign_home import is_ours

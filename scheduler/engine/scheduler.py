@@ -25,8 +25,8 @@ from scheduler.engine.event_bus import snapshots
 from scheduler.engine.freezing import FreezeFiles, Freezing
 from scheduler.engine.job import Job
 from scheduler.engine.options import SchedulerOptions
-from scheduler.engine.paid.commons import Commons, commons_of
 from scheduler.engine.paid.paid_runs import PaidRuns
+from scheduler.engine.paid.shared_by_root import Commons, commons_of
 from scheduler.engine.paid.summary import Summary
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.remote import Carrier, RemoteRuns
@@ -41,8 +41,8 @@ from scheduler.errors import SchedulerError
 from scheduler.executors import Executor, Result
 from scheduler.executors.in_process import THREAD
 from scheduler.process.who import Who
-from scheduler.storage.copies import NO_COPIES, Copies
 from scheduler.storage.failure_journal import FailureJournal
+from scheduler.storage.file_copies import NO_COPIES, Copies
 from scheduler.storage.freeze_file import HomeFreezes
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, Timer

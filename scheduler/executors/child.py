@@ -15,8 +15,8 @@ from scheduler.errors import TaskFailed
 from scheduler.executors.output import OutputBuffer
 from scheduler.executors.process_tree import Family, Identity
 from scheduler.process import process_info as facts
-from scheduler.process.gate import gate, go
 from scheduler.process.process_info import Running
+from scheduler.process.start_gate import gate, go
 from scheduler.system.clock import SystemClock
 from scheduler.system.foreign_home import User
 

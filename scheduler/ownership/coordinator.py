@@ -13,7 +13,7 @@ from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.engine.remote import Carrier
 from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.ownership.stream import RemoteStream
-from scheduler.storage.copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, Copies
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import Ownership, acquire
 from scheduler.storage.state_store import DiskStore, Store

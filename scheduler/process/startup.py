@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from scheduler.process.adopted import become_reaper
-from scheduler.process.garbage import collect_as_usual
+from scheduler.process.garbage_collection import collect_as_usual
 
 # Seconds that a computing thread may keep the interpreter while another thread wants it. With Python's own
 # 5 ms a due run waits 23 ms instead of 7 for a repaint, and so does a key for a handler.

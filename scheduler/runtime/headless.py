@@ -21,7 +21,7 @@ from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned, Unreadable
 from scheduler.executors.stdout_capture import capture_prints
 from scheduler.process import main_task
-from scheduler.process.garbage import GarbageCollector
+from scheduler.process.garbage_collection import GarbageCollector
 from scheduler.process.sd_notify import Heartbeat, Notifier, from_environment
 from scheduler.process.startup import prepare_process, wanted_signals
 from scheduler.runtime.log_output import log_lines

@@ -17,7 +17,7 @@ from typing import Any
 
 from scheduler.core.schedules.freeze import Freeze, FreezeNote, Freezes
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
-from scheduler.storage.copies import FREEZE, NO_COPIES, Copies
+from scheduler.storage.file_copies import FREEZE, NO_COPIES, Copies
 from scheduler.system.files import read_file, replace_file, require_home
 from scheduler.system.foreign_home import Refused, open_folder, other_user_of
 from scheduler.system.root_folder import root_folder

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from scheduler.system.hanging import hanging
+from scheduler.system.hanging_disks import hanging
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 

@@ -177,7 +177,7 @@ async def test_every_name_of_the_environment_reaches_the_command(
     home: Path, monkeypatch: pytest.MonkeyPatch, shell_there: str
 ) -> None:
     """Source: POSIX, environment variables: a shell may drop a name that is no identifier; dash does."""
-    monkeypatch.setattr("scheduler.process.gate._SHELL", Path(shell_there))
+    monkeypatch.setattr("scheduler.process.start_gate._SHELL", Path(shell_there))
     found = await environment_of(home, environment=ODD, inherit=False)
     assert {name.encode(): value.encode() for name, value in ODD.items()}.items() <= found.items()
     assert found[b"PWD"] == str(home).encode()
@@ -189,7 +189,7 @@ async def test_the_shells_own_variables_are_those_of_the_starter(
     home: Path, monkeypatch: pytest.MonkeyPatch, shell_there: str, more: dict[str, str]
 ) -> None:
     """A gate of one shell or another, or none, changes nothing: SHLVL, OLDPWD, LC_CTYPE."""
-    monkeypatch.setattr("scheduler.process.gate._SHELL", Path(shell_there))
+    monkeypatch.setattr("scheduler.process.start_gate._SHELL", Path(shell_there))
     given = {"SHLVL": "7", "OLDPWD": "/", "PATH": os.environ["PATH"], **more}
     found = await environment_of(home, environment=given, inherit=False)
     ours = {"CITIZEN", "EXPERIENCE_HOME", "EXPERIENCE_TASK", "EXPERIENCE_RUN", "PWD"}

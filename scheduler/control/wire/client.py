@@ -21,7 +21,7 @@ from scheduler.executors.output import ChunkQueue
 from scheduler.ownership.stream import RemoteStream, Writer
 from scheduler.schema.json_codec import to_json
 from scheduler.system.clock import Clock
-from scheduler.system.hanging import SILENT, hanging
+from scheduler.system.hanging_disks import SILENT, hanging
 from scheduler.system.unix_socket import HomeSocket, peer_of
 
 T = TypeVar("T")

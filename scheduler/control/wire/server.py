@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from scheduler.control.wire import messages
 from scheduler.control.wire.asker import Asker, OriginOf, RemoteAsker, outside
+from scheduler.control.wire.connection_limits import CLIENTS, Seat, Seats
 from scheduler.control.wire.messages import METHODS, Method, ProtocolError, Request
-from scheduler.control.wire.seats import CLIENTS, Seat, Seats
 from scheduler.core.views import OutputChunk, Snapshot
 from scheduler.engine.event_bus import snapshots
 from scheduler.errors import NotALoop, NotOurs, SchedulerError

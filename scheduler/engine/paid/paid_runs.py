@@ -19,9 +19,9 @@ from scheduler.core.views import Hold
 from scheduler.core.wording.spans import moment
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.as_reported import as_reported
-from scheduler.engine.paid.commons import Commons
 from scheduler.engine.paid.holds import Look, away, over_budget, uncounted
 from scheduler.engine.paid.run_costs import RunCharge, RunCosts
+from scheduler.engine.paid.shared_by_root import Commons
 from scheduler.engine.paid.summary import Summary, summarise
 from scheduler.engine.run import RunHandle
 from scheduler.errors import SchedulerError, TaskFailed
@@ -32,7 +32,7 @@ from scheduler.spending.account import has_limits
 from scheduler.spending.budget import today_of, zone_of_days
 from scheduler.spending.money import dollars
 from scheduler.spending.prices import price_of
-from scheduler.storage.copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, Copies
 from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.cost")

@@ -15,8 +15,8 @@ from scheduler.core.task import WAKE, Outcome
 from scheduler.errors import Unreadable
 from scheduler.executors import Result
 from scheduler.process.process_info import Running
-from scheduler.storage.copies import METADATA, NO_COPIES, WAKE_NOTE, Copies
 from scheduler.storage.failure_journal import append_event
+from scheduler.storage.file_copies import METADATA, NO_COPIES, WAKE_NOTE, Copies
 from scheduler.storage.state_file import States
 from scheduler.storage.wake_note import (
     LastTold,

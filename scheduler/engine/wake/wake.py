@@ -22,7 +22,7 @@ from scheduler.engine.wake.results import TaskResult
 from scheduler.executors import Result
 from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import to_json
-from scheduler.storage.copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, Copies
 from scheduler.storage.wake_note import LastTold
 from scheduler.system.clock import Clock
 

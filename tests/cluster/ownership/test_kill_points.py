@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from scheduler.cluster import membership, notes
+from scheduler.cluster import membership, shared_files
 from scheduler.cluster.database import Database
 from scheduler.cluster.leases import Leases
 from scheduler.cluster.membership import join, leave, move
@@ -28,7 +28,7 @@ from scheduler.storage.state_file import StateFile
 
 NOW = 1_770_000_000.0
 STATES = {"report": TaskState(first_seen=1.0, last_run=100.0, run_count=7)}
-FILES = {module.__file__ for module in (membership, notes, shared_home)}
+FILES = {module.__file__ for module in (membership, shared_files, shared_home)}
 NEW_RUN = """
 INSERT INTO experience.runs (citizen, task, number, slot, attempt, epoch, trigger, started, finished,
     seconds, outcome, text, output)

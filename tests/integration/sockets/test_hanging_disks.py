@@ -15,8 +15,8 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
-from scheduler.system import hanging as disks
-from scheduler.system.hanging import SILENT, hanging
+from scheduler.system import hanging_disks as disks
+from scheduler.system.hanging_disks import SILENT, hanging
 from tests.crash.loops import Place, command
 from tests.fakes import until
 
@@ -47,10 +47,10 @@ _statvfs = os.statvfs
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr("scheduler.control.following.looks.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("scheduler.control.following.polling.CHECK_EVERY", 0.05)
     monkeypatch.setattr("scheduler.control.following.settings_watch.TAKEN_AWAY", 0.1)
     monkeypatch.setattr("scheduler.control.following.settings_watch.AGAIN", 0.05)
-    monkeypatch.setattr("scheduler.system.hanging.PATIENCE", 0.2)
+    monkeypatch.setattr("scheduler.system.hanging_disks.PATIENCE", 0.2)
     for name in ("mira", "opus"):
         place = Place(tmp_path, name)
         place.tasks(command(*QUICK, every="100ms"))
@@ -84,7 +84,7 @@ async def test_the_others_are_read_and_the_silent_one_is_said(place, hung):
 
 
 def test_a_command_does_not_wait_at_its_end_for_a_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr("scheduler.system.hanging.PATIENCE", 0.2)
+    monkeypatch.setattr("scheduler.system.hanging_disks.PATIENCE", 0.2)
     monkeypatch.setattr(threading, "active_count", lambda: 1)  # as in a command: a child asks
     monkeypatch.setattr(os, "statvfs", lambda home: home.endswith("b") and time.sleep(3))
     homes = [str(tmp_path / name) for name in "abc"]

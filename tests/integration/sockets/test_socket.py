@@ -15,7 +15,7 @@ import pytest
 
 from scheduler.control.wire import messages
 from scheduler.control.wire.client import RETRY, RETRY_MAX, Connection, RemoteControl
-from scheduler.control.wire.seats import CLIENTS
+from scheduler.control.wire.connection_limits import CLIENTS
 from scheduler.control.wire.server import ACCEPTED, MISTAKES, READ_SIZE, REQUESTS, Server
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.task import Call, Task

@@ -18,7 +18,7 @@ from scheduler.config.loader import load
 from scheduler.control.fleet import Fleet
 from scheduler.control.wire import messages
 from scheduler.control.wire.client import Connection, RemoteControl
-from scheduler.control.wire.seats import CLIENTS, OTHERS, Seat, Seats
+from scheduler.control.wire.connection_limits import CLIENTS, OTHERS, Seat, Seats
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import Refused, WrongOwner
 from scheduler.runtime.background_loops import stop_loops
@@ -311,7 +311,7 @@ async def test_own_idle_clients_lock_nobody_out(folder):
 
 
 async def test_a_full_socket_is_a_sentence_and_one_line_of_the_log(folder, monkeypatch, capsys, caplog):
-    monkeypatch.setattr("scheduler.control.wire.seats.CLIENTS", 2)
+    monkeypatch.setattr("scheduler.control.wire.connection_limits.CLIENTS", 2)
     monkeypatch.setattr("scheduler.control.wire.server.CLIENTS", 2)
     caplog.set_level(logging.WARNING, "experience.server")
     place = Root(folder)

@@ -13,7 +13,7 @@ from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, Outcome, Task, WakeConfig
 from scheduler.engine.options import SchedulerOptions
-from scheduler.engine.paid.commons import Commons, commons_of
+from scheduler.engine.paid.shared_by_root import Commons, commons_of
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors import Executor

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import weakref
 
-from scheduler.process import garbage
+from scheduler.process import garbage_collection
 
 
 class Knot:
@@ -14,8 +14,8 @@ class Knot:
 
 async def collector(monkeypatch, **seconds):
     for name, value in {"LOOK": 0.02, "PAUSE": 0.0, "RUSH": 1000.0, **seconds}.items():
-        monkeypatch.setattr(garbage, name, value)
-    made = garbage.GarbageCollector()
+        monkeypatch.setattr(garbage_collection, name, value)
+    made = garbage_collection.GarbageCollector()
     made.start()
     return made
 
@@ -30,7 +30,7 @@ async def test_in_a_rush_young_objects_are_left_alone_and_collected_in_a_quiet_m
         left = knot()
         gc.collect(0)
         assert left() is not None, "in a rush nothing is looked through"
-        monkeypatch.setattr(garbage, "RUSH", 0.0)
+        monkeypatch.setattr(garbage_collection, "RUSH", 0.0)
         await asyncio.sleep(0.1)
         assert left() is None, "a quiet moment collects what was left"
     finally:
@@ -58,10 +58,10 @@ async def test_after_stop_python_decides_alone(monkeypatch):
 def test_while_modules_are_loaded_next_to_nothing_is_collected_and_then_as_usual():
     before = gc.get_threshold()
     try:
-        garbage.hold_collections()
-        assert gc.get_threshold()[0] == garbage.LOADING
-        garbage.collect_as_usual()
-        assert gc.get_threshold() == before == garbage.USUAL
+        garbage_collection.hold_collections()
+        assert gc.get_threshold()[0] == garbage_collection.LOADING
+        garbage_collection.collect_as_usual()
+        assert gc.get_threshold() == before == garbage_collection.USUAL
         assert gc.get_freeze_count() > 0, "what is loaded is left out"
     finally:
         gc.set_threshold(*before)
@@ -70,11 +70,11 @@ def test_while_modules_are_loaded_next_to_nothing_is_collected_and_then_as_usual
 
 def test_what_was_left_out_while_loading_is_looked_through_once_a_loop_begins():
     left = knot()
-    garbage.collect_as_usual()
+    garbage_collection.collect_as_usual()
     try:
         gc.collect()
         assert left() is not None
-        garbage.freeze_memory()
+        garbage_collection.freeze_memory()
         assert left() is None
     finally:
         gc.unfreeze()

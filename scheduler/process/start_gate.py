@@ -14,7 +14,7 @@ from scheduler.process.startup import OPEN_FILES
 # The script is constant, the command is only its arguments; a POSIX `read` takes no byte beyond its line.
 _SHELL = Path("/bin/sh")
 _SCRIPT = 'read -r go || exit; ulimit -Sn "$0"; exec "$@"'
-_PYTHON = str(Path(__file__).with_name("gate_main.py"))
+_PYTHON = str(Path(__file__).with_name("start_gate_main.py"))
 
 # Names that shells set themselves; names that are no identifiers (`my.name`, `BASH_FUNC_f%%`) they may drop.
 _SHELLS_OWN = {

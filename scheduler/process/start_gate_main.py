@@ -1,4 +1,4 @@
-"""The gate as a Python program, LIMIT ADDED PROGRAM ARGUMENT...; see gate.py."""
+"""The gate as a Python program, LIMIT ADDED PROGRAM ARGUMENT...; see start_gate.py."""
 
 import contextlib
 import errno

@@ -19,7 +19,7 @@ from scheduler.cluster.bus import CHANNEL, NOTE
 from scheduler.cluster.database import Database
 from scheduler.cluster.leases import Lease
 from scheduler.spending.ledger import NAME as LEDGER
-from scheduler.storage.copies import FREEZE, METADATA, WAKE_NOTE
+from scheduler.storage.file_copies import FREEZE, METADATA, WAKE_NOTE
 from scheduler.storage.freeze_file import NAME as FREEZE_FILE
 from scheduler.storage.wake_note import FILE as WAKE_FILE
 from scheduler.system.files import read_file, read_json_for_update, replace_file

@@ -13,7 +13,7 @@ import pytest
 from scheduler.cluster.coordinator import ClusterCoordinator
 from scheduler.cluster.database import Database
 from scheduler.cluster.membership import join, leave
-from scheduler.cluster.notes import write_files
+from scheduler.cluster.shared_files import write_files
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.ports import FleetOptions
@@ -24,7 +24,7 @@ from scheduler.executors import Result
 from scheduler.ownership.coordinator import LocalCoordinator
 from scheduler.spending.account import FOLDER, Account, AllCitizens
 from scheduler.spending.ledger import SpendingLedger
-from scheduler.storage.copies import FREEZE, METADATA
+from scheduler.storage.file_copies import FREEZE, METADATA
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
 from scheduler.storage.shared_home import mark_shared
 from scheduler.storage.wake_note import LastTold, read_note
