@@ -42,7 +42,7 @@ def test_the_packages_are_those_of_this_checkout(package):
     ("module", "never"),
     [
         ("scheduler", "textual rich tui asyncio pydantic"),
-        ("scheduler.cli.main", "textual rich tui asyncio pydantic scheduler.cli.original"),
+        ("scheduler.cli.main", "textual rich tui asyncio pydantic scheduler.cli.v2_flags"),
         ("scheduler.core.wording.text", "textual rich tui asyncio pydantic"),
         ("scheduler.background", "textual rich tui"),
         ("scheduler.config.loader", "textual rich tui email scheduler.agents.refusals.refusal"),

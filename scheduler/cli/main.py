@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from scheduler.cli.exit_codes import INTERRUPTED, OK, WRONG
-from scheduler.cli.problems import print_errors, replace_unprintable
+from scheduler.cli.standard_error import print_errors, replace_unprintable
 from scheduler.errors import BadSettings, SchedulerError
 
 # Without a log, Python would print its warnings beside the one line for the error.
@@ -15,7 +15,7 @@ QUIET = logging.NullHandler()
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run core.py's command line; gives the exit code."""
-    from scheduler.cli.original import core
+    from scheduler.cli.v2_flags import core
 
     return run(core, argv)
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from scheduler.cli.main import run
-from scheduler.cli.original import core
+from scheduler.cli.v2_flags import core
 from scheduler.config import files as settings_files
 from scheduler.config.loader import load
 from scheduler.core.records import FinishedRun

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli.looks.check import check_command
+from scheduler.cli.queries.check import check_command
 from scheduler.core.views import Snapshot, WakeView
 from scheduler.editing.editor import FileEditor
 from tests.each import each

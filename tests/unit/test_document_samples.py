@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from scheduler.cli.main import run
-from scheduler.cli.original import core
+from scheduler.cli.v2_flags import core
 from scheduler.config.loader import load
 from scheduler.errors import AlreadyRunning
 from tests.documents import PAGES, Block, blocks, calls, shell_lines

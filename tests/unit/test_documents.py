@@ -11,7 +11,7 @@ import pytest
 
 from scheduler import Report, TaskFailed
 from scheduler.cli.main import run
-from scheduler.cli.original import core
+from scheduler.cli.v2_flags import core
 from scheduler.core.task import Context, Outcome
 from scheduler.engine.wake.letter import letter
 from scheduler.engine.wake.results import TaskResult

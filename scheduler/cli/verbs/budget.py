@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from scheduler.cli.completion import citizens
-from scheduler.cli.looks.cost import ALL, amounts, chosen_citizens, spent_by, spent_together
 from scheduler.cli.options import as_document, config_file
+from scheduler.cli.queries.cost import ALL, amounts, chosen_citizens, spent_by, spent_together
 from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:

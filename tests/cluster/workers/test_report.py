@@ -5,7 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from scheduler.cli.looks.doctor import doctor_command
+from scheduler.cli.queries.doctor import doctor_command
 from scheduler.cli.setup.engine import engine_command
 from scheduler.cluster.database import Database
 from tests.cluster.desk import Desk

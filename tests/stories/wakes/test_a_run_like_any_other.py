@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from scheduler.cli.looks.history import history_command
-from scheduler.cli.looks.status import status_command
 from scheduler.cli.main import run
-from scheduler.cli.original import core
+from scheduler.cli.queries.history import history_command
+from scheduler.cli.queries.status import status_command
+from scheduler.cli.v2_flags import core
 from scheduler.cli.verbs.pause import pause_command
 from scheduler.control.session import control_of, fleet_of, force_and_wait
 from scheduler.core.records import RunRecord

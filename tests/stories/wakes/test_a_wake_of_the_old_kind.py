@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.cli.main import run
-from scheduler.cli.original import core
+from scheduler.cli.v2_flags import core
 
 DATA = Path(__file__).parents[2] / "data" / "v2.json"
 OLD = {

@@ -13,10 +13,10 @@ import pytest
 from scheduler.cli import main as cli
 from scheduler.cli.completion import completion_command
 from scheduler.cli.interactive import interact
-from scheduler.cli.looks.check import check_command
-from scheduler.cli.looks.next import next_command
-from scheduler.cli.looks.status import status_command
-from scheduler.cli.original import core
+from scheduler.cli.queries.check import check_command
+from scheduler.cli.queries.next import next_command
+from scheduler.cli.queries.status import status_command
+from scheduler.cli.v2_flags import core
 from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Failure

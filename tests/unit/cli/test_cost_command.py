@@ -153,7 +153,7 @@ def test_days_are_those_of_the_citizens_zone_which_is_named(place, capsys, monke
     settings = place.home / "experience.toml"
     settings.write_text("timezone = 'Asia/Tokyo'\n" + settings.read_text())
     evening = datetime(2026, 11, 30, 20, 30, tzinfo=UTC).timestamp()
-    monkeypatch.setattr("scheduler.cli.looks.cost.SystemClock.now", lambda: evening)
+    monkeypatch.setattr("scheduler.cli.queries.cost.SystemClock.now", lambda: evening)
     ledger = SpendingLedger(place.home / ".experience")
     for hours in (1, 7):
         at = evening - 3600 * hours

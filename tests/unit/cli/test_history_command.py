@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli.looks.history import run_table
 from scheduler.cli.main import run
+from scheduler.cli.queries.history import run_table
 from scheduler.core.costs import RunCost
 from scheduler.core.records import FinishedRun, RunRecord, last_begun
 from scheduler.core.task import Outcome, Retention, Trigger

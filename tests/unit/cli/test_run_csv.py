@@ -3,7 +3,7 @@
 import csv
 import io
 
-from scheduler.cli.looks.run_csv import COLUMNS, write_csv
+from scheduler.cli.queries.run_csv import COLUMNS, write_csv
 from scheduler.core.costs import RunCost
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger

@@ -8,7 +8,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from scheduler.cli.completion import schema_command
+from scheduler.cli.queries.schema import schema_command
 from scheduler.config.citizen import CitizenTable
 from scheduler.config.loader import load
 from scheduler.config.main_file import MainTable

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scheduler.cli.looks.check import check_command
+from scheduler.cli.queries.check import check_command
 from scheduler.config.loader import load, peek
 from scheduler.config.ui import monitor
 from scheduler.core.ui_options import KEYS, Monitor

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.cli.looks import next as commands_next
+from scheduler.cli.queries import next as commands_next
 from scheduler.core.schedules.schedule import NEVER, Cron
 from scheduler.errors import BadSchedule, SchedulerError
 from tests.each import each

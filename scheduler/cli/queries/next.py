@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler.cli.looks.idle import print_idle
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
+from scheduler.cli.queries.idle import print_idle
 from scheduler.core.wording.text import clean, freeze_words, until
 from scheduler.errors import BadSchedule, SchedulerError
 
@@ -84,7 +84,7 @@ def _moment(text: str, zone: Any) -> float:
 
 def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path | None) -> int:
     from scheduler.background import read_citizens
-    from scheduler.cli.looks.status import NONE_YET
+    from scheduler.cli.queries.status import NONE_YET
     from scheduler.system.clock import SystemClock
     from scheduler.system.time_zones import local_zone_name
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.exit_codes import FAILED, OK
-from scheduler.cli.looks.status import print_status, status_text
 from scheduler.cli.options import config_file, names_in, seconds, successor_of
-from scheduler.cli.problems import print_to_stderr
+from scheduler.cli.queries.status import print_status, status_text
+from scheduler.cli.standard_error import print_to_stderr
 from scheduler.core.wording.text import clean
 from scheduler.system.version import VERSION
 

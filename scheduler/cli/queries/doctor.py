@@ -11,7 +11,7 @@ import click
 
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import as_document, config_file
-from scheduler.cli.problems import print_to_stderr
+from scheduler.cli.standard_error import print_to_stderr
 from scheduler.core.wording.text import clean, plural, size
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.exit_codes import FAILED
-from scheduler.cli.looks.run_csv import write_csv
 from scheduler.cli.options import (
     as_document,
     citizens_and_rest,
@@ -20,6 +19,7 @@ from scheduler.cli.options import (
     runs_argument,
 )
 from scheduler.cli.printing import readable, table, width
+from scheduler.cli.queries.run_csv import write_csv
 from scheduler.core.records import LISTED, RunQuery, RunRecord
 from scheduler.core.views import Snapshot
 from scheduler.core.wording.spans import took
@@ -104,7 +104,7 @@ def _output(one: Snapshot, run: int, as_json: bool, config: Path | None) -> int:
 
 
 def _printed(one: Snapshot, run: int, config: Path | None) -> str:
-    from scheduler.cli.looks.shared_history import shared_output
+    from scheduler.cli.queries.shared_history import shared_output
     from scheduler.control.offline import ask_owner
     from scheduler.storage import history_reader as history
 
@@ -137,7 +137,7 @@ def _runs(
     snapshots: Sequence[Snapshot], one: Snapshot, query: RunQuery, config: Path | None
 ) -> Iterable[RunRecord]:
     """The runs of one of these citizens; a task that any of them has is not an unknown one."""
-    from scheduler.cli.looks.shared_history import shared_runs
+    from scheduler.cli.queries.shared_history import shared_runs
     from scheduler.control.offline import ask_owner
     from scheduler.storage import history_reader as history
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scheduler.cli.looks.idle import print_idle
 from scheduler.cli.options import config_file, one_task_argument
 from scheduler.cli.printing import Printout, readable
+from scheduler.cli.queries.idle import print_idle
 from scheduler.core.records import MOST_LISTED, RunRecord, last_begun
 from scheduler.core.wording.spans import took
 from scheduler.core.wording.text import clean

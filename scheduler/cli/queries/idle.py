@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from scheduler.cli.problems import print_to_stderr
+from scheduler.cli.standard_error import print_to_stderr
 from scheduler.core.views import Snapshot
 from scheduler.errors import PROGRAM
 

@@ -9,9 +9,9 @@ from time import time
 import click
 
 from scheduler.cli.exit_codes import FAILED, OK, WRONG
-from scheduler.cli.looks.idle import print_idle
 from scheduler.cli.options import as_document, config_file, some_citizens
-from scheduler.cli.problems import print_to_stderr
+from scheduler.cli.queries.idle import print_idle
+from scheduler.cli.standard_error import print_to_stderr
 from scheduler.core.views import Snapshot
 from scheduler.core.wording.spans import moment
 from scheduler.core.wording.text import failing, lines

@@ -8,7 +8,7 @@ import click
 
 from scheduler.cli.exit_codes import OK, WRONG
 from scheduler.cli.options import as_document, config_file, some_citizens
-from scheduler.cli.problems import print_errors
+from scheduler.cli.standard_error import print_errors
 from scheduler.core.task import NotSetUp
 from scheduler.core.wording.text import clean, plural
 from scheduler.errors import UnknownCitizen
