@@ -45,11 +45,11 @@ def test_the_packages_are_those_of_this_checkout(package):
         ("scheduler.cli.main", "textual rich tui asyncio pydantic scheduler.cli.v2_flags"),
         ("scheduler.core.wording.text", "textual rich tui asyncio pydantic"),
         ("scheduler.background", "textual rich tui"),
-        ("scheduler.config.loader", "textual rich tui email scheduler.agents.refusals.refusal"),
+        ("scheduler.config.loader", "textual rich tui email scheduler.agents.refusals.find_refusal"),
         ("scheduler.runtime.headless", "textual rich tui psycopg scheduler.cluster"),
         ("scheduler.runtime.background_loops", "textual rich tui"),
         ("tui.common.text", "textual asyncio"),
-        ("scheduler.runtime.closing", "textual rich tui pydantic psutil"),
+        ("scheduler.runtime.closing_lines", "textual rich tui pydantic psutil"),
         ("tui.app", "pydantic psutil sqlite3 psycopg tomlkit scheduler.engine scheduler.storage"),
         ("tui.serve.command", "textual rich asyncio aiohttp prometheus_client"),
         ("tui.serve.server", "textual.app rich"),
@@ -65,7 +65,9 @@ def test_an_import_brings_only_what_it_needs(module, never):
 def test_a_look_at_the_status_loads_little_and_collects_next_to_nothing(tmp_path, monkeypatch):
     # Each of these was there once, and took 1 to 30 of the 150 ms that the whole command takes.
     never = "difflib psutil textual rich tui sqlite3 psycopg tomlkit scheduler.engine scheduler.runtime"
-    never += " scheduler.agents.refusals.refusal scheduler.control.wire scheduler.cluster scheduler.editing"
+    never += (
+        " scheduler.agents.refusals.find_refusal scheduler.control.wire scheduler.cluster scheduler.editing"
+    )
     (tmp_path / "opus").mkdir()
     (tmp_path / "opus" / "background_tasks.json").write_text("{}")
     (tmp_path / "experience.toml").touch()

@@ -199,7 +199,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     from scheduler.core.ports import FleetOptions
     from scheduler.executors.stdout_capture import capture_prints
     from scheduler.process.startup import prepare_process
-    from scheduler.runtime.closing import successor
+    from scheduler.runtime.closing_lines import successor
     from scheduler.runtime.log_output import log_lines
     from tui.app import ExperienceApp
     from tui.terminal.chosen_theme import ChosenTheme
@@ -264,7 +264,7 @@ def _close(fleet: "FleetThread", endings: "Endings", choice: object) -> None:
     """Stop what runs here, or pass it on, and print what runs now; `choice` is what was answered to `q`."""
     from scheduler.core.ports import HandedOver
     from scheduler.core.ui_options import KEEP
-    from scheduler.runtime.closing import closing_lines
+    from scheduler.runtime.closing_lines import closing_lines
 
     endings.screen_is_gone()
     owners, done = fleet.owners(), HandedOver()

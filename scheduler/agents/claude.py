@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from scheduler.agents.documents import at, documents, money, said, total, total_money, whole, words
-from scheduler.agents.refusals.refusal import Failure
+from scheduler.agents.refusals.find_refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.core.costs import Usage
 

@@ -7,7 +7,7 @@ decides; openai/codex codex-rs/exec/src/exec_events.rs.
 from typing import Any
 
 from scheduler.agents.documents import at, documents, said, whole, words
-from scheduler.agents.refusals.refusal import Failure
+from scheduler.agents.refusals.find_refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 
 _ENDINGS = {"turn.completed": Ending.OK, "turn.failed": Ending.ERROR, "turn.started": Ending.NO_RESULT}

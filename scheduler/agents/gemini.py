@@ -7,7 +7,7 @@ google-gemini/gemini-cli docs/cli/headless.md.
 from typing import Any
 
 from scheduler.agents.documents import at, documents, said, total, whole, words
-from scheduler.agents.refusals.refusal import Failure
+from scheduler.agents.refusals.find_refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.core.costs import Usage
 

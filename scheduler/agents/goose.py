@@ -7,7 +7,7 @@ aaif-goose/goose crates/goose-cli/src/session/mod.rs.
 from typing import Any
 
 from scheduler.agents.documents import at, documents, money, said, whole, words
-from scheduler.agents.refusals.refusal import Failure
+from scheduler.agents.refusals.find_refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 
 _FINE = ("", "completed", "success")

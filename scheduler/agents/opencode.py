@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from scheduler.agents.documents import at, documents, money, said, total, total_money, whole, words
-from scheduler.agents.refusals.refusal import Failure
+from scheduler.agents.refusals.find_refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.executors.output import LEFT_OUT
 

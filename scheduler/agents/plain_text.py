@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from scheduler.agents.documents import documents, printed, said, total, whole, words
-from scheduler.agents.refusals.refusal import Failure
+from scheduler.agents.refusals.find_refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.core.costs import Usage
 

@@ -9,9 +9,9 @@ from typing import Any
 from scheduler.agents import claude, codex, gemini, goose, opencode
 from scheduler.agents.documents import LAST, documents, plain_text, printed
 from scheduler.agents.plain_text import read_aider, read_ollama
+from scheduler.agents.refusals.find_refusal import Failure, Refusal, find_refusal
 from scheduler.agents.refusals.http_answer import read_answer
-from scheduler.agents.refusals.refusal import Failure, Refusal, find_refusal
-from scheduler.agents.refusals.rule import Rules
+from scheduler.agents.refusals.refusal_rule import Rules
 from scheduler.agents.report import AgentReport, Ending
 
 READERS: Mapping[str, Callable[[str], AgentReport]] = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from scheduler.agents.refusals.refusal import Failure, Refusal
+from scheduler.agents.refusals.find_refusal import Failure, Refusal
 from scheduler.core.costs import Usage
 
 

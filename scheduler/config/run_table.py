@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from scheduler.config.sections.outside import OutsideTable
+from scheduler.config.sections.report_and_provider import OutsideTable
 from scheduler.config.sections.services import PINGS, secret_address, subset_of
 from scheduler.config.times import Times
 from scheduler.schema.table import At, Nested, Problems, Table, key, read, table_of

@@ -17,7 +17,7 @@ from scheduler.system.homes import homes
 from scheduler.system.time_zones import zones_now
 
 if TYPE_CHECKING:
-    from scheduler.agents.refusals.rule import RefusalRule
+    from scheduler.agents.refusals.refusal_rule import RefusalRule
 
 
 @value

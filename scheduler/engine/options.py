@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from scheduler.agents.refusals.rule import RefusalRule
+from scheduler.agents.refusals.refusal_rule import RefusalRule
 from scheduler.core.costs import SpendingRules
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Llm, Retention, WakeConfig

@@ -15,13 +15,13 @@ from scheduler.core.schedules.schedule import AtStart, Cron, Every, Schedule, zo
 from scheduler.core.state import TaskState
 from scheduler.core.task import Command, Task
 from scheduler.errors import BadSchedule
-from scheduler.migration.at_start import Processes, leaves_a_daemon, running_copy
 from scheduler.migration.cron_fields import NotCron, read_fields
 from scheduler.migration.crontab import Line, LineKind, has_users, read, split_input, split_user
 from scheduler.migration.debian_syntax import first_syntax_error
 from scheduler.migration.hints import anacron_job, as_setting, sixth_field
 from scheduler.migration.installed_cron import InstalledCron, is_installed
 from scheduler.migration.names import folders_in, in_background, keeps_alive, name_of, numbered, script_of
+from scheduler.migration.reboot_lines import Processes, leaves_a_daemon, running_copy
 
 Moments = tuple[float, ...]
 

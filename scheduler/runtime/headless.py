@@ -25,7 +25,7 @@ from scheduler.process.garbage_collection import GarbageCollector
 from scheduler.process.sd_notify import Heartbeat, Notifier, from_environment
 from scheduler.process.startup import prepare_process, wanted_signals
 from scheduler.runtime.log_output import log_lines
-from scheduler.runtime.opening import opening
+from scheduler.runtime.opening_lines import opening
 from scheduler.system.clock import SystemClock
 
 log = logging.getLogger("experience")

@@ -19,7 +19,7 @@ METHODS |= {"symlink_to", "touch", "unlink", "write_bytes", "write_text"}
 OTHERS = {*BY_NAME, "at", "partial", "server", "gzip", "tarfile", "Connection"}  # their methods open no path
 ALLOWED = {
     "system/foreign_home.py": "it is the module",
-    "agents/refusals/refusal.py": "the words of refusals: a file of this program",
+    "agents/refusals/find_refusal.py": "the words of refusals: a file of this program",
     "cluster/database.py": "the tables: a file of this program",
     "cluster/remote/carrier.py": "the tables of Procrastinate: a file of that package",
     "process/adopted.py": "files of /proc",

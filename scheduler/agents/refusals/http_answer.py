@@ -3,7 +3,7 @@
 import re
 from email.parser import HeaderParser
 
-from scheduler.agents.refusals.refusal import Failure
+from scheduler.agents.refusals.find_refusal import Failure
 
 KIND = "x-amzn-errortype"  # Amazon names the error here, and may not in the body
 _STATUS_LINE = re.compile(r"^[<\s]*HTTP/[\d.]+ (\d{3})[^\n]*(?:\n|\Z)", re.MULTILINE)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from scheduler.agents.refusals.rule import RefusalRule
+from scheduler.agents.refusals.refusal_rule import RefusalRule
 from scheduler.schema.table import At, Problems, Table, is_table, key, read, table_of
 from scheduler.schema.values import Flag, InvalidValue, Reader, Text, listed, reads, reads_list, text
 

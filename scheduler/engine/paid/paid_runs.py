@@ -11,7 +11,7 @@ from typing import Any
 
 from scheduler.agents import FILE
 from scheduler.agents.readers import read_report, refusal_in
-from scheduler.agents.refusals.refusal import Refusal
+from scheduler.agents.refusals.find_refusal import Refusal
 from scheduler.agents.report import AgentReport
 from scheduler.core.schedules.schedule import Schedule
 from scheduler.core.task import NO_COMMAND, Command, Context, Outcome, Task

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from scheduler.errors import TaskFailed
-from scheduler.handlers.net.inward import leads_inward
+from scheduler.handlers.net.redirects import leads_inward
 from scheduler.handlers.net.urls import origin, redacted
 from scheduler.system.clock import SystemClock
 

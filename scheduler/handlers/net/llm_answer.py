@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scheduler.handlers.net.thoughts import without_thoughts
+from scheduler.handlers.net.llm_thoughts import without_thoughts
 
 LIMIT = 10 << 20  # bytes of a whole response
 WORDS = 64 << 10  # characters kept of an answer: a model that repeats itself never ends

@@ -8,7 +8,7 @@ from scheduler.core.task import Context, Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.dream_generate.handler import dream_generate
 from scheduler.handlers.dream_generate.options import Options
-from scheduler.handlers.net.thoughts import without_thoughts
+from scheduler.handlers.net.llm_thoughts import without_thoughts
 from tests.each import each
 from tests.handlers.net.llm_server import Act, serving, streamed, whole
 

@@ -12,8 +12,8 @@ import pytest
 
 from scheduler.agents import PROGRAMS
 from scheduler.agents.readers import READERS, read_report
+from scheduler.agents.refusals.find_refusal import find_refusal
 from scheduler.agents.refusals.http_answer import read_answer
-from scheduler.agents.refusals.refusal import find_refusal
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.core.costs import Usage
 from tests.each import each

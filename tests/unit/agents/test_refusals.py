@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from scheduler.agents.refusals.find_refusal import Failure, Refusal, find_refusal
 from scheduler.agents.refusals.http_answer import read_answer
-from scheduler.agents.refusals.refusal import Failure, Refusal, find_refusal
 from tests.each import each
 
 UTC, BERLIN, NEW_YORK = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")

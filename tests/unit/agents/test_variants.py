@@ -4,8 +4,8 @@ import json
 from decimal import Decimal
 
 from scheduler.agents.readers import read_report, refusal_in
+from scheduler.agents.refusals.find_refusal import find_refusal
 from scheduler.agents.refusals.http_answer import read_answer
-from scheduler.agents.refusals.refusal import find_refusal
 from scheduler.agents.report import AgentReport, Ending
 from tests.each import each
 from tests.unit.agents.shapes import NOON, SHAPES, UTC, Shape, lines, result

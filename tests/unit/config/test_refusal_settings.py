@@ -5,8 +5,8 @@ from datetime import UTC
 import pytest
 
 from scheduler.agents.readers import read_report, refusal_in
-from scheduler.agents.refusals.refusal import Failure, find_refusal
-from scheduler.agents.refusals.rule import RefusalRule
+from scheduler.agents.refusals.find_refusal import Failure, find_refusal
+from scheduler.agents.refusals.refusal_rule import RefusalRule
 from tests.each import each
 from tests.fakes import NOON
 from tests.unit.config.test_settings import Place

@@ -4,7 +4,7 @@ from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 
-from scheduler.agents.refusals.rule import RefusalRule
+from scheduler.agents.refusals.refusal_rule import RefusalRule
 from scheduler.config.settings import CitizenSettings
 from scheduler.control.fleet import Fleet
 from scheduler.core.costs import Budget, SpendingRules

@@ -8,9 +8,9 @@ from datetime import tzinfo
 from functools import cache
 from pathlib import Path
 
-from scheduler.agents.refusals.reset_time import moment_in_headers, moment_of
-from scheduler.agents.refusals.reset_words import moment_in_text
-from scheduler.agents.refusals.rule import RefusalRule, Rules
+from scheduler.agents.refusals.refusal_rule import RefusalRule, Rules
+from scheduler.agents.refusals.reset_in_headers import moment_in_headers, moment_of
+from scheduler.agents.refusals.reset_in_text import moment_in_text
 
 # What a status means where the words say nothing.
 _STATUS = {

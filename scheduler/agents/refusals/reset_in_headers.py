@@ -1,4 +1,4 @@
-"""When a service takes requests again: from numbers and from headers; `reset_words` reads it from text.
+"""When a service takes requests again: from numbers and from headers; `reset_in_text` reads it from text.
 
 All moments are Unix seconds. A moment that cannot be right (0, -1, the past, years ahead) counts as none.
 """

@@ -5,9 +5,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from scheduler.agents.readers import READERS, read_report
+from scheduler.agents.refusals.find_refusal import find_refusal
 from scheduler.agents.refusals.http_answer import read_answer
-from scheduler.agents.refusals.refusal import find_refusal
-from scheduler.agents.refusals.reset_words import moment_in_text
+from scheduler.agents.refusals.reset_in_text import moment_in_text
 from tests.each import each
 
 UTC, BERLIN, NEW_YORK = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from scheduler.agents.refusals.reset_time import UNIT, ahead, moment_of, seconds_of
+from scheduler.agents.refusals.reset_in_headers import UNIT, ahead, moment_of, seconds_of
 
 _AGAIN = r"(?:\bresets?|\bagain|\bretry|\bavailable|\baccess|\buntil|\bafter|\blifts?|\brenews?)"
 _BEFORE = rf"{_AGAIN}(?:\s+(?:at|on|by|after|from|around|today)\b|:|,)*\s+"

@@ -6,8 +6,8 @@ import pytest
 
 from scheduler.core.ports import HandedOver
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
-from scheduler.runtime.closing import closing_lines
-from scheduler.runtime.opening import opening
+from scheduler.runtime.closing_lines import closing_lines
+from scheduler.runtime.opening_lines import opening
 from scheduler.system.version import VERSION
 from tests.fakes import NOON
 
