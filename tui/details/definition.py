@@ -6,7 +6,7 @@ from scheduler.core.views import TaskView
 from scheduler.core.wording.description import DefinitionField, TaskDetails
 from tui.common.pane import EMPTY, Pane, Row, StyledText
 from tui.common.text import cells, clean, countdown, day_and_time, elapsed, moment, took, wrapped
-from tui.common.usual import Habits
+from tui.common.usual_duration import Habits
 from tui.details.money_fields import MoneyField
 from tui.glyphs import Glyphs
 

@@ -29,8 +29,8 @@ from tui.lessons.steps import Facts, tilde
 from tui.log.events import EventLog
 
 if TYPE_CHECKING:
-    from tui.details.lower import Lower
-    from tui.fleet.table.usual import UsualTimes
+    from tui.details.lower_part import Lower
+    from tui.fleet.table.usual_durations import UsualTimes
     from tui.fleet.table.view import TaskTable
 
 FILE = "experience.toml"
@@ -194,7 +194,8 @@ class FleetBody(Vertical):
 
     def _made_table(self) -> "TaskTable":
         if self._table is None:
-            from tui.fleet.table.usual import UsualTimes  # 10 ms that the first frame does not wait for
+            # 10 ms that the first frame does not wait for
+            from tui.fleet.table.usual_durations import UsualTimes
             from tui.fleet.table.view import TaskTable
 
             self._usual = UsualTimes(self._controls.get)
@@ -365,7 +366,7 @@ class FleetBody(Vertical):
 
     def _made_lower(self) -> "Lower":
         if self._lower is None:
-            from tui.details.lower import Lower
+            from tui.details.lower_part import Lower
 
             self._lower = Lower(self._log, self._glyphs, self._controls, self._clock, like=self.grid)
             self._lower.set_cluster(self._cluster)

@@ -58,7 +58,7 @@ class DetailsOpener:
     def page(self, text: str) -> None:
         """The text in a pager."""
         from tui.terminal import pager
-        from tui.terminal.aside import CannotStepAside
+        from tui.terminal.external_program import CannotStepAside
 
         try:
             pager.show(self._app, text)

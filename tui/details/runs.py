@@ -14,7 +14,7 @@ from scheduler.core.wording.spans import clock
 from tui.common.pane import Pane, Row, StyledText
 from tui.common.styles import CURSOR
 from tui.common.text import cells, clean, day_and_time, elapsed, shorten, took, wrapped
-from tui.common.usual import ENDED, Habits, Slowdown, Usual, slowdown, usual
+from tui.common.usual_duration import ENDED, Habits, Slowdown, Usual, slowdown, usual
 from tui.details.costs import CostColumn
 from tui.details.run_groups import Group, begun_before, grouped, span_of
 from tui.glyphs import Glyphs

@@ -20,7 +20,7 @@ from scheduler.core.views import (
 )
 from scheduler.core.wording.text import freeze_words, ordinal, until
 from tui.common.text import ago, elapsed, moment, took
-from tui.common.usual import Usual
+from tui.common.usual_duration import Usual
 from tui.fleet.notices import ATTEMPT, first_line, stalled
 from tui.fleet.panels.contents import share_done
 

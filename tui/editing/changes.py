@@ -121,7 +121,7 @@ class SettingsChanges:
     def edit_at(self, citizen: str, place: SettingsPlace) -> None:
         """Open the settings there."""
         from tui.terminal import editor
-        from tui.terminal.aside import CannotStepAside
+        from tui.terminal.external_program import CannotStepAside
 
         try:
             editor.edit(self._app, place.file, place.line)

@@ -9,7 +9,7 @@ from typing import Any
 
 from textual.app import App
 
-from tui.terminal.aside import CannotStepAside, run_in_terminal
+from tui.terminal.external_program import CannotStepAside, run_in_terminal
 
 USUAL = ("nano", "vim", "vi")
 # How each is told the line; others get the file alone.

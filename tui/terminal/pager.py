@@ -11,7 +11,7 @@ from typing import Any
 
 from textual.app import App
 
-from tui.terminal.aside import CannotStepAside, run_in_terminal
+from tui.terminal.external_program import CannotStepAside, run_in_terminal
 
 USUAL = ("less", "more")
 

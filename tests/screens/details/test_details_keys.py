@@ -26,7 +26,7 @@ from tui.fleet.grid import FleetGrid
 from tui.keys import DETAILS_KEYS, PANE_KEYS
 from tui.palette.help import Help
 from tui.terminal import pager
-from tui.terminal.aside import CannotStepAside
+from tui.terminal.external_program import CannotStepAside
 
 
 def citizen(*tasks, **more) -> FakeControl:

@@ -13,7 +13,7 @@ from tests.fakes import FakeControl, FakeFleet, until
 from tests.screens.driving import press, screen, settled, shown, toasts
 from tests.screens.situations import task
 from tui.terminal import editor as terminal_editor
-from tui.terminal.aside import CannotStepAside
+from tui.terminal.external_program import CannotStepAside
 
 NEEDS = task(
     "news_scan",

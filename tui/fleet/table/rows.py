@@ -9,7 +9,7 @@ from scheduler.core.views import TaskView
 from tui.common import text as words
 from tui.common.styles import Styles
 from tui.common.task_ref import TaskRef
-from tui.common.usual import Usual
+from tui.common.usual_duration import Usual
 from tui.fleet.panels.rows import mark, recent_segments
 from tui.fleet.table.columns import EDGE, Column, Moment, Piece, sign
 from tui.glyphs import Glyphs

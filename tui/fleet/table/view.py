@@ -13,7 +13,7 @@ from textual.strip import Strip
 from scheduler.core.views import Snapshot
 from tui.common import text as words
 from tui.common.styles import CURSOR, MARKED, merged
-from tui.common.usual import Usual
+from tui.common.usual_duration import Usual
 from tui.fleet.arrangement import Filter
 from tui.fleet.board import Board, Place
 from tui.fleet.row_keys import FleetRows

@@ -10,7 +10,7 @@ from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import Event, Heartbeat, Hold, HoldKind, Snapshot, TaskStatus, TaskView
 from tests.fakes import NOON
-from tui.common.usual import Usual
+from tui.common.usual_duration import Usual
 from tui.details.why import TRIGGERS, Evidence, Stall, Stalls, why
 
 

@@ -11,7 +11,7 @@ from tests.each import each
 from tests.fakes import NOON
 from tui.common.styles import Styles
 from tui.common.task_ref import TaskRef
-from tui.common.usual import usual
+from tui.common.usual_duration import usual
 from tui.fleet.table.columns import LAST, NEXT, RECENT, TASK, Column, Moment, columns_for, says
 from tui.fleet.table.foot import about
 from tui.fleet.table.order import Order, SortedBy

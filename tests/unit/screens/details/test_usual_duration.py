@@ -3,7 +3,7 @@
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
 from tests.fakes import NOON
-from tui.common.usual import Habits, Slowdown, Usual, slowdown, usual
+from tui.common.usual_duration import Habits, Slowdown, Usual, slowdown, usual
 from tui.details.definition import habit_fields
 
 

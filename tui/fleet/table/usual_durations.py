@@ -7,7 +7,7 @@ from scheduler.core.ports import Control
 from scheduler.core.records import LISTED
 from scheduler.core.views import Snapshot
 from scheduler.errors import SchedulerError
-from tui.common.usual import ENDED, Usual, usual
+from tui.common.usual_duration import ENDED, Usual, usual
 from tui.fleet.table.order import Row
 
 
