@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import count
 from multiprocessing import get_context
 
-from tests.simulation.freezing import with_freezes
 from tests.simulation.hard_moments import with_hard_moments
 from tests.simulation.history import HOUR, History, history
-from tests.simulation.invariants import broken_rules
-from tests.simulation.owed import Broken
+from tests.simulation.rules.freezing import with_freezes
+from tests.simulation.rules.invariants import broken_rules
+from tests.simulation.rules.owed import Broken
 from tests.simulation.shrink import shrunk
 from tests.simulation.story import tell
 from tests.simulation.trace import Fact

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from scheduler.core.schedules.schedule import in_words
 from tests.simulation.history import History, Plan
-from tests.simulation.owed import Broken
+from tests.simulation.rules.owed import Broken
 from tests.simulation.trace import Fact
 
 _SPANS = {"clock", "slept", "stalled"}

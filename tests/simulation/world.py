@@ -33,7 +33,7 @@ from tests.simulation.fakes.loop import NEVER
 from tests.simulation.fakes.owner import Owner, task
 from tests.simulation.fakes.processes import Past, Process
 from tests.simulation.history import HOUR, History, Step
-from tests.simulation.oracle import next_slot
+from tests.simulation.rules.oracle import next_slot
 from tests.simulation.trace import Fact
 
 TURN = 2e-5  # seconds that one turn of the loop takes

@@ -13,7 +13,7 @@ from scheduler.storage.state_store import DiskStore
 from tests.simulation.fakes.loop import Loop, clock
 from tests.simulation.fakes.processes import Executor
 from tests.simulation.history import History, Plan
-from tests.simulation.oracle import schedule_of
+from tests.simulation.rules.oracle import schedule_of
 
 
 class Owner:

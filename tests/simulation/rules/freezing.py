@@ -10,8 +10,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from tests.simulation.history import DAY, HOUR, History, Plan, Step
-from tests.simulation.oracle import NEVER
-from tests.simulation.owed import Broken
+from tests.simulation.rules.oracle import NEVER
+from tests.simulation.rules.owed import Broken
 from tests.simulation.trace import Fact
 
 SHARE = 0.25  # of histories that have any

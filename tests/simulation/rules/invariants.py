@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Iterator
 
 from scheduler.core.state import TaskState
 from scheduler.core.views import Snapshot
-from tests.simulation.freezing import (
+from tests.simulation.history import History
+from tests.simulation.rules.freezing import (
     a_timed_pause_ends_by_itself,
     no_schedule_starts_outside_its_hours,
     nothing_starts_in_a_freeze,
 )
-from tests.simulation.history import History
-from tests.simulation.oracle import NEVER
-from tests.simulation.owed import SCHEDULED, Broken
+from tests.simulation.rules.oracle import NEVER
+from tests.simulation.rules.owed import SCHEDULED, Broken
+from tests.simulation.rules.wanted import PATIENCE, wanted
 from tests.simulation.trace import Fact
-from tests.simulation.wanted import PATIENCE, wanted
 
 Trace = list[Fact]
 Rule = Callable[[History, Trace], Iterable[Broken]]

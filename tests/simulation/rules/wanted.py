@@ -9,8 +9,8 @@ from copy import copy
 from typing import Any
 
 from tests.simulation.history import History, Plan
-from tests.simulation.oracle import NEVER, last_slot
-from tests.simulation.owed import LITTLE, ON_TIME, REMEMBERED, SCHEDULED, Broken, Owed
+from tests.simulation.rules.oracle import NEVER, last_slot
+from tests.simulation.rules.owed import LITTLE, ON_TIME, REMEMBERED, SCHEDULED, Broken, Owed
 from tests.simulation.trace import Fact
 
 A_MOMENT = 0.01  # seconds between what a person does and what the scheduler knows

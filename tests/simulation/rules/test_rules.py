@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from tests.simulation.freezing import a_timed_pause_ends_by_itself
 from tests.simulation.history import HOUR, History, Plan, Step
 from tests.simulation.play import play
+from tests.simulation.rules.freezing import a_timed_pause_ends_by_itself
 from tests.simulation.trace import Fact
 
 

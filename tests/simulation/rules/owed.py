@@ -9,7 +9,7 @@ from copy import copy
 from dataclasses import dataclass
 
 from tests.simulation.history import HOUR, History, Plan
-from tests.simulation.oracle import NEVER, last_slot, next_slot
+from tests.simulation.rules.oracle import NEVER, last_slot, next_slot
 from tests.simulation.trace import Fact
 
 MINUTE = 60.0  # a shorter delay is late, not missed

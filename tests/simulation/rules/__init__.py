@@ -1,0 +1,1 @@
+"""What must hold in every history: slots, what tasks are owed, when they start, freezes."""
