@@ -39,7 +39,7 @@ main() {
         --all | --stop | --status) exec "$python" "$here/core.py" "$@" ;;
         --test) check_all && run_tests "${@:2}" && verdict ;;
         --check) check_all && verdict ;;
-        --screenshots) from_checkout -m tests.screens.screenshots "${@:2}" ;;
+        --screenshots) from_checkout -m tests.screens.pictures.screenshots "${@:2}" ;;
         --bench) from_checkout -m benchmarks "${@:2}" ;;
         *) exec "$venv/bin/experience-tui" "$@" ;;
     esac

@@ -5,12 +5,12 @@ import os
 import time
 from pathlib import Path
 
-from tests.screens import moving_picture
 from tests.screens.details.details_situations import DETAILS
 from tests.screens.driving import arrive
+from tests.screens.pictures import moving_picture
 from tests.screens.situations import SITUATIONS, Situation
 
-FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
+FOLDER = Path(__file__).resolve().parents[3] / "screenshots"
 SHOWN = (
     "fleet",
     "failing",

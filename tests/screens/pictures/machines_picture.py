@@ -1,6 +1,6 @@
 """Draws `screenshots/machines.svg` from a real run: three owners and a worker on one PostgreSQL, m2 silent.
 
-python -m tests.screens.machines_picture
+python -m tests.screens.pictures.machines_picture
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from scheduler.control.threaded import FleetThread
 from scheduler.core.ports import FleetOptions
 from tests.cluster.machines import Machine
 from tests.cluster.postgres import postgres
-from tests.screens.screenshots import FOLDER
+from tests.screens.pictures.screenshots import FOLDER
 from tui.app import ExperienceApp
 
 SIZE = (120, 40)

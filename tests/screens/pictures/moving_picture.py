@@ -15,7 +15,7 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COLUMNS, ROWS = 104, 28
 WIDTH, HEIGHT, FONT = 8.43, 16, 14  # of a cell, in pixels; and of DejaVu Sans Mono
 FRAME, TALL = round(COLUMNS * WIDTH), ROWS * HEIGHT
