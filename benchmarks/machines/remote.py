@@ -27,8 +27,8 @@ from scheduler.cluster.bus import Bus, Stream
 from scheduler.cluster.database import Database, install
 from scheduler.cluster.fence import Ended, FencedWriter, Order, Started
 from scheduler.cluster.leases import Lease, Leases
-from scheduler.cluster.remote.link import run_of
-from scheduler.cluster.remote.sender import Sender, Sent
+from scheduler.cluster.workers.run_messages import run_of
+from scheduler.cluster.workers.run_sender import Sender, Sent
 from scheduler.config.loader import load
 from scheduler.core.definition import digest
 from scheduler.core.task import Trigger

@@ -19,10 +19,10 @@ from scheduler.cluster.history import ClusterHistory, read_output, read_runs
 from scheduler.cluster.leases import ENDING, Lease, Leases, has_ended
 from scheduler.cluster.membership import move
 from scheduler.cluster.presence import Presence, overview
-from scheduler.cluster.remote.link import run_of
-from scheduler.cluster.remote.sender import Sender
 from scheduler.cluster.shared_files import FOLDER, ROOT, Notes, read_notes, write_files
 from scheduler.cluster.store import ClusterStore, read_committed
+from scheduler.cluster.workers.run_messages import run_of
+from scheduler.cluster.workers.run_sender import Sender
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.machines import Cluster
 from scheduler.core.records import Recorder, RunQuery, RunRecord

@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg.rows import TupleRow
 
 from scheduler.cluster.database import Database
-from scheduler.cluster.remote.report import QueueRow, WorkerRow, queues, workers
+from scheduler.cluster.workers.worker_status import QueueRow, WorkerRow, queues, workers
 from scheduler.core.machines import Cluster, Host, Machine, Queue
 from scheduler.errors import DatabaseAway
 from scheduler.process.process_info import BOOT

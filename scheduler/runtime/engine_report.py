@@ -12,7 +12,7 @@ from scheduler.errors import PROGRAM
 
 if TYPE_CHECKING:
     from scheduler.cluster.membership import OwnerRow
-    from scheduler.cluster.remote.report import QueueRow, WorkerRow
+    from scheduler.cluster.workers.worker_status import QueueRow, WorkerRow
 
 MOST_SKEW = 1.0  # seconds between this machine's clock and the database's
 
@@ -47,7 +47,7 @@ async def _look(settings: Settings, engine: EngineSettings) -> Seen:
     from scheduler.cluster.database import Database, require_schema
     from scheduler.cluster.health import problems
     from scheduler.cluster.membership import clock_skew, owners
-    from scheduler.cluster.remote.report import queues, workers
+    from scheduler.cluster.workers.worker_status import queues, workers
 
     database = Database(engine.url)
     named = {task.queue for citizen in settings.citizens for task in citizen.tasks if task.queue}

@@ -43,7 +43,7 @@ def _queues(settings: Settings) -> set[str]:
 
 async def _work(settings: Settings, config: Path | None, queues: Collection[str], concurrency: int) -> int:
     # An extra: PostgreSQL's client and Procrastinate are installed only with it.
-    from scheduler.cluster.remote.worker import Worker
+    from scheduler.cluster.workers.worker import Worker
 
     prepare_process()
     assert settings.engine

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from scheduler.cluster.database import Connection, Database
 from scheduler.cluster.fence import FencedWriter, Order, Started
 from scheduler.cluster.leases import Lease, Leases
-from scheduler.cluster.remote import rows
+from scheduler.cluster.workers import run_rows
 from scheduler.process.process_info import BOOT, Running
 
 OK = {"outcome": "ok", "text": "done", "urgent": False, "traceback": "", "code": 0}
@@ -39,18 +39,18 @@ class Desk:
         )
         return made
 
-    async def claim(self, run: int, worker: UUID) -> rows.Claimed | None:
-        return await rows.claim(self.connection, run, worker)
+    async def claim(self, run: int, worker: UUID) -> run_rows.Claimed | None:
+        return await run_rows.claim(self.connection, run, worker)
 
-    async def claim_next(self, worker: UUID) -> rows.Claimed | None:
+    async def claim_next(self, worker: UUID) -> run_rows.Claimed | None:
         (hearer,) = await self.ask("SELECT worker_id FROM procrastinate_register_worker_v1()")
-        return await rows.claim_next(self.connection, ["gpu"], hearer, worker)
+        return await run_rows.claim_next(self.connection, ["gpu"], hearer, worker)
 
     async def finish(self, run: int, worker: UUID) -> bool:
-        return await rows.finish(self.connection, run, worker, OK)
+        return await run_rows.finish(self.connection, run, worker, OK)
 
-    async def look(self, *runs: int, patience: float = 600.0) -> dict[int, rows.Sight]:
-        return await rows.look(self.connection, runs, ["opus"], patience)
+    async def look(self, *runs: int, patience: float = 600.0) -> dict[int, run_rows.Sight]:
+        return await run_rows.look(self.connection, runs, ["opus"], patience)
 
     async def ask(self, query: str) -> list[Any]:
         found = await self.connection.execute(query)  # type: ignore[call-overload]
@@ -68,4 +68,4 @@ class Desk:
     async def next_owner(self) -> frozenset[str]:
         """Another machine takes opus over; its first look at what runs elsewhere."""
         lease = await self.another()
-        return await rows.take_over(self.connection, "opus", lease.epoch)
+        return await run_rows.take_over(self.connection, "opus", lease.epoch)

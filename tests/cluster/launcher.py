@@ -46,7 +46,7 @@ def forget_epochs() -> None:
 
 def forget_leases() -> None:
     from scheduler.cluster.guard import Guard
-    from scheduler.cluster.remote.worker_lease import WorkerLease
+    from scheduler.cluster.workers.worker_lease import WorkerLease
 
     WorkerLease._give_up = lambda lease, why: None  # type: ignore[method-assign]
     Guard.renewed = lambda guard, deadline: None  # type: ignore[method-assign]

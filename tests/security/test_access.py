@@ -21,7 +21,7 @@ ALLOWED = {
     "system/foreign_home.py": "it is the module",
     "agents/refusals/find_refusal.py": "the words of refusals: a file of this program",
     "cluster/database.py": "the tables: a file of this program",
-    "cluster/remote/carrier.py": "the tables of Procrastinate: a file of that package",
+    "cluster/workers/procrastinate_jobs.py": "the tables of Procrastinate: a file of that package",
     "process/adopted.py": "files of /proc",
     "process/process_info.py": "files of /proc",
     "process/startup.py": "files of /proc",

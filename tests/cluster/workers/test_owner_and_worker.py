@@ -8,9 +8,9 @@ import pytest
 
 from scheduler.cluster.database import Database
 from scheduler.cluster.leases import Lease
-from scheduler.cluster.remote import definitions, rows
-from scheduler.cluster.remote.definitions import Definitions
-from scheduler.cluster.remote.sender import Sender, Sent
+from scheduler.cluster.workers import definitions, run_rows
+from scheduler.cluster.workers.definitions import Definitions
+from scheduler.cluster.workers.run_sender import Sender, Sent
 from scheduler.config.loader import load
 from scheduler.core.definition import digest
 from scheduler.core.task import Outcome, Trigger
@@ -36,7 +36,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
         asked.append(set(runs))
         return dict.fromkeys(runs, OK)
 
-    monkeypatch.setattr(rows, "results", results)
+    monkeypatch.setattr(run_rows, "results", results)
     return asked
 
 

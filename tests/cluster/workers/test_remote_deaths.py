@@ -17,8 +17,8 @@ from psycopg.types.json import Jsonb
 from scheduler.cluster.database import Connection
 from scheduler.cluster.fence import Ended, Saved, Started
 from scheduler.cluster.leases import Leases
-from scheduler.cluster.remote import rows
-from scheduler.cluster.remote.sender import Sender
+from scheduler.cluster.workers import run_rows
+from scheduler.cluster.workers.run_sender import Sender
 from scheduler.errors import DatabaseAway
 from scheduler.process.process_info import BOOT, Running
 from tests.cluster.desk import OK, ORDER, Desk
@@ -49,7 +49,7 @@ class Story:
 
     async def _nothing(self) -> None: ...
 
-    async def claim(self, run: int, worker: UUID) -> rows.Claimed | None:
+    async def claim(self, run: int, worker: UUID) -> run_rows.Claimed | None:
         claimed = await self.desk.claim(run, worker)
         if claimed:
             self.claims.append((run, worker))
@@ -70,7 +70,7 @@ class Story:
         await desk.connection.execute("UPDATE owners SET until = clock_timestamp()")
         desk.leases = Leases(desk.database, "m2", Running(0, 0.0, 0.0, BOOT), 600.0)
         desk.lease = await desk.leases.take("opus", "home-1")
-        self.begun = await rows.take_over(desk.connection, "opus", desk.lease.epoch)
+        self.begun = await run_rows.take_over(desk.connection, "opus", desk.lease.epoch)
         await desk.connection.execute("UPDATE runs SET outcome = 'interrupted' WHERE outcome IS NULL")
         self.owner_lives = False
 
@@ -88,7 +88,7 @@ class Story:
         desk = self.desk
         assert self.run and self.worker
         if self.worker_lives and (self.run, self.worker) in self.claims:
-            asked = await rows.asked(desk.connection, self.worker)
+            asked = await run_rows.asked(desk.connection, self.worker)
             await desk.finish(self.run, self.worker)  # it ends by itself, or because it is asked to
             assert self.owner_lives or asked.get(self.run, True)
         await desk.look(self.run, patience=0.0)
@@ -155,7 +155,7 @@ async def test_the_end_of_a_run_that_a_dead_owner_had_not_recorded_is_recorded_b
         start = Started("render", 1, "1", 1, "schedule", 9.0, {"running": RUNNING, "last_run": 10.0}, ORDER)
         (run,) = await desk.writer.write(desk.lease, [start])
         worker = await desk.enter()
-        assert await desk.claim(run, worker) and await rows.finish(desk.connection, run, worker, ENDED)
+        assert await desk.claim(run, worker) and await run_rows.finish(desk.connection, run, worker, ENDED)
         if saved:
             await desk.writer.write(desk.lease, [Saved("render", {"run_count": 1, "outcome": "ok"})])
         statements, owner = count(), await desk.another()

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from scheduler.cluster.remote import rows
-from scheduler.cluster.remote.rows import Claimed
-from scheduler.cluster.remote.worker import Worker
+from scheduler.cluster.workers import run_rows
+from scheduler.cluster.workers.run_rows import Claimed
+from scheduler.cluster.workers.worker import Worker
 from scheduler.config.settings import EngineSettings, Settings
 from tests.fakes import FakeClock, until
 
@@ -54,10 +54,10 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
 
     monkeypatch.setattr(type(made._guard), "alive", True)
     monkeypatch.setattr(type(made._lease), "held", True)
-    monkeypatch.setattr(rows, "claim_next", lambda *_: made.answer(None))
-    monkeypatch.setattr(rows, "claim", lambda _, run, worker: made.answer(run))
-    monkeypatch.setattr(rows, "asked", asked)
-    monkeypatch.setattr(rows, "finish", finish)
+    monkeypatch.setattr(run_rows, "claim_next", lambda *_: made.answer(None))
+    monkeypatch.setattr(run_rows, "claim", lambda _, run, worker: made.answer(run))
+    monkeypatch.setattr(run_rows, "asked", asked)
+    monkeypatch.setattr(run_rows, "finish", finish)
     return made
 
 
@@ -90,10 +90,10 @@ async def test_a_claim_that_fails_ends_the_hearing_and_takes_no_place(
     async def refuse(*_: object) -> None:
         raise psycopg.errors.ForeignKeyViolation
 
-    monkeypatch.setattr(rows, "claim_next", refuse)
+    monkeypatch.setattr(run_rows, "claim_next", refuse)
     with pytest.raises(psycopg.Error):
         await slow.take(1)
-    monkeypatch.setattr(rows, "claim_next", lambda *_: slow.answer(None))
+    monkeypatch.setattr(run_rows, "claim_next", lambda *_: slow.answer(None))
     slow.answers.set()
     assert await slow.take(2) == 7
     slow.done.set()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from scheduler.cluster.database import Database
-from scheduler.cluster.remote.worker_lease import WorkerLease
+from scheduler.cluster.workers.worker_lease import WorkerLease
 from scheduler.process.process_info import Running
 from scheduler.system.clock import elapsed
 from tests.fakes import until

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.cluster.remote.sender import Sender
+from scheduler.cluster.workers.run_sender import Sender
 from scheduler.errors import DatabaseAway
 from tests.fakes import until
 
@@ -27,8 +27,8 @@ class Sent(SimpleNamespace):
 
 async def test_a_run_right_after_another_is_followed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The look at the rows sleeps longer than the look at who follows: the second run began in between."""
-    monkeypatch.setattr("scheduler.cluster.remote.sender.FOLLOW", 0.001)
-    monkeypatch.setattr("scheduler.cluster.remote.sender.LOOK", 60.0)
+    monkeypatch.setattr("scheduler.cluster.workers.run_sender.FOLLOW", 0.001)
+    monkeypatch.setattr("scheduler.cluster.workers.run_sender.LOOK", 60.0)
     sender = Sender(Away())  # type: ignore[arg-type]
     for row in (1, 2):
         sent = Sent(row)

@@ -15,7 +15,7 @@ from scheduler.cluster.database import (
     require_schema,
 )
 from scheduler.cluster.fence import Ended
-from scheduler.cluster.remote import rows
+from scheduler.cluster.workers import run_rows
 from tests.cluster.desk import OK, Desk
 
 
@@ -23,7 +23,7 @@ async def test_a_run_waits_with_its_row_and_a_knock(desk: Desk) -> None:
     run = await desk.start()
     assert await desk.jobs() == ["todo"]
     assert await desk.ask("SELECT args->>'run' FROM procrastinate_jobs") == [str(run)]
-    assert (await desk.look(run))[run] == rows.Sight(None, None, 1, 1, 0)
+    assert (await desk.look(run))[run] == run_rows.Sight(None, None, 1, 1, 0)
     await desk.enter()
     assert (await desk.look(run))[run].workers == 1
 
@@ -53,7 +53,7 @@ async def test_the_next_run_is_claimed_and_its_knock_goes_with_that(desk: Desk) 
         claimed = await desk.claim_next(worker)
         assert claimed and claimed.run == run
     assert await desk.claim_next(worker) is None and await desk.jobs() == []
-    assert await rows.asked(desk.connection, worker) == {first: False, second: False}
+    assert await run_rows.asked(desk.connection, worker) == {first: False, second: False}
 
 
 async def test_a_knock_for_a_run_that_must_not_begin_is_dropped_and_the_next_is_heard(desk: Desk) -> None:
@@ -76,15 +76,15 @@ async def test_who_carried_a_run_says_where_its_owner_listens_that_it_has_ended(
     run, worker = await desk.start(), await desk.enter()
     await desk.claim(run, worker)
     await desk.connection.execute("LISTEN here")
-    assert not await rows.finish(desk.connection, run, uuid4(), OK, "here")
-    assert await rows.results(desk.connection, [run]) == {}
-    assert await rows.finish(desk.connection, run, worker, OK, "here")
+    assert not await run_rows.finish(desk.connection, run, uuid4(), OK, "here")
+    assert await run_rows.results(desk.connection, [run]) == {}
+    assert await run_rows.finish(desk.connection, run, worker, OK, "here")
     async for heard in desk.connection.notifies(timeout=10.0, stop_after=1):
         assert heard.payload == str(run)
         break
     else:
         pytest.fail("nothing is heard")
-    assert await rows.results(desk.connection, [run]) == {run: OK}
+    assert await run_rows.results(desk.connection, [run]) == {run: OK}
 
 
 async def test_its_row_goes_when_its_outcome_is_on_record(desk: Desk) -> None:
@@ -155,7 +155,7 @@ async def test_the_next_owner_drops_what_waits_and_ends_what_runs(desk: Desk) ->
     await desk.finish(ended, worker)
     assert await desk.next_owner() == {"runs", "ended"}
     assert await desk.ask("SELECT run FROM remote") == [runs]
-    assert await rows.asked(desk.connection, worker) == {runs: True}
+    assert await run_rows.asked(desk.connection, worker) == {runs: True}
     assert await desk.claim(waits, worker) is None
 
 
@@ -163,9 +163,9 @@ async def test_a_run_that_waits_is_dropped_and_one_that_runs_is_asked_to_end(des
     worker = await desk.enter()
     waits, runs = await desk.start(task="waits"), await desk.start(task="runs")
     await desk.claim(runs, worker)
-    assert not await rows.stop(desk.connection, waits) and await rows.stop(desk.connection, runs)
+    assert not await run_rows.stop(desk.connection, waits) and await run_rows.stop(desk.connection, runs)
     assert await desk.ask("SELECT run FROM remote") == [runs] and await desk.jobs() == ["todo"]
-    assert await rows.asked(desk.connection, worker) == {runs: True}
+    assert await run_rows.asked(desk.connection, worker) == {runs: True}
     assert await desk.claim(waits, worker) is None
 
 

@@ -12,8 +12,10 @@ import psycopg
 from scheduler.cluster.bus import Stream
 from scheduler.cluster.database import Connection, Database
 from scheduler.cluster.leases import Lease
-from scheduler.cluster.remote import rows
-from scheduler.cluster.remote.ending import (
+from scheduler.cluster.store import GATHER, ClusterStore
+from scheduler.cluster.workers import run_rows
+from scheduler.cluster.workers.run_messages import said, say
+from scheduler.cluster.workers.run_result import (
     machine_of,
     print_piece,
     print_rest,
@@ -21,8 +23,6 @@ from scheduler.cluster.remote.ending import (
     result_of,
     usage_of,
 )
-from scheduler.cluster.remote.link import said, say
-from scheduler.cluster.store import GATHER, ClusterStore
 from scheduler.core.task import Context, Outcome, Progress, Task
 from scheduler.engine.remote import Began
 from scheduler.engine.run import RunHandle
@@ -88,7 +88,7 @@ class Sent:
             self.told = now
             say(self.stream, follow=True)
 
-    def see(self, sight: rows.Sight) -> None:
+    def see(self, sight: run_rows.Sight) -> None:
         """Show for what it waits."""
         who = f"{'an' if self.queue[0] in 'aeiou' else 'a'} {self.queue} worker"
         if not sight.workers:
@@ -117,10 +117,10 @@ class Sender:
     async def take_over(self, lease: Lease, tasks: Mapping[str, Task], now: float) -> frozenset[str]:
         """Record or end what the owners before left on workers; the tasks of which a run did begin."""
         async with self._database.connection() as connection, connection.transaction():
-            if not await rows.owns(connection, lease.citizen, lease.epoch):
+            if not await run_rows.owns(connection, lease.citizen, lease.epoch):
                 return frozenset()
             await record_endings(connection, lease.citizen, lease.epoch, tasks, now)
-            return await rows.take_over(connection, lease.citizen, lease.epoch)
+            return await run_rows.take_over(connection, lease.citizen, lease.epoch)
 
     async def carry(self, sent: Sent) -> Result:
         """The result of the run; cancelled, it returns when no worker has it any more."""
@@ -202,7 +202,7 @@ class Sender:
 
     async def _stop(self, row: int) -> bool:
         async with self._asking:
-            return await rows.stop(await self._connected(), row)
+            return await run_rows.stop(await self._connected(), row)
 
     # -------------------------------------------------------------- looking
 
@@ -235,7 +235,7 @@ class Sender:
             while known := self._results & self._open.keys():
                 self._results.clear()
                 async with self._asking:
-                    found = await rows.results(await self._connected(), known)
+                    found = await run_rows.results(await self._connected(), known)
                 for row, result in found.items():
                     if sent := self._open.get(row):
                         sent.end(result)
@@ -246,12 +246,12 @@ class Sender:
         known = list(self._open)
         citizens = {sent.lease.citizen for sent in self._open.values()}
         async with self._asking:
-            found = await rows.look(await self._connected(), known, citizens, PATIENCE)
+            found = await run_rows.look(await self._connected(), known, citizens, PATIENCE)
         for row in known:
             if sent := self._open.get(row):
                 await self._saw(sent, found.get(row))
 
-    async def _saw(self, sent: Sent, sight: rows.Sight | None) -> None:
+    async def _saw(self, sent: Sent, sight: run_rows.Sight | None) -> None:
         if sight is None:
             sent.lost()
         elif sight.result is not None:

@@ -5,9 +5,9 @@ import contextlib
 from typing import Any
 
 from scheduler.cluster.bus import Bus, Stream
-from scheduler.cluster.remote.link import name_of, said, say
-from scheduler.cluster.remote.rows import Claimed
-from scheduler.cluster.remote.sender import HEARD
+from scheduler.cluster.workers.run_messages import name_of, said, say
+from scheduler.cluster.workers.run_rows import Claimed
+from scheduler.cluster.workers.run_sender import HEARD
 from scheduler.core.task import Outcome, Progress
 from scheduler.core.views import OutputChunk
 from scheduler.engine.run import RunHandle

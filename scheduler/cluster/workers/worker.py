@@ -17,12 +17,12 @@ from scheduler.cluster.bus import Bus, Stream, own_channel
 from scheduler.cluster.database import Connection, Database, notice_server
 from scheduler.cluster.guard import Guard
 from scheduler.cluster.leases import ENDING
-from scheduler.cluster.remote import rows
-from scheduler.cluster.remote.carrier import hear
-from scheduler.cluster.remote.definitions import Definitions
-from scheduler.cluster.remote.ending import ending
-from scheduler.cluster.remote.teller import Teller
-from scheduler.cluster.remote.worker_lease import WorkerLease
+from scheduler.cluster.workers import run_rows
+from scheduler.cluster.workers.definitions import Definitions
+from scheduler.cluster.workers.procrastinate_jobs import hear
+from scheduler.cluster.workers.run_reporter import Teller
+from scheduler.cluster.workers.run_result import ending
+from scheduler.cluster.workers.worker_lease import WorkerLease
 from scheduler.config.loader import Settings
 from scheduler.config.settings import EngineSettings
 from scheduler.core.secrets import Masks
@@ -52,7 +52,7 @@ NEVER_BEGAN = Result(Outcome.INTERRUPTED, "interrupted: it never began")
 class Carried:
     """A run that is under way here."""
 
-    def __init__(self, claimed: rows.Claimed, worker: UUID, handle: RunHandle) -> None:
+    def __init__(self, claimed: run_rows.Claimed, worker: UUID, handle: RunHandle) -> None:
         self.claimed, self.worker, self.handle = claimed, worker, handle
         self.over = False  # only its result is on its way
 
@@ -189,19 +189,19 @@ class Worker:
         task.add_done_callback(lambda _: self._tasks.pop(claimed.run))
         return claimed.run
 
-    async def _claim(self, hearer: int) -> tuple[UUID, rows.Claimed | None]:
+    async def _claim(self, hearer: int) -> tuple[UUID, run_rows.Claimed | None]:
         """As whom, and the run; raises psycopg.Error, DatabaseAway."""
         worker = self._lease.id
         if not self._lease.held:
             return worker, None
         connection = await self._connected()
         if self._unanswered:
-            return worker, await rows.claim(connection, self._unanswered.pop(), worker)
-        return worker, await rows.claim_next(connection, self._queues, hearer, worker)
+            return worker, await run_rows.claim(connection, self._unanswered.pop(), worker)
+        return worker, await run_rows.claim_next(connection, self._queues, hearer, worker)
 
     # -------------------------------------------------------------- a run
 
-    async def _carry(self, claimed: rows.Claimed, worker: UUID) -> None:
+    async def _carry(self, claimed: run_rows.Claimed, worker: UUID) -> None:
         name, trigger = f"{claimed.citizen}/{claimed.task}", Trigger(claimed.trigger)
         now, shown = self._clock.now(), _nothing
         handle = RunHandle(name, trigger, now, self._carried_by, shown, None, claimed.citizen)
@@ -218,7 +218,7 @@ class Worker:
             self._registry.free_worker(handle)
             del self._carried[claimed.run]
 
-    async def _run(self, claimed: rows.Claimed, handle: RunHandle) -> None:
+    async def _run(self, claimed: run_rows.Claimed, handle: RunHandle) -> None:
         try:
             known = (claimed.citizen, claimed.task, claimed.digest)
             found = self._definitions.at_once(*known)
@@ -257,7 +257,7 @@ class Worker:
             with contextlib.suppress(psycopg.Error, DatabaseAway):
                 async with self._asking:
                     ended = (claimed.run, carried.worker, raw, channel)
-                    counts = await rows.finish(await self._connected(), *ended)
+                    counts = await run_rows.finish(await self._connected(), *ended)
             if counts is None:
                 await asyncio.sleep(AGAIN)
         teller.end(raw if counts else None)
@@ -296,11 +296,11 @@ class Worker:
         seen = [each for each in self._carried.values() if each.worker == worker and not each.over]
         async with self._asking:
             connection = await self._connected()
-            asked = await rows.asked(connection, worker)
+            asked = await run_rows.asked(connection, worker)
             unanswered = asked.keys() - self._tasks.keys()
             self._unanswered = {run for run in unanswered if not asked[run]}
             for run in unanswered - self._unanswered:  # its owner wants it no more
-                await rows.finish(connection, run, worker, ending(NEVER_BEGAN))
+                await run_rows.finish(connection, run, worker, ending(NEVER_BEGAN))
         for each in seen:
             stop = asked.get(each.claimed.run)
             if not each.over and each.handle.reason is None and stop is not False:
