@@ -152,7 +152,7 @@ def test_days_are_those_of_the_citizens_zone_which_is_named(place, capsys, monke
     """At 20:30 in London it is tomorrow in Tokyo, where the run of an hour ago was of today, too."""
     settings = place.home / "experience.toml"
     settings.write_text("timezone = 'Asia/Tokyo'\n" + settings.read_text())
-    evening = datetime(2026, 11, 30, 20, 30, tzinfo=UTC).timestamp()
+    evening = datetime(2001, 4, 30, 20, 30, tzinfo=UTC).timestamp()
     monkeypatch.setattr("scheduler.cli.queries.cost.SystemClock.now", lambda: evening)
     ledger = SpendingLedger(place.home / ".experience")
     for hours in (1, 7):
@@ -162,6 +162,6 @@ def test_days_are_those_of_the_citizens_zone_which_is_named(place, capsys, monke
     assert asked(place, "cost", "opus", "--json") == 0
     (document,) = json.loads(capsys.readouterr().out)
     assert (document["timezone"], document["today_usd"], document["month_usd"]) == ("Asia/Tokyo", "2", "2")
-    assert document["days"]["2026-12-01"] == "2"
+    assert document["days"]["2001-05-01"] == "2"
     assert asked(place, "cost", "opus") == 0
     assert "the days of opus are those of Asia/Tokyo" in capsys.readouterr().err
