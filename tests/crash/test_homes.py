@@ -220,8 +220,8 @@ async def test_a_home_that_vanishes_while_we_run_is_said_and_survived(place):
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of 128 KiB, where this machine lets us have one."""
-    argv = ["mount", "-t", "tmpfs", "-o", "size=128k,mode=0700", "none", str(folder)]
+    """A file system of 1 MiB, if this machine lets us: the kernel counts free pages in lots of 32."""
+    argv = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "none", str(folder)]
     if os.geteuid() != 0 or subprocess.run(argv, capture_output=True, check=False).returncode:
         pytest.skip("cannot mount a file system here")
     try:
