@@ -5,11 +5,12 @@ import select
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, sleep
 
 SILENT = "does not answer: its disk hangs; nothing of it is read until it is back"
 PATIENCE = 1.0  # seconds in which a disk answers
 FRESH = 0.5  # seconds for which an answer holds: a command asks at three places, and each takes two processes
+TOGETHER = 0.001  # seconds: who waits does not wake for each of a thousand answers (300 homes: 11 ms of CPU, now 2)
 _answered: dict[str, float] = {}  # until when a home need not be asked again
 _asking: dict[str, int] = {}  # where the answer of a home will arrive that has not answered
 _one_at_a_time = threading.Lock()
@@ -81,4 +82,6 @@ def _count(answers: int, most: int) -> int:
     count, until = 0, monotonic() + PATIENCE
     while count < most and select.select([answers], [], [], max(0.0, until - monotonic()))[0]:
         count, until = count + len(os.read(answers, most)), monotonic() + PATIENCE
+        if count < most:
+            sleep(TOGETHER)
     return count

@@ -43,8 +43,8 @@ def facts(leaving: Owned, now: float, glyphs: Glyphs) -> Iterator[Words]:
     """The lines of the question."""
     them = "It stops" if len(leaving.citizens) == 1 else "They stop"
     it = "it" if len(leaving.citizens) == 1 else "them"
-    yield f"This monitor runs {_names(leaving.citizens)}. {them} when it closes,", "$ink"
-    yield f"unless you keep {it} running.", "$ink"
+    here = f"This monitor runs {_names(leaving.citizens)}."
+    yield f"{here} {them} when it closes, unless you keep {it} running.", "$ink"
     if leaving.runs:
         yield "", "$ink"
     for citizen, task in leaving.runs[:LISTED]:
