@@ -76,11 +76,8 @@ def every_run_is_counted(history: History, trace: Trace) -> Iterator[Broken]:
     for fact in trace:
         if fact.kind in ("ended", "goes on"):
             settled = fact.at + 1
-        if fact.kind == "cut":  # starts were renamed only
-            began, alive = (
-                defaultdict(int, {n: each.run_count for n, each in fact.more.items()}),
-                defaultdict(int),
-            )
+        if fact.kind == "cut":  # starts were renamed only; what is alive ends after it
+            began = defaultdict(int, {name: state.run_count for name, state in fact.more.items()})
         if fact.kind in ("began", "ended") and fact.task != "wake":
             began[fact.task] += fact.kind == "began"
             alive[fact.task] += 1 if fact.kind == "began" else -1
