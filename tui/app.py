@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 TURNS = 5  # of the loop, until all widgets have asked for their repaint
 LINES_OF_TOAST = 3  # at most: with less room below the panels there is one, over the keys
-TOLD = 6.0  # seconds that the footer says what was done
+HINT_SHOWN = 6.0  # seconds that the footer says what was done
 SETTLED = 5.0  # seconds until the first snapshots of all citizens are there
 JUST_AFTER = 0.02  # seconds: ticks come right after a full second, so that due times do not flicker
 
@@ -292,7 +292,7 @@ class ExperienceApp(App[str]):
     def _tell(self, text: str) -> None:
         """A line in place of the keys: what was done."""
         for bar in self.screen.query(KeyBar):
-            bar.hint(clean(text, self._glyphs.plain), "$ok", TOLD)
+            bar.hint(clean(text, self._glyphs.plain), "$ok", HINT_SHOWN)
 
     def _refuse(self, text: str) -> None:
         self._actions.toast(text, "warning")

@@ -223,8 +223,8 @@ def _latency(
     )
     known50, known99 = MS * percentile(known, 50), MS * percentile(known, 99)
     bars = (Bar(f"p50 <= {most} x", p50 <= most * peer50), Bar(f"p99 <= {most} x", p99 <= most * peer99))
-    told = f"its owner knows the end: {known50:.1f}, {known99:.1f} ms"
-    note = f"p99 {p99:.1f} ms, of Procrastinate {peer99:.1f} ms; {told}"
+    known = f"its owner knows the end: {known50:.1f}, {known99:.1f} ms"
+    note = f"p99 {p99:.1f} ms, of Procrastinate {peer99:.1f} ms; {known}"
     beside = (Beside("Procrastinate alone", peer50, p50 / peer50),)
     yield Row(f"due to start on a worker, {workers} there, p50", p50, "ms", beside, bars, note)
 

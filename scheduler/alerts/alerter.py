@@ -62,10 +62,10 @@ class Alerter:
 
     def held(self, task: Task, hold: Hold) -> None:
         """A budget that holds a task is reported once, over restarts, too: until it holds for another day."""
-        told = f"{task.name} {hold.about}"
-        if hold.kind is not HoldKind.BUDGET or told in self._alerted:
+        alert = f"{task.name} {hold.about}"
+        if hold.kind is not HoldKind.BUDGET or alert in self._alerted:
             return
-        self._alerted = {each for each in self._alerted if not each.startswith(f"{task.name} ")} | {told}
+        self._alerted = {each for each in self._alerted if not each.startswith(f"{task.name} ")} | {alert}
         if self.alerts and OVER_BUDGET in self.alerts.on:
             self.send(OVER_BUDGET, task.name, f"{self._citizen}/{task.name}: {hold.why}")
 

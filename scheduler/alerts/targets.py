@@ -95,8 +95,8 @@ async def _limited(sending: Coroutine[Any, Any, None]) -> str:
 
 
 async def _command(argv: tuple[str, ...], message: Mapping[str, Any], home: Path) -> None:
-    told = {"CITIZEN": str(message["citizen"]), "EXPERIENCE_ALERT": str(message["kind"])}
-    around = {**starters_environment(), **told}
+    described = {"CITIZEN": str(message["citizen"]), "EXPERIENCE_ALERT": str(message["kind"])}
+    around = {**starters_environment(), **described}
     await _run(tuple(map(as_utf8, argv)), json.dumps(message).encode(), cwd=home, env=around)
 
 

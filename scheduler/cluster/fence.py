@@ -65,7 +65,7 @@ ended AS (
         traceback = a.traceback, facts = a.facts
     FROM allowed a
     WHERE a.outcome IS NOT NULL AND r.outcome IS NULL AND (r.citizen, r.task) = (a.citizen, a.task)),
-told AS (  -- what a worker has not ended stays: it keeps the next run of the task from another one
+asked AS (  -- what a worker has not ended stays: it keeps the next run of the task from another one
     DELETE FROM experience.remote q USING allowed a
     WHERE a.outcome IS NOT NULL AND (q.citizen, q.task, q.epoch) = (a.citizen, a.task, a.epoch)
         AND (q.worker IS NULL OR q.result IS NOT NULL)),

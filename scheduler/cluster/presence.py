@@ -1,4 +1,4 @@
-"""Which machines there are, and who runs what on them: told by each process, read by whoever watches."""
+"""Which machines there are, and who runs what on them: reported by each process, read by whoever watches."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ FROM experience.owners o WHERE o.epoch > 0 ORDER BY o.citizen
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A process as its row says; `age` is how long ago it told of itself."""
+    """A process as its row says; `age` is how long ago it reported."""
 
     name: str
     holder: UUID

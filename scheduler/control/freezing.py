@@ -121,8 +121,8 @@ class Freezer:
         lifted = await self._each(self._citizens, self._thaw)
         was = _in_force(note, self._now())
         said = [Answer(ALL, f"{ALL}: thawed")] if was else []
-        told = [each for each in lifted if each.error or each.freeze]
-        return [*said, *told] or [Answer(ALL, f"{ALL}: nothing is frozen")]
+        notable = [each for each in lifted if each.error or each.freeze]
+        return [*said, *notable] or [Answer(ALL, f"{ALL}: nothing is frozen")]
 
     async def _each(
         self, names: Collection[str], act: Callable[[CitizenSettings], Awaitable[Answer]]

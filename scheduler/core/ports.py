@@ -348,7 +348,7 @@ class Listener(Protocol):
     def started(self, task: Task) -> None: ...
 
     def held(self, task: Task, hold: Hold) -> None:
-        """A run that is due does not start; told once, as long as it is for the same reason."""
+        """A run that is due does not start; called once, as long as it is for the same reason."""
         ...
 
     def finished(self, task: Task, before: TaskState, after: TaskState) -> None:

@@ -87,8 +87,8 @@ class EventBus:
         return tuple(self._events)
 
     def _event(self, noted: tuple[Any, ...]) -> Event:
-        seq, at, kind, *told = noted
-        return Event(seq, at, kind, self._citizen, *told)
+        seq, at, kind, *facts = noted
+        return Event(seq, at, kind, self._citizen, *facts)
 
     def add_event(
         self,

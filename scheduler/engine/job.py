@@ -18,7 +18,7 @@ class Job:
 
     __slots__ = (
         *("again", "costs", "entry", "floor", "held", "inside", "is_wake", "left", "number", "paid", "run"),
-        *("slot", "state", "task", "told", "view", "waiting", "when"),
+        *("slot", "state", "task", "announced", "view", "waiting", "when"),
     )
 
     def __init__(self, task: Task, state: TaskState, floor: float) -> None:
@@ -34,7 +34,7 @@ class Job:
         self.again = False
         self.paid = False  # its runs cost money or call a provider: they are admitted before they start
         self.held: Hold | None = None  # what keeps it from starting
-        self.told = ("", "")  # the kind of hold that was told last, and what it was about
+        self.announced = ("", "")  # the kind of hold that was published last, and what it was about
         self.number = 0  # of the last wake
         self.costs = ("", "")  # US dollars, of its runs that began today, and this month
         self.view: TaskView | None = None

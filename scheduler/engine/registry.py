@@ -162,8 +162,8 @@ class TaskRegistry:
             return
         job.held = hold
         self.publish(job)
-        if hold and (hold.kind, hold.about) != job.told:
-            job.told = (hold.kind, hold.about)
+        if hold and (hold.kind, hold.about) != job.announced:
+            job.announced = (hold.kind, hold.about)
             self.add_event(_kind_of(hold), job.task.name, text=hold.why)
             if hold.kind in RECEIPTS:
                 self.let_go(job, f"{hold.kind} {hold.about}", hold.why)
@@ -191,7 +191,7 @@ class TaskRegistry:
         run = RunHandle(job.task.name, trigger, now, self._carried, self._shown, job, self._citizen, who)
         run.opened, run.late, run.started_at = False, late, self._clock.elapsed()
         (self.wakes if job.task.is_wake else self.runs)[run.name] = job.run = run
-        job.waiting, job.again, job.held, job.told = None, False, None, ("", "")
+        job.waiting, job.again, job.held, job.announced = None, False, None, ("", "")
         running = Running(*self._process, now, BOOT)
         self.update(job, job.state.prepared(running, self._served(job, trigger, now)))
         return run

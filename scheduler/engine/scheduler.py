@@ -146,11 +146,11 @@ class Scheduler(Verbs):
         except SchedulerError as error:
             rows = ()
             self._registry.add_event("results not read", text=str(error))
-        told, states = wake.record.told, self._registry.states
-        self._registry.results.extend(results_since(told, rows, states, self._clock.now()))
+        delivered, states = wake.record.delivered, self._registry.states
+        self._registry.results.extend(results_since(delivered, rows, states, self._clock.now()))
 
     async def _recorded(self) -> None:
-        """Return when the history holds every run: by its rows the next owner knows what a wake was told."""
+        """Return when the history holds every run: by its rows the next owner knows what a wake was given."""
         with suppress(SchedulerError):
             await self._recorder.runs(RunQuery(limit=1), ())
 

@@ -18,7 +18,7 @@ LOOKS = 20  # at a line whose processes end while it is read
 
 
 class Origin(NamedTuple):
-    """Where a process came from: `inside` a run, and from which one, unless that cannot be told."""
+    """Where a process came from: `inside` a run, and from which one, unless that is unknown."""
 
     inside: bool = False
     run: object = None  # its listener

@@ -1,4 +1,4 @@
-"""What files of a home say, told to the other machines that may run its citizen."""
+"""What files of a home say, shared with the other machines that may run its citizen."""
 
 from typing import Protocol
 

@@ -18,7 +18,7 @@ NO_PROCESS = Running(-1, 0.0, 0.0)  # a process that never lives
 
 
 @value
-class LastTold:
+class LastDelivered:
     """The last result that was in the letter of a wake."""
 
     task: str
@@ -32,8 +32,8 @@ class WakeNote:
     number: int = 0
     since: float = 0.0
     agents: tuple[Running, ...] = ()  # of turns: those that may still be alive
-    told: LastTold | None = None
-    told_before: LastTold | None = None  # by the wake before this one
+    delivered: LastDelivered | None = None
+    delivered_before: LastDelivered | None = None  # by the wake before this one
     seen: Mapping[str, str] = field(default_factory=dict)  # what there was, for the gate
     seen_before: Mapping[str, str] = field(default_factory=dict)
     wanted: bool = False  # of an older version, as is `state`: both are in the state file now
@@ -49,7 +49,7 @@ def settled(note: WakeNote, saved: TaskState | None) -> WakeNote:
     the agent waits."""
     starting = saved is not None and saved.starting and saved.running is not None
     if note.number and starting:  # whatever their times say: the clock may have been set in between
-        return replace(note, number=0, told=note.told_before, seen=note.seen_before)
+        return replace(note, number=0, delivered=note.delivered_before, seen=note.seen_before)
     return note
 
 

@@ -79,7 +79,7 @@ async def test_a_wrong_password_is_said_as_such_and_not_quoted(server: Postgres,
 async def test_a_pooler_is_refused_whatever_it_makes_of_what_a_session_begins_with(
     database: Database,
 ) -> None:
-    """As pgbouncer 1.18 does: it refuses options, or is told to ignore them; both in each of its modes."""
+    """As pgbouncer 1.18 does: it refuses options, or is set to ignore them; both in each of its modes."""
     said = database.away(psycopg.OperationalError("FATAL: unsupported startup parameter: options"))
     assert str(said).endswith("a pooler, as pgbouncer: connect [engine] url to PostgreSQL itself")
     async with database.connection() as connection:

@@ -205,13 +205,13 @@ class AskedLine(Line):
         self.seen["agents awake at a kill"] += awake
 
     def told_once(self) -> None:
-        told: set[tuple[str, str]] = set()
+        given: set[tuple[str, str]] = set()
         for line in self.letters():
             for result in line["results"]:
                 each = (result["task"], result["time"])
-                if each in told:
-                    raise Wrong(f"told twice: {each}")
-                told.add(each)
+                if each in given:
+                    raise Wrong(f"delivered twice: {each}")
+                given.add(each)
 
     def letters(self) -> list[dict[str, Any]]:
         """Those that were written whole: an agent whose owner is killed may get half of one."""
@@ -261,7 +261,7 @@ class AskedLine(Line):
         ):  # what an orderly end interrupts is due again
             raise Wrong(f"the force of {self.force} never began")
         self.seen["agents"] = sum(line[0] == "start" for line in self.place.lines("wakes.log"))
-        self.seen["results told"] = sum(len(letter["results"]) for letter in self.letters())
+        self.seen["results delivered"] = sum(len(letter["results"]) for letter in self.letters())
 
 
 def logging_command(name: str, seconds: str) -> str:

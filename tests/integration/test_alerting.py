@@ -48,10 +48,10 @@ def test_a_test_alert_goes_to_every_target_and_each_answer_is_said(place, server
 
     with pytest.raises(SchedulerError, match="alerts are not set up"):
         ask()
-    place.tasks(more='[alerts]\nwebhook = "${HOOK}"\ncommand = ["sh", "-c", "cat > told; exit 4"]\n')
+    place.tasks(more='[alerts]\nwebhook = "${HOOK}"\ncommand = ["sh", "-c", "cat > got; exit 4"]\n')
     assert ask("opus") == 1
     assert capsys.readouterr().out == "opus: command: not delivered: exit code 4\nopus: webhook: delivered\n"
-    assert json.loads((place.home / "told").read_text())["kind"] == "test"
+    assert json.loads((place.home / "got").read_text())["kind"] == "test"
     assert kinds(server) == ["test"]
     place.tasks(more='[alerts]\nwebhook = "${HOOK}"\n')
     assert ask() == 0

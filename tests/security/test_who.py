@@ -162,13 +162,13 @@ async def test_a_run_that_claims_to_be_another_or_none_freezes_as_a_run_and_lift
     )
     bys = set()
 
-    def told() -> bool:
+    def asked() -> bool:
         with contextlib.suppress(OSError, ValueError):
             last = json.loads((place.home / ".experience" / "freeze.json").read_text())["last"]
             bys.add((last["why"], last["by"]))
         return (place.home / "done").exists()
 
     with place.loop():
-        await until(told, "the run has asked")
+        await until(asked, "the run has asked")
     assert "a run may not lift a limit (a run of opus asks)" in (place.home / "said").read_text()
     assert {by for _, by in bys} == {"a run of opus"} and ("other", "a run of opus") in bys

@@ -90,11 +90,11 @@ def _play(options: argparse.Namespace, progress: Progress) -> list[Played]:
 
 
 def _tell(failed: list[Played]) -> None:
-    told: set[str] = set()
+    shown: set[str] = set()
     for played in failed:
         for broken in played.broken:
-            if broken.rule not in told and len(told) < STORIES:
-                told.add(broken.rule)
+            if broken.rule not in shown and len(shown) < STORIES:
+                shown.add(broken.rule)
                 print(f"\n{story_of(played.seed, broken)}")
 
 

@@ -49,9 +49,9 @@ MUTANTS = {
         "        self._dispatch.reschedule(job)\n        self._dispatch.start_ready()",
         "        pass",
     ),
-    "the next wake is not told what the last owner saw": Mutant(
+    "the next wake is not given what the last owner saw": Mutant(
         "engine/scheduler.py",
-        "self._registry.results.extend(results_since(told, rows, states, self._clock.now()))",
+        "self._registry.results.extend(results_since(delivered, rows, states, self._clock.now()))",
         "pass",
     ),
     "runs are counted by the second": Mutant(
@@ -68,8 +68,8 @@ MUTANTS = {
         "return await asyncio.shield(self._save_now())",
         "return await asyncio.shield(self._quick.join())",
     ),
-    "results are told again after a restart": Mutant(
-        "engine/wake/results.py", "(row.task, row.finished) == (told.task, told.finished)", "False"
+    "results are delivered again after a restart": Mutant(
+        "engine/wake/results.py", "(row.task, row.finished) == (delivered.task, delivered.finished)", "False"
     ),
     # Each of these undoes a mend.
     "slots of a pause are missed": Mutant(
@@ -77,7 +77,7 @@ MUTANTS = {
         "return (self.gave_up() if passed else self).changed(wanted_since=now)",
         "return self",
     ),
-    "what a wake was told is not in the history": Mutant(
+    "what a wake was given is not in the history": Mutant(
         "engine/wake/wake.py", "await self._recorded()", "pass"
     ),
     "a run that overran its interval is followed at once": Mutant(

@@ -110,7 +110,7 @@ def _sentence(fact: Fact) -> str:
     task, more = fact.task, fact.more
     match fact.kind:
         case "began":
-            letter = f", told of {len(more[2]['results'])} results" if more[2] else ""
+            letter = f", with {len(more[2]['results'])} results" if more[2] else ""
             return f"{task} begins ({more[1]}{letter})"
         case "ended":
             return f"{task} ends ({more[1]})"

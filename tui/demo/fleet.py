@@ -181,8 +181,8 @@ class DemoControl(Scheduler):
 
     def _slept(self, run: RunRecord) -> None:
         self._memory.add(run)
-        told = (run.outcome, run.text, run.trigger, run.seconds)
-        self._registry.add_event("finished", WAKE, *told, cost=run.cost, number=self.wakes.count)
+        facts = (run.outcome, run.text, run.trigger, run.seconds)
+        self._registry.add_event("finished", WAKE, *facts, cost=run.cost, number=self.wakes.count)
         self._registry.bus.notify()
 
     def snapshot(self) -> Snapshot:

@@ -107,8 +107,8 @@ class MachinesPane(Pane, can_focus=False):
         ]
         for entry in self._log.entries[-LOOKED_AT:]:
             if isinstance(entry, Event) and entry.outcome is Outcome.INTERRUPTED and entry.kind == "finished":
-                told = event_text(entry, glyphs)
-                lines.append((entry.time, told.where, told.text, told.style, told.sign))
+                line = event_text(entry, glyphs)
+                lines.append((entry.time, line.where, line.text, line.style, line.sign))
         for when, where, text, style, sign in sorted(lines):
             yield Row(
                 (

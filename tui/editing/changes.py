@@ -135,8 +135,8 @@ class SettingsChanges:
     def _on_return(self, citizen: str, place: SettingsPlace, problems: Sequence[str]) -> None:
         if not problems:
             return
-        told = [line.removeprefix(f"{place.file}: ") for line in problems[:LISTED]]  # the title names it
-        facts: list[Words] = [(f"  {near(line)}", "$bad") for line in told]
+        listed = [line.removeprefix(f"{place.file}: ") for line in problems[:LISTED]]  # the title names it
+        facts: list[Words] = [(f"  {near(line)}", "$bad") for line in listed]
         if len(problems) > LISTED:
             facts.append((f"  and {len(problems) - LISTED} more", "$faint"))
         goes_on = f"{citizen or 'the fleet'} goes on with the settings it had; a new start would not run it."
@@ -151,7 +151,7 @@ class SettingsChanges:
         self._app.push_screen(Question(title, facts, AGAIN, self._glyphs, at="e"), answered)
 
     def excerpt(self, citizen: str, problem: str) -> Excerpt | None:
-        """Where this problem stands in its file; None where that cannot be told."""
+        """Where this problem stands in its file; None where that is unknown."""
         one = parted(problem)
         with suppress(SchedulerError, OSError):
             return self._editor.excerpt(citizen, Path(one.file), one.line, one.key, one.words)

@@ -122,8 +122,8 @@ class EventLog:
 def _ended(citizen: str, run: RunRecord) -> Event:
     """The event of a run that the history has."""
     took = None if run.outcome is Outcome.SKIPPED else run.seconds
-    told = (run.outcome, run.text, run.trigger, took, None, run.who, run.cost)
-    return Event(0, run.finished, "finished", citizen, run.task, *told)
+    facts = (run.outcome, run.text, run.trigger, took, None, run.who, run.cost)
+    return Event(0, run.finished, "finished", citizen, run.task, *facts)
 
 
 @value

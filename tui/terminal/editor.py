@@ -12,7 +12,7 @@ from textual.app import App
 from tui.terminal.external_program import CannotStepAside, run_in_terminal
 
 USUAL = ("nano", "vim", "vi")
-# How each is told the line; others get the file alone.
+# How each gets the line; others get the file alone.
 PLUS = ("vi", "vim", "nvim", "nano", "pico", "emacs", "emacsclient", "micro", "joe", "kak", "ne", "mg")
 COLON = ("hx", "helix", "subl", "zed")
 GOTO = ("code", "codium", "cursor")

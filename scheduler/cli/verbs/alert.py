@@ -34,10 +34,10 @@ def alert_command(names: tuple[str, ...], test: bool, config: Path | None) -> in
     for name in names:
         if name not in settings.known:
             raise UnknownCitizen(name, settings.known)
-    told = [citizen for citizen in settings.citizens if citizen.alerts]
-    if not told:
+    alerted = [citizen for citizen in settings.citizens if citizen.alerts]
+    if not alerted:
         raise SchedulerError(NONE)
-    return OK if all([asyncio.run(_delivered(citizen)) for citizen in told]) else FAILED
+    return OK if all([asyncio.run(_delivered(citizen)) for citizen in alerted]) else FAILED
 
 
 async def _delivered(citizen: "CitizenSettings") -> bool:

@@ -49,7 +49,7 @@ class Sent:
     began: Began
     machine: str = ""
     stream: Stream | None = None
-    told: float = 0.0  # when its worker heard last that it is followed
+    heard: float = 0.0  # when its worker heard last that it is followed
     ended: "asyncio.Future[Result]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -84,8 +84,8 @@ class Sent:
     def follow(self, now: float) -> None:
         """Tell the worker that its output is followed."""
         following = self.handle.printed is not None and self.handle.printed.followed
-        if following and self.stream and not self.stream.closed and now - self.told > HEARD / 2:
-            self.told = now
+        if following and self.stream and not self.stream.closed and now - self.heard > HEARD / 2:
+            self.heard = now
             say(self.stream, follow=True)
 
     def see(self, sight: run_rows.Sight) -> None:
@@ -142,7 +142,7 @@ class Sender:
         if sent is None:
             stream.abort()
             return
-        sent.stream, sent.told = stream, 0.0
+        sent.stream, sent.heard = stream, 0.0
         try:
             async for message in said(stream):
                 await self._hear(sent, message)

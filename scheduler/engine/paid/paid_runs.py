@@ -75,14 +75,14 @@ class PaidRuns:
         clock: Clock,
         commons: Commons,
         execute: Execute,
-        told: Callable[[str, str, str], None],
+        announce: Callable[[str, str, str], None],
         copies: Copies = NO_COPIES,
     ) -> None:
-        """`told` gets what becomes known of a provider: its name, `away` or `back`, and the words."""
+        """`announce` gets what becomes known of a provider: its name, `away` or `back`, and the words."""
         self.costs = RunCosts(citizen, home, clock, commons.citizens, copies.add)
         self._outages, self._execute = commons.outages, execute
         self._citizen, self._clock = citizen, clock
-        self._told, self._news = told, list[tuple[str, str, str]]()
+        self._announce, self._news = announce, list[tuple[str, str, str]]()
         self._options = SchedulerOptions()
         self._schedules: Mapping[str, Schedule] = {}
         self._summary: Summary | None = None
@@ -348,7 +348,7 @@ class PaidRuns:
     def _tell_news(self) -> None:
         """On the loop: what a thread has found."""
         while self._news:
-            self._told(*self._news.pop(0))
+            self._announce(*self._news.pop(0))
 
     def _warn(self, text: str, error: OSError) -> None:
         log.warning(text, extra={"citizen": self._citizen, "error": str(error)})

@@ -19,7 +19,7 @@ from scheduler.storage.failure_journal import append_event
 from scheduler.storage.file_copies import METADATA, NO_COPIES, WAKE_NOTE, Copies
 from scheduler.storage.state_file import States
 from scheduler.storage.wake_note import (
-    LastTold,
+    LastDelivered,
     WakeNote,
     note_json,
     read_note,
@@ -68,7 +68,7 @@ class WakeRecord:
         self.count = count if isinstance(count, int) and not isinstance(count, bool) else 0
         last, self._written = unix(metadata.get("last_wake")), note
         note = settled(note, states.get(WAKE))
-        self._kept = note if note.told else replace(note, told=LastTold("", last or 0.0))
+        self._kept = note if note.delivered else replace(note, delivered=LastDelivered("", last or 0.0))
         state = wake_state(states.get(WAKE), note, last, self.count, self._clock.now())
         return {**states, WAKE: state}
 
@@ -88,9 +88,9 @@ class WakeRecord:
         self._correct_time(min(state.last_run or now, now))
 
     @property
-    def told(self) -> LastTold:
-        """The last result that a wake was told."""
-        return self._kept.told or LastTold("", 0.0)
+    def delivered(self) -> LastDelivered:
+        """The last result that a wake was given."""
+        return self._kept.delivered or LastDelivered("", 0.0)
 
     def agents(self) -> tuple[Running, ...]:
         """The agents of turns that have not ended, maybe of a dead owner."""
@@ -104,12 +104,14 @@ class WakeRecord:
         return self._kept.seen
 
     async def begin(
-        self, since: float, told: LastTold | None, agents: tuple[Running, ...], seen: Mapping[str, str]
+        self, since: float, last: LastDelivered | None, agents: tuple[Running, ...], seen: Mapping[str, str]
     ) -> None:
-        """The turn begins: the next owner neither wakes a second agent nor tells the results again."""
+        """The turn begins: the next owner neither wakes a second agent nor delivers the results again."""
         kept, living = self._kept, self._kept.living()
-        told = told or self.told
-        self._kept = WakeNote(self.count + 1, since, (*living, *agents), told, self.told, seen, kept.seen)
+        last = last or self.delivered
+        self._kept = WakeNote(
+            self.count + 1, since, (*living, *agents), last, self.delivered, seen, kept.seen
+        )
         await self._save(durable=False)  # the agent waits for it, and does not survive a power cut
 
     async def end(self, since: float, result: Result, more: Mapping[str, Any]) -> None:
@@ -123,10 +125,10 @@ class WakeRecord:
         self._tally()
 
     async def withdraw(self) -> None:
-        """The turn was refused: it is no wake, and what it was told is told again."""
+        """The turn was refused: it is no wake, and its results come again."""
         kept = self._kept
-        told, seen = kept.told_before or kept.told, kept.seen_before
-        self._kept = replace(kept, number=0, agents=kept.living(), told=told, seen=seen)
+        delivered, seen = kept.delivered_before or kept.delivered, kept.seen_before
+        self._kept = replace(kept, number=0, agents=kept.living(), delivered=delivered, seen=seen)
         await self._save(durable=True)
 
     def correct_time(self) -> None:

@@ -7,7 +7,7 @@ from scheduler.core.records import RunRecord
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Outcome
 from scheduler.core.values import value
-from scheduler.storage.wake_note import LastTold
+from scheduler.storage.wake_note import LastDelivered
 
 RESULTS_KEPT = 200  # between two wakes
 SAME = 0.001  # seconds: the state file rounds times
@@ -24,17 +24,17 @@ class TaskResult:
 
 
 class Results(deque[TaskResult]):
-    """The newest runs that no wake was told of."""
+    """The newest runs that no wake was given."""
 
     def __init__(self) -> None:
         super().__init__(maxlen=RESULTS_KEPT)
 
     def untold(self, results: Iterable[TaskResult]) -> None:
-        """The wake that was told of these did not act on them: tell them again."""
+        """The wake that was given these did not act on them: deliver them again."""
         self._keep([*results, *self])
 
-    def told(self, results: Iterable[TaskResult]) -> None:
-        """A wake was told of these."""
+    def delivered(self, results: Iterable[TaskResult]) -> None:
+        """A wake was given these."""
         known = set(map(id, results))
         self._keep([each for each in self if id(each) not in known])
 
@@ -44,29 +44,29 @@ class Results(deque[TaskResult]):
 
 
 def results_since(
-    told: LastTold, rows: Sequence[RunRecord], states: Mapping[str, TaskState], now: float
+    delivered: LastDelivered, rows: Sequence[RunRecord], states: Mapping[str, TaskState], now: float
 ) -> list[TaskResult]:
-    """What no wake was told yet, the oldest first; `rows` are the newest of the history, newest first.
+    """What no wake was given yet, the oldest first; `rows` are the newest of the history, newest first.
 
     A kill may lose the last half second of the history, but not of the states.
     """
     rows = [row for row in rows if row.task != WAKE]
-    new = reversed(_new_rows(told, rows, now))
+    new = reversed(_new_rows(delivered, rows, now))
     found = [TaskResult(row.task, row.outcome, row.text, row.finished) for row in new]
-    newest = max(told.finished, rows[0].finished if rows else 0.0) + SAME
+    newest = max(delivered.finished, rows[0].finished if rows else 0.0) + SAME
     tasks = ((name, state) for name, state in states.items() if name != WAKE)
     ended = [result for name, state in tasks if (result := _last_result(name, state))]
     unwritten = sorted((each for each in ended if each.time > newest), key=lambda each: each.time)
     return [*found, *unwritten][-RESULTS_KEPT:]
 
 
-def _new_rows(told: LastTold, rows: Sequence[RunRecord], now: float) -> Sequence[RunRecord]:
-    """The rows after the last one that a wake was told; by their order, for the clock may have been set."""
+def _new_rows(delivered: LastDelivered, rows: Sequence[RunRecord], now: float) -> Sequence[RunRecord]:
+    """The rows after the last one that a wake was given; by their order, for the clock may have been set."""
     for number, row in enumerate(rows):
-        if (row.task, row.finished) == (told.task, told.finished):
+        if (row.task, row.finished) == (delivered.task, delivered.finished):
             return rows[:number]
-    since = _since_set_back(rows, now) if told.finished > now else 0  # a kill lost the row that was told
-    return [row for number, row in enumerate(rows) if number < since or row.finished > told.finished]
+    since = _since_set_back(rows, now) if delivered.finished > now else 0  # a kill lost the last row
+    return [row for number, row in enumerate(rows) if number < since or row.finished > delivered.finished]
 
 
 def _since_set_back(rows: Sequence[RunRecord], now: float) -> int:

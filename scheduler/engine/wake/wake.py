@@ -23,7 +23,7 @@ from scheduler.executors import Result
 from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.file_copies import NO_COPIES, Copies
-from scheduler.storage.wake_note import LastTold
+from scheduler.storage.wake_note import LastDelivered
 from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.wake")
@@ -187,7 +187,7 @@ class Wake:
     async def _give_turn(self, turn: Turn, admitted: Admission | None) -> Result:
         run, results, work, number = turn.run, self._told, turn.task.work, turn.run.number
         if self.plan.work is None:
-            self._registry.results.told(results)
+            self._registry.results.delivered(results)
             return Result(Outcome.OK, "no wake command set")
         seen = await self._sees(results)
         if results:
@@ -195,7 +195,7 @@ class Wake:
 
         async def begin(*agents: Running) -> None:
             await self.record.begin(run.since, _last_of(results), agents, seen)
-            self._registry.results.told(results)
+            self._registry.results.delivered(results)
             self._noted.set()
 
         given = (self._citizen, number, turn.why or run.trigger, results, turn.late, self._home)
@@ -220,5 +220,5 @@ def _warned(result: Result, problem: str) -> Result:
     return replace(result, outcome=Outcome.WARNING, text=text)
 
 
-def _last_of(results: list[TaskResult]) -> LastTold | None:
-    return LastTold(results[-1].task, results[-1].time) if results else None
+def _last_of(results: list[TaskResult]) -> LastDelivered | None:
+    return LastDelivered(results[-1].task, results[-1].time) if results else None

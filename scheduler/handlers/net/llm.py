@@ -64,7 +64,7 @@ class Busy(Exception):
 async def ask(llm: Llm, prompt: str, progress: Progress, used: Used) -> Answer:
     """The model's answer; raises TaskFailed with one line, which never holds the key.
 
-    `used` is told the tokens of each answer that began, also if it broke off.
+    `used` gets the tokens of each answer that began, also if it broke off.
     """
     began = SystemClock.elapsed()
     try:

@@ -235,8 +235,8 @@ def error_in(message: Mapping[str, Any]) -> str:
         if found:
             return _words(message if found is True else found)
     called = "error" in [message.get(key) for key in ("object", "type", "status")]
-    told = not {"choices", "done"} & message.keys() and isinstance(message.get("message"), str)
-    return _words(message) if called or told else ""
+    bare = not {"choices", "done"} & message.keys() and isinstance(message.get("message"), str)
+    return _words(message) if called or bare else ""
 
 
 def _error_line(line: bytes) -> str:

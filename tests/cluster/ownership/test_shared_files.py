@@ -27,7 +27,7 @@ from scheduler.spending.ledger import SpendingLedger
 from scheduler.storage.file_copies import FREEZE, METADATA
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
 from scheduler.storage.shared_home import mark_shared
-from scheduler.storage.wake_note import LastTold, read_note
+from scheduler.storage.wake_note import LastDelivered, read_note
 from scheduler.system.root_folder import root_folder
 from tests.fakes import NOON, FakeClock, until
 
@@ -161,14 +161,14 @@ async def test_the_record_of_wakes_goes_with_the_citizen(machines: tuple[Machine
     claim = await one.own()
     record = WakeRecord("opus", one.home, one.clock, claim.copies)
     record.take_up({})
-    told = LastTold("report", NOON - 60)
-    await record.begin(NOON, told, (), {"tasks": "1"})
+    delivered = LastDelivered("report", NOON - 60)
+    await record.begin(NOON, delivered, (), {"tasks": "1"})
     await record.end(NOON, Result(Outcome.OK, "thought"), {})
     end_of_lease(url)
     await two.own()
     after = WakeRecord("opus", two.home, two.clock)
     after.take_up({})
-    assert (after.count, after.told, dict(after.seen)) == (1, told, {"tasks": "1"})
+    assert (after.count, after.delivered, dict(after.seen)) == (1, delivered, {"tasks": "1"})
     assert read_note(two.home).number == 0
 
 
@@ -178,11 +178,11 @@ async def test_a_process_ends_with_a_handler_that_does_not(
     monkeypatch.setattr("scheduler.cluster.coordinator.ENDING", 0.001)
     for machine, running in zip(machines, (0, 1), strict=True):
         claim = await machine.own()
-        told: list[int] = []
-        monkeypatch.setattr(machine.coordinator._guard, "tell", lambda told=told: told.append(1))
+        heard: list[int] = []
+        monkeypatch.setattr(machine.coordinator._guard, "tell", lambda heard=heard: heard.append(1))
         claim.counts(lambda running=running: running)
         claim.lease.lose()
-        await until(lambda told=told: told, "the guard is told")
+        await until(lambda heard=heard: heard, "the guard hears")
         assert machine.ended == running
         await claim.release()
 

@@ -18,7 +18,7 @@ CLAIMED = Claimed(7, "opus", "render", "", None, 1, "1", 1, "schedule", uuid4())
 
 
 class Slow(Worker):
-    """Its database answers when it is told to."""
+    """Its database answers when it is asked to."""
 
     def __init__(self) -> None:
         settings = Settings(root=Path("/nowhere"))

@@ -103,7 +103,7 @@ async def test_a_compression_that_was_not_asked_for_is_not_inflated(coding):
     ],
 )
 async def test_a_header_that_is_not_http_is_no_broken_connection(header):
-    """httpx 1363 and 1561, httpx2 590: asked three times, and told that the network is bad."""
+    """httpx 1363 and 1561, httpx2 590: asked three times, and the network blamed."""
     asked = []
 
     def talk(connection):

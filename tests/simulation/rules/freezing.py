@@ -78,7 +78,7 @@ def a_timed_pause_ends_by_itself(history: History, trace: list[Fact]) -> Iterato
             asked.pop(fact.task, None)
         elif fact.kind == "pause":
             until[fact.task] = asked.pop(fact.task, NEVER)
-        elif fact.kind == "edited":  # the end of a pause is not told from it
+        elif fact.kind == "edited":  # the end of a pause looks the same
             until.pop(fact.task, None)
         elif fact.kind == "looked" and fact.at > settled and not frozen:
             for view in fact.more.tasks:

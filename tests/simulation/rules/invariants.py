@@ -107,26 +107,26 @@ def every_result_reaches_a_wake(history: History, trace: Trace) -> Iterator[Brok
                 owed.pop((each["task"], each["text"]), None)
             late = [key for key, at in owed.items() if at < fact.at - slack]
             if late and len(fact.more[2]["results"]) < RESULTS_KEPT:
-                yield Broken("result", fact.at, "wake", f"it is not told of {late[0][0]}'s {late[0][1]}")
+                yield Broken("result", fact.at, "wake", f"it is not given {late[0][0]}'s {late[0][1]}")
             for key in late:
                 del owed[key]
 
 
 def no_result_is_told_twice(history: History, trace: Trace) -> Iterator[Broken]:
-    """Nor by the next owner; what was told is not known after a power cut, or where no disk took it."""
-    told: set[tuple[str, str]] = set()
+    """Nor by the next owner; what was delivered is not known after a power cut, or where no disk took it."""
+    given: set[tuple[str, str]] = set()
     full = False
     for fact in trace:
         if fact.kind in ("disk full", "disk free"):
             full = fact.kind == "disk full"
         if fact.kind == "cut" or full:
-            told.clear()
+            given.clear()
         elif fact.kind == "began" and fact.task == "wake":
             letter = {(each["task"], each["text"]) for each in fact.more[2]["results"]}
-            for task, text in sorted(letter & told):
+            for task, text in sorted(letter & given):
                 if text.startswith("run "):
-                    yield Broken("result", fact.at, "wake", f"it is told of {task}'s {text} a second time")
-            told |= letter
+                    yield Broken("result", fact.at, "wake", f"it is given {task}'s {text} a second time")
+            given |= letter
 
 
 def _perhaps_told(wake: TaskState | None, awake: int) -> bool:

@@ -1,4 +1,4 @@
-"""Wakes: never two agents beside each other, no result lost or told twice, whatever dies in between."""
+"""Wakes: never two agents beside each other, no result lost or delivered twice, whatever dies in between."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.state_file import FILE_NAME
 from scheduler.storage.state_store import DiskStore, Store
-from scheduler.storage.wake_note import LastTold, WakeNote, read_note, wake_state
+from scheduler.storage.wake_note import LastDelivered, WakeNote, read_note, wake_state
 from tests.fakes import NOON, settle, until
 
 HOURLY = 3600.0
@@ -59,7 +59,7 @@ class Turns:
         return "thought"
 
     @property
-    def told(self) -> list[list[str]]:
+    def delivered(self) -> list[list[str]]:
         return [[result["text"] for result in letter["results"]] for letter in self.letters]
 
 
@@ -190,7 +190,7 @@ async def test_something_urgent_wakes_as_soon_as_the_agent_of_a_dead_owner_has_e
     living.clear()
     await clock.advance(3)
     await over(clock, scheduler, 1)
-    assert turns.told == [["URGENT:1 from ct@example.org"]]
+    assert turns.delivered == [["URGENT:1 from ct@example.org"]]
 
 
 async def test_all_agents_that_still_live_are_waited_for_and_named(build, clock, home, living):
@@ -333,7 +333,7 @@ async def test_who_joins_a_turn_is_answered_once_a_crash_cannot_lose_it(build, c
     assert not joined.done()
     gate.set()
     await joined
-    assert read_note(home).told or json.loads((home / "metadata.json").read_text())["wake_count"] == 1
+    assert read_note(home).delivered or json.loads((home / "metadata.json").read_text())["wake_count"] == 1
 
 
 async def test_a_wake_that_cannot_be_noted_says_so(build, clock, home):
@@ -359,7 +359,7 @@ async def test_what_failed_before_a_restart_is_in_the_letter_of_the_next_wake(pl
     await place.ends()
     await place.begins(turn=turns)
     await place.woken()
-    assert turns.told[-1] == ["timed out"]
+    assert turns.delivered[-1] == ["timed out"]
 
 
 async def test_no_result_is_told_twice_over_restarts(place, clock):
@@ -375,7 +375,7 @@ async def test_no_result_is_told_twice_over_restarts(place, clock):
         await place.begins(turn=turns)
         await place.woken()
         await place.ends()
-    assert [sorted(texts) for texts in turns.told] == [["one", "three"], ["four", "two"], []]
+    assert [sorted(texts) for texts in turns.delivered] == [["one", "three"], ["four", "two"], []]
 
 
 async def test_results_of_a_wake_that_did_not_begin_come_with_the_next(place, clock):
@@ -387,7 +387,7 @@ async def test_results_of_a_wake_that_did_not_begin_come_with_the_next(place, cl
     await place.ends()
     await place.begins(turn=turns)
     await place.woken()
-    assert turns.told == [["one"]]
+    assert turns.delivered == [["one"]]
 
 
 async def test_an_agent_that_outlived_its_owner_has_been_told_its_results(place, clock, living):
@@ -403,19 +403,26 @@ async def test_an_agent_that_outlived_its_owner_has_been_told_its_results(place,
     (place.home / ".experience" / "wake.json").write_bytes(note)  # as after kill -9
     await place.begins(turn=turns)
     await place.woken()
-    assert turns.told == [[]]
+    assert turns.delivered == [[]]
 
 
 async def test_a_turn_that_never_began_is_forgotten_before_the_next_is_prepared(place, living):
-    """Else the owner after that one takes it for a turn that has begun, and its results for told."""
-    told = LastTold("news", NOON - 60)
-    leave_agents(place.home, 4711, number=7, since=NOON - 30, told=told, told_before=LastTold("", 0.0))
+    """Else the owner after that one takes it for a turn that has begun, and its results for delivered."""
+    delivered = LastDelivered("news", NOON - 60)
+    leave_agents(
+        place.home,
+        4711,
+        number=7,
+        since=NOON - 30,
+        delivered=delivered,
+        delivered_before=LastDelivered("", 0.0),
+    )
     (place.home / "metadata.json").write_text(json.dumps({"wake_count": 6}))
     running = Running(4712, 1.0, NOON - 30)
     saved = {WAKE: TaskState(last_run=NOON - 30, running=running, starting=True)}
     await place.build(store=Store(saved), wake=WakeConfig(every=86400.0, work=Call(Turns())), wakes=False)
     note = read_note(place.home)
-    assert (note.number, note.told) == (0, LastTold("", 0.0))
+    assert (note.number, note.delivered) == (0, LastDelivered("", 0.0))
 
 
 async def test_results_survive_a_clock_that_was_set_back(place, clock):
@@ -429,11 +436,11 @@ async def test_results_survive_a_clock_that_was_set_back(place, clock):
     await place.ends()
     await place.begins(turn=turns)
     await place.woken()
-    assert turns.told == [["one"], ["two"]]
+    assert turns.delivered == [["one"], ["two"]]
 
 
 async def test_results_survive_a_clock_set_back_after_a_kill_lost_the_last_one_told(place, clock):
-    """Found by the simulation: the run after the step was older than what the wake was told last."""
+    """Found by the simulation: the run after the step was older than what the wake was given last."""
     turns = Turns()
     await place.begins(chore("news", "one"), turn=turns)
     await clock.advance()
@@ -448,7 +455,7 @@ async def test_results_survive_a_clock_set_back_after_a_kill_lost_the_last_one_t
     await place.ends()
     await place.begins(turn=turns)
     await place.woken()
-    assert turns.told == [["one"], ["two"]]
+    assert turns.delivered == [["one"], ["two"]]
 
 
 async def test_the_newest_results_are_kept_where_there_are_too_many(place, clock):
@@ -460,7 +467,7 @@ async def test_the_newest_results_are_kept_where_there_are_too_many(place, clock
         record(FinishedRun("tick", None, 1, at, at, 0.0, Outcome.OK, str(number)))
     await place.begins(turn=turns)
     await place.woken()
-    (texts,) = turns.told
+    (texts,) = turns.delivered
     assert texts == [str(number) for number in range(200, 400)]
 
 
@@ -476,7 +483,7 @@ async def test_a_history_that_lost_its_last_runs_to_a_kill_does_not_lose_them_fo
         file.unlink()
     await place.begins(turn=turns)
     await place.woken()
-    assert [sorted(texts) for texts in turns.told] == [["one", "two"]]
+    assert [sorted(texts) for texts in turns.delivered] == [["one", "two"]]
 
 
 async def test_a_history_that_cannot_be_read_does_not_keep_the_citizen_asleep(place, clock):
@@ -485,7 +492,7 @@ async def test_a_history_that_cannot_be_read_does_not_keep_the_citizen_asleep(pl
     await place.begins(chore("news", "one"), turn=turns)
     await clock.advance()
     await over(clock, place.owner, 1)
-    assert turns.told == [["one"]]
+    assert turns.delivered == [["one"]]
     assert "results not read" in [event.kind for event in place.owner.snapshot().events]
 
 

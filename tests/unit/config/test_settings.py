@@ -364,8 +364,8 @@ def test_a_handler_of_ones_own_finds_its_options(place):
         env="KEY=t0p",
     )
     assert place.task("x").options == {"limit": 10, "of": ["a", {"b": True}], "key": "t0p"}
-    told = explain("opus", place.task("x"), TaskState(), 0.0, 0.0, Masks(()))
-    shown = {field.label: field.words for field in told.options}
+    explained = explain("opus", place.task("x"), TaskState(), 0.0, 0.0, Masks(()))
+    shown = {field.label: field.words for field in explained.options}
     assert shown["limit"] == MASK and "t0p" not in str(shown)
     for lines, problem in (
         ("options = 3", "is a number; write it as a table"),
@@ -386,8 +386,8 @@ def test_a_handler_of_ones_own_finds_its_options(place):
 )
 def test_a_command_is_shown_as_a_shell_takes_it_in_the_quotes_that_can_be_read(argv, shown, place):
     place.home("opus", f"[tasks.x]\nevery = '1h'\ncommand = {json.dumps(argv)}\n")
-    told = explain("opus", place.task("x"), TaskState(), 0.0, 0.0, Masks(()))
-    assert {field.label: field.words for field in told.facts}["runs"] == shown
+    explained = explain("opus", place.task("x"), TaskState(), 0.0, 0.0, Masks(()))
+    assert {field.label: field.words for field in explained.facts}["runs"] == shown
     assert shlex.split(shown) == argv
 
 

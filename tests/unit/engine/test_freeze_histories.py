@@ -57,7 +57,7 @@ class World:
     cold: list[tuple[float, float]] = field(default_factory=list)
     resets: dict[str, list[float]] = field(default_factory=dict)
     pauses: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    told: list[str] = field(default_factory=list)
+    story: list[str] = field(default_factory=list)
     scheduler: Scheduler | None = None
     since: float | None = None  # when the freeze began that is in force
     thawed: float = 0.0  # for the last time
@@ -195,7 +195,7 @@ class World:
         for _ in range(self.dice.randint(4, 10)):
             await self.pass_time()
             step = self.dice.choices(happen, (2, 4, 3, 2, 1, 1, 1))[0]
-            self.told.append(f"{self.clock.now() - NOON:9.2f} {step.__name__}")
+            self.story.append(f"{self.clock.now() - NOON:9.2f} {step.__name__}")
             await step()
         if self.scheduler is None:
             await self.start()
@@ -282,7 +282,7 @@ def story(world: World) -> str:
     names = ", ".join(f"{task.name}: {task.schedule}, catch up {task.catch_up}" for task in world.tasks)
     ran = [f"{start.at - NOON:9.2f} {start.task} {start.trigger}" for start in world.starts]
     cold = [f"{since - NOON:.2f} to {until - NOON:.2f}" for since, until in world.cold]
-    return "\n".join([names, *world.told, f"frozen: {cold}", *ran])
+    return "\n".join([names, *world.story, f"frozen: {cold}", *ran])
 
 
 async def _at_once(work: Callable[..., Any], *given: Any) -> Any:

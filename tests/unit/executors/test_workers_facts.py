@@ -1,4 +1,4 @@
-"""A process is told from a later one with the same pid, and a zombie is not alive."""
+"""A process is not a later one with the same pid, and a zombie is not alive."""
 
 import os
 import subprocess

@@ -295,8 +295,8 @@ class History:
         for ledger in ledgers:
             ledger.load()
         assert sum(len(ledger.charges(date.min, date.max)) for ledger in ledgers) == self.entered
-        told = self.citizens.true_cost()
-        assert {day: cost for day, cost in told.items() if cost} == self.settled
+        costs = self.citizens.true_cost()
+        assert {day: cost for day, cost in costs.items() if cost} == self.settled
         for day in {day for true in self.true.values() for day in true}:
             own = [true.get(day, Decimal(0)) for true in self.true.values()]
             slack = Decimal("0.9") * (1 + self.lost.get(day, 0))

@@ -47,9 +47,9 @@ def verdict(cluster: Cluster, now: float) -> str:
         return ""
     machine = min(cluster.silent, key=lambda one: one.heard)
     fates = [_fate(name, host, machine.name) for name, host in sorted(cluster.hosts.items())]
-    told = ", ".join(fate for fate in fates if fate)
+    fated = ", ".join(fate for fate in fates if fate)
     said = f"{machine.name} is silent for {words.ago(now - machine.heard)}"
-    return f"{said}: {told}" if told else said
+    return f"{said}: {fated}" if fated else said
 
 
 def _fate(citizen: str, host: Host, machine: str) -> str:
@@ -68,8 +68,8 @@ def says(machine: Machine, cluster: Cluster, now: float) -> str:
         return machine.problem
     if machine.silent:
         fates = [_short_fate(name, host, machine.name) for name, host in sorted(cluster.hosts.items())]
-        told = ", ".join(fate for fate in fates if fate)
-        return f"silent since {words.wall(machine.heard)}" + (f": {told}" if told else "")
+        fated = ", ".join(fate for fate in fates if fate)
+        return f"silent since {words.wall(machine.heard)}" + (f": {fated}" if fated else "")
     if machine.queues:
         runs = f": runs {', '.join(machine.carries)}" if machine.carries else ": nothing to do"
         return f"worker for {', '.join(machine.queues)}{runs}"

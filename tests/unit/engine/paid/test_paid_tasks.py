@@ -97,8 +97,8 @@ async def test_a_task_that_could_pass_the_budget_does_not_start_and_free_tasks_d
     assert (row.kind, row.due) == ("over budget", row.held.until)
     await clock.advance(7200)
     assert times(home) == 2 and len(runs) > 40
-    told = [event.text for event in scheduler.snapshot().events if event.kind == "over budget"]
-    assert told == ["over budget until 00:00 ($0.80 of $1.00)"]  # once
+    said = [event.text for event in scheduler.snapshot().events if event.kind == "over budget"]
+    assert said == ["over budget until 00:00 ($0.80 of $1.00)"]  # once
     with pytest.raises(SchedulerError, match=r"opus/render is over budget .* budget opus --add 2 --today"):
         await scheduler.force("render")
     await clock.advance(8 * 3600)

@@ -240,7 +240,7 @@ async def test_a_refused_wake_keeps_its_number_and_its_letter(root, clock, servi
 
 
 async def test_no_alert_and_no_ping_tells_of_a_refusal(root, clock, service):
-    told: list[str] = []
+    said: list[str] = []
 
     class Listener:
         def began(self, tasks: Any) -> None: ...
@@ -248,16 +248,16 @@ async def test_no_alert_and_no_ping_tells_of_a_refusal(root, clock, service):
         def started(self, task: Task) -> None: ...
 
         def held(self, task: Task, hold: Any) -> None:
-            told.append(f"held: {hold.kind}")
+            said.append(f"held: {hold.kind}")
 
         def finished(self, task: Task, before: TaskState, after: TaskState) -> None:
-            told.append("finished")
+            said.append("finished")
 
     service.refusal = BUSY
     scheduler = await root.citizen("mira", service.task())
     scheduler.add_listener(Listener())
     await clock.advance(30)
-    assert told == ["held: provider"]
+    assert said == ["held: provider"]
 
 
 async def test_a_provider_that_cannot_be_noted_makes_an_ordinary_failure(root, clock, service, monkeypatch):
@@ -313,7 +313,7 @@ async def test_one_event_says_that_the_provider_is_away_and_one_that_it_is_back(
     await clock.advance(60)
     service.refusal = ""
     await clock.advance(hours=3, minutes=2)
-    told = [event for each in both for event in each.snapshot().events if event.provider]
-    assert [(event.about, event.kind) for event in told] == [("anthropic", "away"), ("anthropic", "back")]
-    assert told[0].text.startswith("away until 15:00 (usage limit): who names it waits")
-    assert told[1].text.startswith("back: ") and told[1].time >= NOON + 3 * 3600
+    said = [event for each in both for event in each.snapshot().events if event.provider]
+    assert [(event.about, event.kind) for event in said] == [("anthropic", "away"), ("anthropic", "back")]
+    assert said[0].text.startswith("away until 15:00 (usage limit): who names it waits")
+    assert said[1].text.startswith("back: ") and said[1].time >= NOON + 3 * 3600

@@ -47,9 +47,9 @@ def known(costs: RunCosts) -> list[Decimal | None]:
 
 def test_tokens_cost_what_the_prices_say_where_no_cost_is_given(costs: RunCosts) -> None:
     assert settled(costs, entered(costs), "codex", TURN) == RunCost("5", False, 1_000_000, 500_000, 1)
-    told = entered(costs)
-    told.file.write_text('{"tokens_in": 1000000, "tokens_out": 0, "model": "small"}')
-    assert settled(costs, told) == RunCost("1", False, 1_000_000, 0, model="small")
+    charge = entered(costs)
+    charge.file.write_text('{"tokens_in": 1000000, "tokens_out": 0, "model": "small"}')
+    assert settled(costs, charge) == RunCost("1", False, 1_000_000, 0, model="small")
     assert known(costs) == [Decimal(5), Decimal(1)]
 
 

@@ -13,7 +13,7 @@ from tests.fakes import until
 
 
 class Elsewhere:
-    """Workers that begin and end a run when they are told to."""
+    """Workers that begin and end a run when they are asked to."""
 
     def __init__(self) -> None:
         self.free, self.done, self.cancelled = asyncio.Event(), asyncio.Event(), 0

@@ -19,7 +19,7 @@ HOUR = 3600.0
 
 
 class Recorder(Forgetful):
-    """Keeps what it is told."""
+    """Keeps what it gets."""
 
     def __init__(self) -> None:
         self.kept: list[FinishedRun] = []
@@ -95,7 +95,7 @@ async def test_a_pause_is_no_row(build, clock, home, recorder):
 
 
 async def test_what_a_wake_is_told_is_in_the_history_before_its_agent_begins(build, clock, home, recorder):
-    """By its last row the next owner knows what was told, whatever its clock says."""
+    """By its last row the next owner knows what was delivered, whatever its clock says."""
     found = []
 
     async def look(context: object) -> None:

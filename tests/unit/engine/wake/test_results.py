@@ -1,17 +1,17 @@
-"""Which results a wake is still to be told, also when the history lacks the last one that it was told."""
+"""Which results a wake still gets, also when the history lacks the last one that it was given."""
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
 from scheduler.engine.wake.results import results_since
-from scheduler.storage.wake_note import LastTold
+from scheduler.storage.wake_note import LastDelivered
 from tests.fakes import NOON
 
 HOUR = 3600.0
-LAST = LastTold("news", NOON)  # a kill may come before its row is written
+LAST = LastDelivered("news", NOON)  # a kill may come before its row is written
 
 
-def told(now: float, *times: float) -> list[float]:
-    """When what is told now had ended, in hours since noon; `times` are of the history, oldest first."""
+def delivered(now: float, *times: float) -> list[float]:
+    """When what is delivered now had ended, in hours since noon; `times` are of the history, oldest first."""
     rows = [row(number, NOON + hours * HOUR) for number, hours in enumerate(times)]
     found = results_since(LAST, rows[::-1], {}, NOON + now * HOUR)
     return [(result.time - NOON) / HOUR for result in found]
@@ -29,17 +29,17 @@ def test_by_order_where_the_row_that_was_told_is_there():
 
 
 def test_by_time_while_the_clock_goes_on():
-    assert told(3, -2, -1, 1, 2) == [1, 2]
+    assert delivered(3, -2, -1, 1, 2) == [1, 2]
 
 
 def test_what_ran_since_the_clock_was_set_back_is_told():
-    assert told(-19, -21, -20) == [-21, -20]
+    assert delivered(-19, -21, -20) == [-21, -20]
 
 
 def test_what_ran_before_the_clock_was_set_back_is_not_told_again():
-    assert told(-19, -2, -1, -21, -20) == [-21, -20]
-    assert told(-19, -2, -1) == []
+    assert delivered(-19, -2, -1, -21, -20) == [-21, -20]
+    assert delivered(-19, -2, -1) == []
 
 
 def test_what_ran_between_the_wake_and_the_step_back_is_told_too():
-    assert told(-19, -1, 1, -20) == [1, -20]
+    assert delivered(-19, -1, 1, -20) == [1, -20]

@@ -118,8 +118,8 @@ async def test_a_wake_that_could_pass_the_budget_is_not_started_before_midnight(
         await scheduler.wake()
     await clock.advance(3600)
     assert scheduler.snapshot().wake.count == 2
-    told = [event.text for event in scheduler.snapshot().events if event.kind == "over budget"]
-    assert told == ["over budget until 00:00 ($0.80 of $1.00)"]  # once
+    said = [event.text for event in scheduler.snapshot().events if event.kind == "over budget"]
+    assert said == ["over budget until 00:00 ($0.80 of $1.00)"]  # once
     await clock.advance(12 * 3600)
     await awake(clock, scheduler, 3)
 
@@ -180,12 +180,12 @@ async def test_a_ledger_that_cannot_be_written_starts_no_paid_wake(build, clock,
 
 
 async def test_the_agent_is_told_its_budget_and_where_to_report(build, clock, home):
-    work = Command(("sh", "-c", 'echo "$EXPERIENCE_BUDGET $EXPERIENCE_REPORT" > told'))
+    work = Command(("sh", "-c", 'echo "$EXPERIENCE_BUDGET $EXPERIENCE_REPORT" > said'))
     scheduler = await build(wake=WakeConfig(work=work), spending=under(run="2.5"))
     await clock.advance()
     await awake(clock, scheduler, 1)
-    told, reports = (home / "told").read_text().split(), home / ".experience" / "reports"
-    assert told[0] == "2.5" and Path(told[1]).parent == reports
+    said, reports = (home / "said").read_text().split(), home / ".experience" / "reports"
+    assert said[0] == "2.5" and Path(said[1]).parent == reports
     assert list(reports.iterdir()) == []
 
 
@@ -202,16 +202,16 @@ def says(document: str, exit_code: int = 0) -> Command:
 
 
 async def test_the_row_of_a_wake_shows_the_words_of_its_program_not_its_json(build, clock, home):
-    told = '{"type":"result","subtype":"success","result":"\\nTwo mails answered.\\nMore","is_error":false}'
-    scheduler = await build(wake=WakeConfig(work=says(told), report="claude"))
+    said = '{"type":"result","subtype":"success","result":"\\nTwo mails answered.\\nMore","is_error":false}'
+    scheduler = await build(wake=WakeConfig(work=says(said), report="claude"))
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert (last_wake(home)["outcome"], last_wake(home)["text"]) == ("ok", "Two mails answered.")
 
 
 async def test_a_program_that_fails_with_exit_code_0_failed(build, clock, home):
-    told = '{"type":"error","error":"Invalid API key"}'
-    scheduler = await build(wake=WakeConfig(work=says(told), report="goose"))
+    said = '{"type":"error","error":"Invalid API key"}'
+    scheduler = await build(wake=WakeConfig(work=says(said), report="goose"))
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert (last_wake(home)["outcome"], last_wake(home)["refused"]) == ("failed", "auth")
@@ -219,8 +219,8 @@ async def test_a_program_that_fails_with_exit_code_0_failed(build, clock, home):
 
 
 async def test_a_program_that_is_refused_with_exit_code_0_was_refused(build, clock, home):
-    told = '{"type":"error","error":"Rate limit exceeded: 429, try again in 2h"}'
-    plan = WakeConfig(work=says(told), report="goose", provider="anthropic")
+    said = '{"type":"error","error":"Rate limit exceeded: 429, try again in 2h"}'
+    plan = WakeConfig(work=says(said), report="goose", provider="anthropic")
     scheduler = await build(wake=plan)
     await clock.advance()
 
