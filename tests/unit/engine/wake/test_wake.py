@@ -423,7 +423,7 @@ async def test_a_wake_that_cannot_be_recorded_says_so_and_goes_on(build, clock, 
 async def test_wakes_that_cannot_be_recorded_are_logged_once_and_counted(build, clock, home, caplog):
     (home / "metadata.json").mkdir()
     (home / "wake_log.json").mkdir()
-    scheduler = await build(wake=WakeConfig(every=600))
+    scheduler = await build(wake=WakeConfig(every=600), states={"wake": TaskState(last_run=NOON)})
     for number in (1, 2):
         await clock.advance(600)
         await awake(clock, scheduler, number)
