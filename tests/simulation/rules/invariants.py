@@ -37,8 +37,14 @@ def every_start_is_wanted_and_every_wanted_start_comes(history: History, trace: 
 def a_task_never_overlaps_itself(history: History, trace: Trace) -> Iterator[Broken]:
     """Nor does the wake, whatever asks for it; a process of a dead owner counts while it lives."""
     alive: dict[str, set[int]] = defaultdict(set)
+    full = False
     for fact in trace:
-        if fact.kind == "began":
+        if fact.kind in ("disk full", "disk free"):
+            full = fact.kind == "disk full"
+        elif fact.kind == "killed" and full:  # a start that no disk took is not known to the next owner
+            for name, state in fact.more.items():
+                alive[name] &= {each.pid for each in (state.running, state.orphan) if each}
+        elif fact.kind == "began":
             if alive[fact.task]:
                 yield Broken("overlap", fact.at, fact.task, "it begins while an earlier run of it is alive")
             alive[fact.task].add(fact.more[0])
