@@ -439,6 +439,12 @@ class WantedWake(Wanted):
     def _queued(self) -> bool:
         return True
 
+    def _up(self, fact: Fact) -> None:
+        slot = self.owing.slot
+        super()._up(fact)
+        if self.owing.wanted and slot > self.wall:  # the last owner decided it, then the clock was set back
+            self.owing.slot = slot
+
     def _clock_set(self, fact: Fact) -> None:
         super()._clock_set(fact)
         self.steps.append((self.at, fact.more))
