@@ -122,6 +122,8 @@ class Wanted(Owed):
             self._interrupted(saved)
         self.seen = saved.first_seen or -NEVER
         if saved.retry_at is None:
+            if self.owing.retry_from <= self.at:  # it was due while the task was off, and left to a slot
+                self.owing.attempts |= {0}
             self.owing.retry_from = self.owing.retry_by = NEVER
         if saved.attempt in self.owing.attempts:
             self.owing.attempts = frozenset({saved.attempt})
