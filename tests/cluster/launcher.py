@@ -35,12 +35,12 @@ def forget_epochs() -> None:
     leases.Lease.held = property(lambda lease: True)  # type: ignore[method-assign, assignment]
     leases.Lease.lose = leases.Lease._over = lambda lease: None  # type: ignore[method-assign]
     leases.Lease.renew = lambda lease, deadline: setattr(lease, "deadline", FOR_EVER)  # type: ignore[method-assign]
-    for name in ("_ENDS", "_STARTS"):
+    for name in ("_ENDS", "_STARTS", "_STARTS_HERE"):
         text = getattr(fence, name)
         begin = text.index("SELECT citizen, epoch FROM experience.owners")
         end = text.index("FOR SHARE)", begin) + len("FOR SHARE)")
         text = f"{text[:begin]}SELECT DISTINCT citizen, epoch FROM batch){text[end:]}"
-        everything = "SELECT citizen, task FROM allowed"
+        everything = "SELECT citizen, task, 1::bigint AS id FROM allowed"
         setattr(fence, name, text.replace("SELECT * FROM begun UNION SELECT * FROM again", everything))
 
 
