@@ -154,9 +154,7 @@ def test_a_worker_carries_the_run_of_another_machine(shop: Shop) -> None:
     shop.force("render", "--wait")
     assert shop.ended("render") == [("ok", "by opus/render/1 1 on g1")]
     assert shop.rows("SELECT 1 FROM remote WHERE task = 'render'") == []
-    while shop.rows(
-        "SELECT 1 FROM procrastinate_jobs"
-    ):  # a claim by a look leaves its knock to a fetch
+    while shop.rows("SELECT 1 FROM procrastinate_jobs"):  # a claim by a look leaves its knock to a fetch
         time.sleep(0.1)
     (run,) = json.loads(shop.owner.run("history", "opus", "render", "--json").stdout)
     assert (run["text"], run["machine"]) == ("by opus/render/1 1 on g1", "g1")

@@ -19,6 +19,7 @@ from scheduler.engine.scheduler import Scheduler
 from scheduler.system import hanging_disks as disks
 from scheduler.system.hanging_disks import SILENT, hanging
 from tests.crash.loops import Place, command
+from tests.each import each
 from tests.fakes import until
 
 QUICK = ("tick", "echo $$ >> ticks")
@@ -44,6 +45,15 @@ class HungDisk:
 
 
 _statvfs = os.statvfs
+
+
+@pytest.fixture(autouse=True)
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the kernel says of the disks: one has a server."""
+    mounts = tmp_path_factory.mktemp("proc") / "mountinfo"
+    mounts.write_text("36 35 0:47 / /mnt rw shared:17 - nfs4 server:/homes rw\n")
+    monkeypatch.setattr(disks, "MOUNTS", mounts)
+    return mounts
 
 
 @pytest.fixture
@@ -124,3 +134,27 @@ def test_who_has_just_answered_is_not_asked_again(tmp_path, monkeypatch):
     monkeypatch.setattr(disks, "_answered", dict.fromkeys(disks._answered, 0.0))  # some time later
     assert not hanging([one])
     assert asked == [[one], [other], [one]]
+
+
+@each(
+    "mounted, asked",
+    [
+        ("36 35 98:0 / / rw,noatime shared:1 - ext4 /dev/root rw", False),
+        ("36 35 0:52 / /home rw - tmpfs none rw\n37 35 0:53 / /sys/fs/fuse rw - fusectl fusectl rw", False),
+        ("36 35 0:52 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw", False),
+        ("36 35 98:0 / / rw - ext4 /dev/root rw\n37 35 0:50 / /home rw - fuse.sshfs host: rw", True),
+        ("36 35 0:50 / /net rw shared:3 - autofs /etc/auto.net rw", True),
+    ],
+)
+def test_local_disks_are_not_asked(tmp_path, served, mounted, asked):
+    served.write_text(f"{mounted}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disks, "_ask", lambda homes, real=disks._ask: known.append(homes) or real(homes))
+        known: list[list[str]] = []
+        assert hanging([str(tmp_path)]) == frozenset()
+    assert bool(known) is asked
+
+
+def test_a_system_that_does_not_name_its_disks_has_them_asked(tmp_path, served):
+    served.unlink()
+    assert disks._any_served()
