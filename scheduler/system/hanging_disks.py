@@ -14,8 +14,8 @@ MOUNTS = Path("/proc/self/mountinfo")
 PATIENCE = 1.0  # seconds in which a disk answers
 FRESH = 0.5  # seconds for which an answer holds: a command asks at three places, and each takes two processes
 TOGETHER = 0.001  # seconds until who waits looks again: not once for each of 300 answers
-# Kinds of file systems whose server may be away, as /proc/self/mountinfo names them (proc(5)). Local disks are
-# not asked: they answer without reading anything, and a command spares four processes, a twentieth of --status.
+# Kinds of file systems whose server may be away, as /proc/self/mountinfo names them (proc(5)). Local disks
+# answer without reading anything: not to ask them spares a command four processes, a twentieth of --status.
 SERVED = re.compile(
     rb"^(?!.* /proc/).* - (fuse(?!ctl)|nfs|cifs|smb|9p|afs|autofs|ceph|coda|gfs|lustre|ncp|ocfs|orangefs|"
     rb"virtiofs|glusterfs|beegfs)",
