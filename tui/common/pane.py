@@ -152,9 +152,10 @@ class Pane(PaintedLines, can_focus=True):
 
     # -------------------------------------------------------------- drawing
 
-    def sync(self) -> None:
-        """Paint the lines that look different by now."""
-        changed = [y for y, (row, _) in self._drawn.items() if self._look(y) != row]
+    def sync(self, lines: Iterable[int] | None = None) -> None:
+        """Paint the lines that look different by now, of all or of these."""
+        drawn = self._drawn if lines is None else self._drawn.keys() & lines
+        changed = [y for y in drawn if self._look(y) != self._drawn[y][0]]
         for y in changed:
             del self._drawn[y]
         if changed:

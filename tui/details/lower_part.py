@@ -188,7 +188,7 @@ class Lower(Horizontal):
         key = key_of(self, "lower", "o")
         name = clean(f"{place.citizen}/{place.task}", self.events.glyphs.plain)
         self.events.entitle("events", f"{key} output of {name}" if task and not wide else "")
-        self.events.sync()
+        self.events.sync({0})  # its title: the rows do not follow the cursor
         self.machines.entitle("machines", f"{key} events")
         if self.output.display:
             self.output.show(place, task)
