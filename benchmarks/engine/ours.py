@@ -13,7 +13,7 @@ from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Context, Task
 from scheduler.engine.freezing import MemoryFreezes
-from scheduler.engine.paid.shared_by_root import Commons, commons_of
+from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.scheduler import Scheduler
 from scheduler.executors import Executor
 from scheduler.process.garbage_collection import GarbageCollector, freeze_memory
@@ -168,10 +168,10 @@ class Place:
     root: Path | None = None
     clock: SystemClock = field(default_factory=SystemClock)
     workers: Executor = field(default_factory=Executor)
-    commons: Commons = field(init=False)  # of all citizens, as in the fleet
+    shared: SharedByRoot = field(init=False)  # of all citizens, as in the fleet
 
     def __post_init__(self) -> None:
-        self.commons = commons_of(self.root or Path("/nowhere"), self.clock)
+        self.shared = shared_by_root(self.root or Path("/nowhere"), self.clock)
 
     async def citizen(self, number: int, tasks: Iterable[Task], store: Store) -> Scheduler:
         home = self._home(number)
@@ -181,7 +181,7 @@ class Place:
             "clock": self.clock,
             "workers": self.workers,
             "freezes": freezes,
-            "commons": self.commons,
+            "shared": self.shared,
         }
         scheduler = Scheduler(home.name, home, tasks, **around)
         await scheduler.start()

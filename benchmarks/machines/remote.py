@@ -28,7 +28,7 @@ from scheduler.cluster.database import Database, install
 from scheduler.cluster.fence import Ended, FencedWriter, Order, Started
 from scheduler.cluster.leases import Lease, Leases
 from scheduler.cluster.workers.run_messages import run_of
-from scheduler.cluster.workers.run_sender import Sender, Sent
+from scheduler.cluster.workers.run_sender import RunSender, Sent
 from scheduler.config.loader import load
 from scheduler.core.definition import digest
 from scheduler.core.task import Trigger
@@ -138,7 +138,7 @@ class _Ours:
         self._database = database
         self._leases = Leases(database, "m1", Running(os.getpid(), 0.0, 0.0, BOOT), 600.0)
         self._writer = FencedWriter(database)
-        self._sender = Sender(database)
+        self._sender = RunSender(database)
         self._bus = Bus(database, self._leases.holder, self._serve, on_word=self._sender.ended)
         citizen = load(config=place.config).citizen("opus")
         assert citizen and not citizen.problems, citizen

@@ -22,7 +22,7 @@ from scheduler.cluster.presence import Presence, overview
 from scheduler.cluster.shared_files import FOLDER, ROOT, Notes, read_notes, write_files
 from scheduler.cluster.store import ClusterStore, read_committed
 from scheduler.cluster.workers.run_messages import run_of
-from scheduler.cluster.workers.run_sender import Sender
+from scheduler.cluster.workers.run_sender import RunSender
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.machines import Cluster
 from scheduler.core.records import Recorder, RunQuery, RunRecord
@@ -31,7 +31,7 @@ from scheduler.errors import PROGRAM, DatabaseAway, Owned, Unreadable
 from scheduler.ownership.coordinator import Claim, LocalCoordinator
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import this_process
-from scheduler.storage.file_copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.storage.shared_home import shared_home
 from scheduler.storage.state_store import Store
 from scheduler.system.root_folder import root_folder
@@ -54,7 +54,7 @@ class ClusterClaim:
     store: Store
     recorder: Recorder
     leases: Leases
-    copies: Copies
+    copies: FileCopies
     inside: Callable[[], int] = lambda: 0
     carrier: Carrier | None = None
 
@@ -90,7 +90,7 @@ class ClusterCoordinator:
         ours = Running(os.getpid(), born(os.getpid()) or 0.0, local.clock.now(), BOOT)
         self._leases = Leases(self._database, engine.machine, ours, engine.failover, self._guard.renewed)
         self._writer = FencedWriter(self._database)
-        self._sender = Sender(self._database)
+        self._sender = RunSender(self._database)
         self._accept = accept
         self._bus = Bus(self._database, self._leases.holder, self._serve, self._on_note, self._sender.ended)
         self._presence = Presence(
@@ -197,7 +197,7 @@ class ClusterCoordinator:
             return None
         return home and ClusterRemote(self._bus, self._database, citizen.name, home.home_id, self.machine)
 
-    def copies(self, citizen: CitizenSettings | None) -> Copies:
+    def copies(self, citizen: CitizenSettings | None) -> FileCopies:
         if citizen is None:
             return self._notes.of(ROOT)
         return self._notes.of(citizen.name) if citizen.name in self._known else NO_COPIES

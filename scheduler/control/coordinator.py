@@ -7,7 +7,7 @@ from typing import Any
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.ownership.coordinator import Coordinator, LocalCoordinator
 from scheduler.ownership.stream import RemoteStream
-from scheduler.storage.file_copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.storage.shared_home import shared_home
 
 
@@ -33,7 +33,7 @@ def coordinator_of(
     return ClusterCoordinator(local, engine, root, look, let_go, accept)
 
 
-def copies_of(engine: EngineSettings | None) -> Callable[[CitizenSettings | None], Copies]:
+def copies_of(engine: EngineSettings | None) -> Callable[[CitizenSettings | None], FileCopies]:
     """Where other machines read what a person says of a citizen (None: of all), for a command."""
     if engine is None:
         return lambda citizen: NO_COPIES
@@ -42,7 +42,7 @@ def copies_of(engine: EngineSettings | None) -> Callable[[CitizenSettings | None
 
     notes = Notes(Database(engine.url))
 
-    def copies(citizen: CitizenSettings | None) -> Copies:
+    def copies(citizen: CitizenSettings | None) -> FileCopies:
         if citizen is None:
             return notes.of(ROOT)
         return notes.of(citizen.name) if shared_home(citizen.home) else NO_COPIES

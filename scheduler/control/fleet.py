@@ -28,7 +28,7 @@ from scheduler.core.secrets import Masks
 from scheduler.core.views import Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.engine.options import SchedulerOptions
-from scheduler.engine.paid.shared_by_root import Commons, commons_of
+from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import (
     BadSettings,
@@ -79,7 +79,7 @@ class Fleet:
         self._looks, self._moves = Looks(), Moves()
         self._settings_now, self._homes_now = asyncio.Event(), asyncio.Event()
         self._reloaded: list[Callable[[], None]] = []
-        self._commons: dict[Path, Commons] = {}
+        self._shared: dict[Path, SharedByRoot] = {}
         self._gone: set[str] = set()  # citizens whose homes were removed while they ran
         self._displaced = DisplacedHomes(self.clock.elapsed)
 
@@ -323,7 +323,7 @@ class Fleet:
             workers=self._workers,
             rules=self._rules(citizen),
             recorder=claim.recorder,
-            commons=self._commons_of(citizen.home.parent),
+            shared=self._shared_by_root(citizen.home.parent),
             carrier=claim.carrier,
             copies=claim.copies,
         )
@@ -354,11 +354,11 @@ class Fleet:
     def _role(self) -> str:
         return LOOP if self.on_stop else MONITOR if self.on_hand_over else ""
 
-    def _commons_of(self, root: Path) -> Commons:
+    def _shared_by_root(self, root: Path) -> SharedByRoot:
         """What the citizens of this process share: one for each root."""
-        if root not in self._commons:
-            self._commons[root] = commons_of(root, self.clock)
-        return self._commons[root]
+        if root not in self._shared:
+            self._shared[root] = shared_by_root(root, self.clock)
+        return self._shared[root]
 
     def _rules(self, citizen: CitizenSettings) -> SchedulerOptions:
         wake = (

@@ -28,7 +28,7 @@ from scheduler.errors import (
     SchedulerError,
     UnknownCitizen,
 )
-from scheduler.storage.file_copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
 from scheduler.storage.lock import owner_of as living_owner
 from scheduler.system.foreign_home import is_ours
@@ -77,7 +77,7 @@ class Freezer:
         citizens: Mapping[str, CitizenSettings],
         now: Callable[[], float],
         owner_of: OwnerOf,
-        copies: Callable[[CitizenSettings | None], Copies] = lambda citizen: NO_COPIES,
+        copies: Callable[[CitizenSettings | None], FileCopies] = lambda citizen: NO_COPIES,
     ) -> None:
         """`copies` of a citizen, or of all: what the other machines read of a freeze."""
         self._citizens, self._now, self._owner_of, self._copies = citizens, now, owner_of, copies

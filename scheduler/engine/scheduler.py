@@ -26,7 +26,7 @@ from scheduler.engine.freezing import FreezeFiles, Freezing
 from scheduler.engine.job import Job
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.paid_runs import PaidRuns
-from scheduler.engine.paid.shared_by_root import Commons, commons_of
+from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.paid.summary import Summary
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.remote import Carrier, RemoteRuns
@@ -42,7 +42,7 @@ from scheduler.executors import Executor, Result
 from scheduler.executors.in_process import THREAD
 from scheduler.process.who import Who
 from scheduler.storage.failure_journal import FailureJournal
-from scheduler.storage.file_copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.storage.freeze_file import HomeFreezes
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, Timer
@@ -63,9 +63,9 @@ class Scheduler(Verbs):
         rules: SchedulerOptions | None = None,
         recorder: Recorder | None = None,
         freezes: FreezeFiles | None = None,
-        commons: Commons | None = None,
+        shared: SharedByRoot | None = None,
         carrier: Carrier | None = None,
-        copies: Copies = NO_COPIES,
+        copies: FileCopies = NO_COPIES,
     ) -> None:
         self.citizen, self.home, self._copies = citizen, home, copies
         self._tasks, self._rules, self._clock = tuple(tasks), rules or SchedulerOptions(), clock
@@ -89,7 +89,7 @@ class Scheduler(Verbs):
         self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held, self._freezing)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
         self._remote = RemoteRuns(citizen, self._registry, self._runner, carrier)
-        shared = commons or commons_of(home.parent, clock)
+        shared = shared or shared_by_root(home.parent, clock)
         self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._tell_of_provider, copies)
         plan = self._rules.wake
         self._wake = self._wake_requests(plan) if plan else None

@@ -13,7 +13,7 @@ from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.engine.remote import Carrier
 from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.ownership.stream import RemoteStream
-from scheduler.storage.file_copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import Ownership, acquire
 from scheduler.storage.state_store import DiskStore, Store
@@ -27,7 +27,7 @@ class Claim(Protocol):
 
     store: Store
     recorder: Recorder
-    copies: Copies
+    copies: FileCopies
     carrier: Carrier | None  # of runs that workers carry
 
     def counts(self, inside: Callable[[], int]) -> None:
@@ -70,7 +70,7 @@ class Coordinator(Protocol):
         """The way to its owner on another machine; None if it belongs to this one."""
         ...
 
-    def copies(self, citizen: CitizenSettings | None) -> Copies:
+    def copies(self, citizen: CitizenSettings | None) -> FileCopies:
         """Where other machines read what a person says of it; None: of all citizens."""
         ...
 
@@ -96,7 +96,7 @@ class LocalClaim:
     ownership: Ownership
     store: Store
     recorder: Recorder
-    copies: Copies = NO_COPIES
+    copies: FileCopies = NO_COPIES
     carrier: Carrier | None = None
 
     def counts(self, inside: Callable[[], int]) -> None:
@@ -134,7 +134,7 @@ class LocalCoordinator:
     def remote(self, citizen: CitizenSettings) -> Remote | None:
         return None
 
-    def copies(self, citizen: CitizenSettings | None) -> Copies:
+    def copies(self, citizen: CitizenSettings | None) -> FileCopies:
         return NO_COPIES
 
     async def overview(self) -> Cluster | None:

@@ -5,7 +5,7 @@ from typing import Protocol
 FREEZE, WAKE_NOTE, METADATA = "freeze", "wake", "metadata"  # the files, by what they are about
 
 
-class Copies(Protocol):
+class FileCopies(Protocol):
     """Where other machines read it; each method blocks, and raises OSError where they would not."""
 
     def keep(self, name: str, content: bytes) -> None:

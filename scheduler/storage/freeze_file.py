@@ -17,7 +17,7 @@ from typing import Any
 
 from scheduler.core.schedules.freeze import Freeze, FreezeNote, Freezes
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
-from scheduler.storage.file_copies import FREEZE, NO_COPIES, Copies
+from scheduler.storage.file_copies import FREEZE, NO_COPIES, FileCopies
 from scheduler.system.files import read_file, replace_file, require_home
 from scheduler.system.foreign_home import Refused, open_folder, other_user_of
 from scheduler.system.root_folder import root_folder
@@ -40,7 +40,7 @@ class FreezeFile:
         *,
         together: bool = False,
         users: frozenset[int] = frozenset(),
-        copies: Copies = NO_COPIES,
+        copies: FileCopies = NO_COPIES,
     ) -> None:
         self.path, self._together, self._users, self._copies = path, together, users, copies
 
@@ -124,7 +124,7 @@ class FreezeFile:
 class HomeFreezes:
     """Both files that concern a citizen; a file is read again only when it has changed."""
 
-    def __init__(self, home: Path, copies: Copies = NO_COPIES) -> None:
+    def __init__(self, home: Path, copies: FileCopies = NO_COPIES) -> None:
         self._home, self._copies = home, copies
         self._stamps: tuple[Stamp, Stamp] | None = None
         self._known = Freezes()

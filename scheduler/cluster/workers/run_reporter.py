@@ -19,7 +19,7 @@ SHORT = 0.1  # seconds of a run that needs no line but for its end
 AGAIN = 1.0  # seconds until a line that broke is laid again
 
 
-class Teller:
+class RunReporter:
     """Tells of one run until it has ended."""
 
     def __init__(self, bus: Bus, claimed: Claimed, handle: RunHandle, machine: str) -> None:

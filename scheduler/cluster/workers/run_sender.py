@@ -97,7 +97,7 @@ class Sent:
             self.handle.waits_for(f"waits for {who}: {_ordinal(sight.place)} of {sight.waiting}")
 
 
-class Sender:
+class RunSender:
     """All runs of this process that workers carry."""
 
     def __init__(self, database: Database) -> None:
@@ -271,7 +271,7 @@ class Sender:
 class CitizenSender:
     """Sends the runs of one citizen, as long as this process owns it."""
 
-    sender: Sender
+    sender: RunSender
     lease: Lease
     store: ClusterStore
 

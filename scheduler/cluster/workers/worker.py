@@ -20,7 +20,7 @@ from scheduler.cluster.leases import ENDING
 from scheduler.cluster.workers import run_rows
 from scheduler.cluster.workers.definitions import Definitions
 from scheduler.cluster.workers.procrastinate_jobs import hear
-from scheduler.cluster.workers.run_reporter import Teller
+from scheduler.cluster.workers.run_reporter import RunReporter
 from scheduler.cluster.workers.run_result import ending
 from scheduler.cluster.workers.worker_lease import WorkerLease
 from scheduler.config.loader import Settings
@@ -207,7 +207,7 @@ class Worker:
         handle = RunHandle(name, trigger, now, self._carried_by, shown, None, claimed.citizen)
         carried = self._carried[claimed.run] = Carried(claimed, worker, handle)
         self._registry.runs[name] = handle
-        teller = Teller(self._bus, claimed, handle, self._machine)
+        teller = RunReporter(self._bus, claimed, handle, self._machine)
         log.info("begins", extra={"citizen": claimed.citizen, "task": claimed.task})
         handle.task = asyncio.create_task(self._run(claimed, handle), name=name)
         try:
@@ -245,7 +245,7 @@ class Worker:
         self._runner.watch(handle, task.timeout + WRITE_OFF)  # if its owner is no longer there to end it
         await self._runner.run(task, handle, context)
 
-    async def _finish(self, carried: Carried, teller: Teller) -> None:
+    async def _finish(self, carried: Carried, teller: RunReporter) -> None:
         """Put its result on record, however long the database is away; it may be refused."""
         claimed, handle = carried.claimed, carried.handle
         result = handle.result or Result(Outcome.FAILED, "it left without a result")

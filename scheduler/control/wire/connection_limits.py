@@ -16,7 +16,7 @@ class Seat:
     requests: dict[int, asyncio.Task[None]] = field(default_factory=dict)
 
 
-class Seats:
+class ConnectionLimits:
     """The clients of one owner, in the order in which they came."""
 
     def __init__(self) -> None:

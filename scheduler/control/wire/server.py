@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from scheduler.control.wire import messages
 from scheduler.control.wire.asker import Asker, OriginOf, RemoteAsker, outside
-from scheduler.control.wire.connection_limits import CLIENTS, Seat, Seats
+from scheduler.control.wire.connection_limits import CLIENTS, ConnectionLimits, Seat
 from scheduler.control.wire.messages import METHODS, Method, ProtocolError, Request
 from scheduler.core.views import OutputChunk, Snapshot
 from scheduler.engine.event_bus import snapshots
@@ -89,7 +89,7 @@ class Server:
     ) -> None:
         self.scheduler, self._path, self._home, self._process = scheduler, path, home, process
         self._origin = origin
-        self._seats = Seats()
+        self._seats = ConnectionLimits()
         self._warn = CountedWarning(log, citizen=scheduler.citizen)
         self._clients: set[asyncio.Task[None]] = set()
         self._ended = False

@@ -21,7 +21,7 @@ from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.as_reported import as_reported
 from scheduler.engine.paid.holds import Look, away, over_budget, uncounted
 from scheduler.engine.paid.run_costs import RunCharge, RunCosts
-from scheduler.engine.paid.shared_by_root import Commons
+from scheduler.engine.paid.shared_by_root import SharedByRoot
 from scheduler.engine.paid.summary import Summary, summarise
 from scheduler.engine.run import RunHandle
 from scheduler.errors import SchedulerError, TaskFailed
@@ -32,7 +32,7 @@ from scheduler.spending.account import has_limits
 from scheduler.spending.budget import today_of, zone_of_days
 from scheduler.spending.money import dollars
 from scheduler.spending.prices import price_of
-from scheduler.storage.file_copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.cost")
@@ -73,14 +73,14 @@ class PaidRuns:
         citizen: str,
         home: Path,
         clock: Clock,
-        commons: Commons,
+        shared: SharedByRoot,
         execute: Execute,
         announce: Callable[[str, str, str], None],
-        copies: Copies = NO_COPIES,
+        copies: FileCopies = NO_COPIES,
     ) -> None:
         """`announce` gets what becomes known of a provider: its name, `away` or `back`, and the words."""
-        self.costs = RunCosts(citizen, home, clock, commons.citizens, copies.add)
-        self._outages, self._execute = commons.outages, execute
+        self.costs = RunCosts(citizen, home, clock, shared.citizens, copies.add)
+        self._outages, self._execute = shared.outages, execute
         self._citizen, self._clock = citizen, clock
         self._announce, self._news = announce, list[tuple[str, str, str]]()
         self._options = SchedulerOptions()

@@ -9,12 +9,12 @@ from scheduler.system.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
-class Commons:
+class SharedByRoot:
     """For all schedulers of a process whose homes lie in this root."""
 
     citizens: AllCitizens
     outages: Outages
 
 
-def commons_of(root: Path, clock: Clock) -> Commons:
-    return Commons(AllCitizens(root), Outages(root, clock))
+def shared_by_root(root: Path, clock: Clock) -> SharedByRoot:
+    return SharedByRoot(AllCitizens(root), Outages(root, clock))

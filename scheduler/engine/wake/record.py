@@ -16,7 +16,7 @@ from scheduler.errors import Unreadable
 from scheduler.executors import Result
 from scheduler.process.process_info import Running
 from scheduler.storage.failure_journal import append_event
-from scheduler.storage.file_copies import METADATA, NO_COPIES, WAKE_NOTE, Copies
+from scheduler.storage.file_copies import METADATA, NO_COPIES, WAKE_NOTE, FileCopies
 from scheduler.storage.state_file import States
 from scheduler.storage.wake_note import (
     LastDelivered,
@@ -45,7 +45,7 @@ WAKES_KEPT = 1000
 class WakeRecord:
     """The files of one citizen's wakes; what happened to them is `error`, empty while all is well."""
 
-    def __init__(self, citizen: str, home: Path, clock: Clock, copies: Copies = NO_COPIES) -> None:
+    def __init__(self, citizen: str, home: Path, clock: Clock, copies: FileCopies = NO_COPIES) -> None:
         self._citizen, self._home, self._clock, self._copies = citizen, home, clock, copies
         self.count = 0
         self.error = ""

@@ -22,7 +22,7 @@ from scheduler.engine.wake.results import TaskResult
 from scheduler.executors import Result
 from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import to_json
-from scheduler.storage.file_copies import NO_COPIES, Copies
+from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.storage.wake_note import LastDelivered
 from scheduler.system.clock import Clock
 
@@ -56,7 +56,7 @@ class Wake:
         paid: PaidRuns,
         frozen: Callable[[], str],
         recorded: Callable[[], Awaitable[None]],
-        copies: Copies = NO_COPIES,
+        copies: FileCopies = NO_COPIES,
     ) -> None:
         self.plan, self._frozen, self._recorded = plan, frozen, recorded
         self.record = WakeRecord(citizen, home, clock, copies)

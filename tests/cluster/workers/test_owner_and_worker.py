@@ -10,7 +10,7 @@ from scheduler.cluster.database import Database
 from scheduler.cluster.leases import Lease
 from scheduler.cluster.workers import definitions, run_rows
 from scheduler.cluster.workers.definitions import Definitions
-from scheduler.cluster.workers.run_sender import Sender, Sent
+from scheduler.cluster.workers.run_sender import RunSender, Sent
 from scheduler.config.loader import load
 from scheduler.core.definition import digest
 from scheduler.core.task import Outcome, Trigger
@@ -40,7 +40,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
     return asked
 
 
-class Owner(Sender):
+class Owner(RunSender):
     def __init__(self) -> None:
         super().__init__(Database("postgresql:///nowhere"))
 

@@ -18,7 +18,7 @@ from scheduler.cluster.database import Connection
 from scheduler.cluster.fence import Ended, Saved, Started
 from scheduler.cluster.leases import Leases
 from scheduler.cluster.workers import run_rows
-from scheduler.cluster.workers.run_sender import Sender
+from scheduler.cluster.workers.run_sender import RunSender
 from scheduler.errors import DatabaseAway
 from scheduler.process.process_info import BOOT, Running
 from tests.cluster.desk import OK, ORDER, Desk
@@ -161,9 +161,9 @@ async def test_the_end_of_a_run_that_a_dead_owner_had_not_recorded_is_recorded_b
         statements, owner = count(), await desk.another()
         with monkeypatch.context() as patch, suppress(DatabaseAway):
             patch.setattr(psycopg.AsyncConnection, "execute", dying)
-            await Sender(desk.database).take_over(owner, {}, 100.0)
+            await RunSender(desk.database).take_over(owner, {}, 100.0)
         died = next(statements) > last
-        await Sender(desk.database).take_over(await desk.another(), {}, 100.0)
+        await RunSender(desk.database).take_over(await desk.another(), {}, 100.0)
         (row,) = await desk.ask("SELECT row(finished, seconds, outcome, text, output)::text FROM runs")
         assert row == '(15,5,ok,done,"half done")' if not saved else row.startswith("(14,5,ok,done")
         assert await desk.ask("SELECT facts::jsonb->>'machine' FROM runs") == ["g1"]
@@ -180,5 +180,5 @@ async def test_an_end_is_not_recorded_by_who_is_no_owner_any_more(desk: Desk) ->
     assert await desk.claim(run, worker) and await desk.finish(run, worker)
     late = await desk.another()
     await desk.another()
-    await Sender(desk.database).take_over(late, {}, 100.0)
+    await RunSender(desk.database).take_over(late, {}, 100.0)
     assert await desk.ask("SELECT outcome FROM runs") == [None]

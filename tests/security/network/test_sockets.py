@@ -18,7 +18,7 @@ from scheduler.config.loader import load
 from scheduler.control.fleet import Fleet
 from scheduler.control.wire import messages
 from scheduler.control.wire.client import Connection, RemoteControl
-from scheduler.control.wire.connection_limits import CLIENTS, OTHERS, Seat, Seats
+from scheduler.control.wire.connection_limits import CLIENTS, OTHERS, ConnectionLimits, Seat
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import Refused, WrongOwner
 from scheduler.runtime.background_loops import stop_loops
@@ -222,8 +222,8 @@ async def test_a_listener_of_another_user_is_not_believed(folder, home_of):
 # ------------------------------------------------------------------ seats
 
 
-def seats(*, trusted: int = 0, others: int = 0, busy: bool = True) -> tuple[Seats, list[Any]]:
-    taken = Seats()
+def seats(*, trusted: int = 0, others: int = 0, busy: bool = True) -> tuple[ConnectionLimits, list[Any]]:
+    taken = ConnectionLimits()
     all_of = [_seat(trusted=True, busy=busy) for _ in range(trusted)]
     all_of += [_seat(trusted=False, busy=busy) for _ in range(others)]
     assert all(taken.take(each) for each in all_of)

@@ -13,7 +13,7 @@ from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, Outcome, Task, WakeConfig
 from scheduler.engine.options import SchedulerOptions
-from scheduler.engine.paid.shared_by_root import Commons, commons_of
+from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors import Executor
@@ -74,11 +74,11 @@ class Root:
         self.root, self.clock, self.workers = root, clock, Executor()
         self.schedulers: list[Scheduler] = []
 
-    def commons(self) -> Commons:
-        return commons_of(self.root, self.clock)
+    def shared(self) -> SharedByRoot:
+        return shared_by_root(self.root, self.clock)
 
     async def citizen(
-        self, name: str, *tasks: Task, commons: Commons | None = None, **rules: Any
+        self, name: str, *tasks: Task, shared: SharedByRoot | None = None, **rules: Any
     ) -> Scheduler:
         home = self.root / name
         home.mkdir()
@@ -91,7 +91,7 @@ class Root:
             clock=self.clock,
             workers=self.workers,
             rules=SchedulerOptions(journal=False, **rules),
-            commons=commons or self.commons(),
+            shared=shared or self.shared(),
         )
         self.schedulers.append(scheduler)
         await scheduler.start()
@@ -195,7 +195,7 @@ async def test_a_probe_that_is_stopped_or_fails_by_itself_does_not_keep_the_othe
     service.refusal, service.lasts = "", 0.0
     await clock.advance(60)
     assert [name for name, _ in service.calls] == ["mira", "mira", "opus"]
-    assert root.commons().outages.all() == []
+    assert root.shared().outages.all() == []
 
 
 async def test_a_forced_run_waits_too_and_a_person_may_have_it_tried(root, clock, service):
@@ -211,7 +211,7 @@ async def test_a_forced_run_waits_too_and_a_person_may_have_it_tried(root, clock
     service.refusal = ""
     await scheduler.force("ask")
     await clock.advance(1)
-    assert len(service.calls) == 2 and root.commons().outages.all() == []
+    assert len(service.calls) == 2 and root.shared().outages.all() == []
 
 
 async def test_a_refused_wake_keeps_its_number_and_its_letter(root, clock, service):
@@ -280,10 +280,10 @@ async def test_six_hours_away_cost_a_hundred_citizens_one_call_for_each_pause(
     """From 3,600 calls: a wake every ten minutes for each of them."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setattr(fakes, "settle", lambda: settle(7))  # enough turns for one run, 40,000 times
-    several = [root.commons() for _ in range(4)]  # processes
+    several = [root.shared() for _ in range(4)]  # processes
     schedulers = []
     for number in range(CITIZENS):  # their wakes are spread over the ten minutes
-        scheduler = await root.citizen(f"c{number}", wake=service.wake(), commons=several[number % 4])
+        scheduler = await root.citizen(f"c{number}", wake=service.wake(), shared=several[number % 4])
         schedulers.append(scheduler)
         await clock.advance(6)
     service.calls.clear()
@@ -305,10 +305,10 @@ async def test_six_hours_away_cost_a_hundred_citizens_one_call_for_each_pause(
 
 async def test_one_event_says_that_the_provider_is_away_and_one_that_it_is_back(root, clock, service):
     service.refusal = LIMIT
-    commons = root.commons()
+    shared = root.shared()
     both = [
-        await root.citizen("mira", service.task(), commons=commons),
-        await root.citizen("opus", service.task(), commons=commons),
+        await root.citizen("mira", service.task(), shared=shared),
+        await root.citizen("opus", service.task(), shared=shared),
     ]
     await clock.advance(60)
     service.refusal = ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.cluster.workers.run_sender import Sender
+from scheduler.cluster.workers.run_sender import RunSender
 from scheduler.errors import DatabaseAway
 from tests.fakes import until
 
@@ -29,7 +29,7 @@ async def test_a_run_right_after_another_is_followed_too(monkeypatch: pytest.Mon
     """The look at the rows sleeps longer than the look at who follows: the second run began in between."""
     monkeypatch.setattr("scheduler.cluster.workers.run_sender.FOLLOW", 0.001)
     monkeypatch.setattr("scheduler.cluster.workers.run_sender.LOOK", 60.0)
-    sender = Sender(Away())  # type: ignore[arg-type]
+    sender = RunSender(Away())  # type: ignore[arg-type]
     for row in (1, 2):
         sent = Sent(row)
         carried = asyncio.create_task(sender.carry(sent))  # type: ignore[arg-type]
