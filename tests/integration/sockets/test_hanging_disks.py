@@ -1,6 +1,7 @@
 """A disk that hangs: the citizens on it are said to be silent, and no one else waits."""
 
 import asyncio
+import ctypes
 import os
 import threading
 import time
@@ -16,12 +17,14 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
+from scheduler.process.adopted import is_reaper
 from scheduler.system import hanging_disks as disks
 from scheduler.system.hanging_disks import SILENT, hanging
 from tests.crash.loops import Place, command
 from tests.each import each
 from tests.fakes import until
 
+PR_SET_CHILD_SUBREAPER = 36
 QUICK = ("tick", "echo $$ >> ticks")
 
 
@@ -98,7 +101,16 @@ def children() -> set[int]:
     return {child.pid for child in psutil.Process().children()}
 
 
-def test_a_command_does_not_wait_at_its_end_for_a_disk(tmp_path, monkeypatch):
+@pytest.fixture
+def no_subreaper() -> Iterator[None]:
+    """As in a command: an owner that an earlier test ran here has made this process adopt its descendants."""
+    was_reaper, prctl = is_reaper(), ctypes.CDLL(None).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    yield
+    prctl(PR_SET_CHILD_SUBREAPER, int(was_reaper), 0, 0, 0)
+
+
+def test_a_command_does_not_wait_at_its_end_for_a_disk(tmp_path, monkeypatch, no_subreaper):
     monkeypatch.setattr("scheduler.system.hanging_disks.PATIENCE", 0.2)
     monkeypatch.setattr(threading, "active_count", lambda: 1)  # as in a command: a child asks
     monkeypatch.setattr(os, "statvfs", lambda home: home.endswith("b") and time.sleep(3))
