@@ -80,7 +80,7 @@ class Owed:
         self.edited_at = -NEVER  # (true time)
         self.off_since = -NEVER  # when it was paused or disabled (true time)
         self.unnoticed, self.noticed_by = 0.0, NEVER  # by how much the clock was set, and when that is seen
-        self.passed_unseen = False  # a slot came meanwhile
+        self.first_unseen = NEVER  # the first slot that came meanwhile
         self.set_in_run = False  # the clock, since the last start
         self.set_back_at = -NEVER  # when that was noticed (true time)
         self.owing = Owing()
@@ -233,7 +233,7 @@ class Owed:
             self.owing.due = NEVER
         if self._blind:
             self.owing.may, self.owing.slot = self.owing.may or self._on, slot
-            self.passed_unseen = True
+            self.first_unseen = min(self.first_unseen, slot)
             return
         self._slot_came(slot)
 
@@ -309,7 +309,10 @@ class Owed:
         owing.stepped_back_from_slot += by
         if owing.slot > self.wall:
             owing.must = False
-            owing.may = owing.may and self._queued
+            if self.plan.cron and self.first_unseen <= self.wall:  # an earlier one is still missed
+                owing.slot = last_slot(self.plan.cron, self.plan.zone, self.wall)
+            else:
+                owing.may = owing.may and self._queued
         if not self.up:
             self.down_wall = min(self.down_wall, self.wall)
         if self.plan.cron:
@@ -334,12 +337,12 @@ class Owed:
             self._step_forward()
         else:
             self._step_back(-by)
-        self.passed_unseen = False
+        self.first_unseen = NEVER
 
     def _step_forward(self) -> None:
         owing = self.owing
         late = owing.must and not self.plan.catch_up and not owing.wanted
-        if late or (self.passed_unseen and owing.may):
+        if late or (self.first_unseen < NEVER and owing.may):
             owing.must = False
             self._slot_came(owing.slot)
 

@@ -343,7 +343,7 @@ class Wanted(Owed):
 
     def _turn_on(self) -> None:
         """By its schedule again: slots of the meantime were not wanted, an interval may wait for its next."""
-        self.wanted_since, self.passed_unseen = self.wall, False
+        self.wanted_since, self.first_unseen = self.wall, NEVER
         if not self._on:
             return
         owing = self.owing
@@ -364,7 +364,7 @@ class Wanted(Owed):
         """What was due before it and intervals that are over run now; of slots in it both are right."""
         owing = self.owing
         self.frozen, self.thawed_at, owing.lost = False, self.at, True
-        self.passed_unseen = False
+        self.first_unseen = NEVER
         owing.must = owing.must and (self.plan.catch_up or owing.wanted)
         if owing.retry_from <= self.at:  # a retry in it is not made up
             owing.attempts, owing.retry_by = owing.attempts | {0}, NEVER
