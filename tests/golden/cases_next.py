@@ -23,6 +23,19 @@ enabled = false
 command = ["true"]
 """
 _STATE = '{"last_run": {"heartbeat": 1772452700.0, "often": 1772452790.0, "memory_summary": 1772450000}}'
+_TEA = {"homes/mira/experience.toml": 'builtin = []\n[tasks.tea]\ncron = "0 16 * * *"\ncommand = ["true"]\n'}
+_HOURS = {
+    "homes/mira/experience.toml": """\
+builtin = []
+[tasks.feed]
+every = "4h"
+active = "mon-fri 08:00-18:00"
+command = ["true"]
+[tasks.yearly]
+cron = "@yearly"
+command = ["true"]
+"""
+}
 _TWO = {
     "main.toml": _MAIN,
     OWN: _OPUS,
@@ -45,6 +58,11 @@ CASES = {
     "one-citizen": _tasks("opus -n 20"),
     "several-with-a-comma": _tasks("mira,opus -n 2"),
     "json": _tasks("opus -n 4 --json"),
+    "days": _tasks("--days 2"),
+    "days-json": Case((f"experience-tui next mira --days 2 --json {CONFIG}",), {"main.toml": _MAIN, **_TEA}),
+    "days-of-a-closed-window": Case(
+        (f"experience-tui next mira --days 4 {CONFIG}",), {"main.toml": _MAIN, **_HOURS}
+    ),
     "unknown-citizen": _tasks("opsu"),
     "no-citizens": Case(
         (f"experience-tui next {CONFIG}", f"experience-tui next --json {CONFIG}"), {"main.toml": _MAIN}
@@ -101,7 +119,9 @@ CASES = {
         "'0 9 * * *' -n 0",
         "'0 9 * * *' -n many",
         "'0 9 * * *' opus",
+        "'0 9 * * *' --days 2",
     ),
     "options-refused": _tasks("--timezone UTC"),
+    "days-refused": _tasks("--days 2 -n 3"),
     "from-refused": _tasks("--from 2026-03-29"),
 }

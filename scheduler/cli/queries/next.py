@@ -1,10 +1,10 @@
 """`experience-tui next`: the next runs of tasks, or the next times of a cron expression."""
 
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -15,10 +15,33 @@ from scheduler.core.wording.text import clean, freeze_words, until
 from scheduler.errors import BadSchedule, SchedulerError
 
 if TYPE_CHECKING:
-    from scheduler.core.schedules.schedule import Cron, Schedule
+    from scheduler.core.schedules.schedule import Cron
+    from scheduler.core.task import Task
     from scheduler.core.views import Snapshot
 
 WIDEST = 200  # columns
+COUNT = 5  # runs, unless said otherwise
+DAY, HOUR = 86400.0, 3600.0  # seconds
+
+Known = Mapping[tuple[str, str], "Task"]  # by citizen and task
+
+
+class Run(NamedTuple):
+    """A run to come; `schedule` is that of its row, `zone` that of its owner, None for this machine's."""
+
+    when: float
+    citizen: str
+    task: str
+    schedule: str
+    zone: tzinfo | None
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(self.when, UTC).astimezone(self.zone)
+
+    @property
+    def about(self) -> str:
+        return clean(f"{self.citizen}/{self.task}")
 
 
 @click.command(
@@ -30,7 +53,8 @@ WIDEST = 200  # columns
 @click.option("--cron", metavar="EXPR", help="The next times of this expression, instead of the tasks.")
 @click.option("--timezone", metavar="ZONE", help="The time zone of EXPR; by default the machine's.")
 @click.option("--from", "start", metavar="ISO", help="Times after this; by default now.")
-@click.option("-n", "count", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many.")
+@click.option("-n", "count", type=click.IntRange(1, 1000), help="How many; by default 5.")
+@click.option("--days", metavar="N", type=click.IntRange(1, 366), help="All runs of the next N days.")
 @as_document
 @config_file
 def next_command(
@@ -38,7 +62,8 @@ def next_command(
     cron: str | None,
     timezone: str | None,
     start: str | None,
-    count: int,
+    count: int | None,
+    days: int | None,
     as_json: bool,
     config: Path | None,
 ) -> int:
@@ -46,10 +71,12 @@ def next_command(
     if cron is None:
         if timezone or start:
             raise click.UsageError("--timezone and --from belong to --cron EXPR")
-        return _next_tasks(names, count, as_json, config)
-    if names:
-        raise click.UsageError("--cron EXPR and citizens exclude each other")
-    schedule, times = upcoming(cron, timezone, start, count)
+        if days and count:
+            raise click.UsageError("--days N and -n exclude each other")
+        return _next_tasks(names, count or COUNT, days, as_json, config)
+    if names or days:
+        raise click.UsageError(f"--cron EXPR and {'--days N' if days else 'citizens'} exclude each other")
+    schedule, times = upcoming(cron, timezone, start, count or COUNT)
     if as_json:
         click.echo(json.dumps([at.isoformat() for at in times], indent=2))
         return 0
@@ -82,81 +109,118 @@ def _moment(text: str, zone: Any) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
 
 
-def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path | None) -> int:
+def _next_tasks(
+    citizens: Sequence[str], count: int, days: int | None, as_json: bool, config: Path | None
+) -> int:
     from scheduler.background import read_citizens
     from scheduler.cli.queries.status import NONE_YET
     from scheduler.system.clock import SystemClock
-    from scheduler.system.time_zones import local_zone_name
 
-    found, now = read_citizens(citizens, config), SystemClock.now()
-    due = sorted(
-        (task.due or now, one.citizen, task.name, _time(task.due or now, one), task.schedule)
-        for one in found
-        for task in one.tasks
-        if task.due is not None and (one.wake.configured or not task.is_wake)
-    )[:count]
+    found, known, now = read_citizens(citizens, config), _known(citizens, config), SystemClock.now()
+    firsts = sorted(_firsts(found, now))
+    often = [one for one in firsts if days and not as_json and _often(one, known)]
+    runs = _until(now + days * DAY, firsts, often, known) if days else firsts[:count]
     if as_json:
-        rows = [
-            {"citizen": citizen, "task": task, "due": when, "at": at.isoformat(timespec="seconds")}
-            for when, citizen, task, at, _ in due
-        ]
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps([_document(run) for run in runs], indent=2))
         return 0
     if not found:
         click.echo(NONE_YET)
+    _print_zones_and_freezes(found, now)
+    lines = [(*_columns(run.at, day="%a " if days else ""), run.about, _in_words(run, known)) for run in runs]
+    if lines:
+        click.echo("\n".join(table(lines, WIDEST)))
+    if often:
+        listed = (f"{one.about} ({_in_words(one, known)})" for one in often)
+        click.echo(f"hourly or more often: {', '.join(listed)}")
+    print_idle(found)
+    return 0
+
+
+def _firsts(found: Sequence["Snapshot"], now: float) -> Iterator[Run]:
+    for one in found:
+        for task in one.tasks:
+            if task.due is not None and (one.wake.configured or not task.is_wake):
+                yield Run(task.due or now, one.citizen, task.name, task.schedule, _zone(one))
+
+
+def _until(end: float, firsts: Sequence[Run], often: Sequence[Run], known: Known) -> list[Run]:
+    """All runs before `end`, of those that are `often` none."""
+    listed = (one for one in firsts if one.when < end and one not in often)
+    return sorted(run for one in listed for run in (one, *_after(one, end, known)))
+
+
+def _after(first: Run, end: float, known: Known) -> Iterator[Run]:
+    """Those after it if each starts on time; none if the settings have another schedule than the row."""
+    from scheduler.core.schedules.forecast import TimeGrid, slots
+    from scheduler.core.state import TaskState
+
+    task = known.get((first.citizen, first.task))
+    if task is None or str(task.schedule) != first.schedule:
+        return
+    ran = TaskState(last_run=first.when)
+    grid = TimeGrid(first.when, 1.0, int(end - first.when))
+    for when in slots(first.citizen, task, ran, first.when, first.when, grid):
+        yield first._replace(when=when)
+
+
+def _often(first: Run, known: Known) -> bool:
+    """Whether four more follow within four hours: a list over days would hold little else."""
+    return len(list(_after(first, first.when + 4 * HOUR + 1, known))) >= 4
+
+
+def _document(run: Run) -> dict[str, object]:
+    at = run.at.isoformat(timespec="seconds")
+    return {"citizen": run.citizen, "task": run.task, "due": run.when, "at": at}
+
+
+def _print_zones_and_freezes(found: Sequence["Snapshot"], now: float) -> None:
+    from scheduler.system.time_zones import local_zone_name
+
     for one in found:
         if one.zone not in ("", local_zone_name()):
             click.echo(f"experience: the times of {one.citizen} are in {clean(one.zone)}, its zone", err=True)
         if one.freeze:
             click.echo(f"experience: {one.citizen} is {clean(freeze_words(one.freeze, now))}", err=True)
-    known = _schedules(citizens, config)
-    lines = [
-        (*_columns(at), clean(f"{citizen}/{task}"), _in_words(schedule, known.get((citizen, task))))
-        for _, citizen, task, at, schedule in due
-    ]
-    if lines:
-        click.echo("\n".join(table(lines, WIDEST)))
-    print_idle(found)
-    return 0
 
 
-def _columns(at: datetime, past: str = "now") -> tuple[str, str]:
+def _columns(at: datetime, past: str = "now", day: str = "") -> tuple[str, str]:
     """When it is, on a clock and from now: the form of every time that this command prints."""
     from scheduler.system.clock import SystemClock
 
     ahead = at.timestamp() - SystemClock.now()
-    return f"{at:%Y-%m-%d %H:%M:%S %Z}", f"in {until(ahead)}" if ahead > 0 else past
+    return f"{at:{day}%Y-%m-%d %H:%M:%S %Z}", f"in {until(ahead)}" if ahead > 0 else past
 
 
-def _schedules(citizens: Sequence[str], config: Path | None) -> dict[tuple[str, str], "Schedule"]:
-    """The schedules in the settings, by citizen and task: a row has no time zone."""
+def _known(citizens: Sequence[str], config: Path | None) -> Known:
+    """The tasks in the settings: a row has no time zone."""
     from scheduler.config.loader import load
 
     found = load(config=config, only=citizens).citizens
-    return {(one.name, task.name): task.schedule for one in found for task in (one.wake.task, *one.tasks)}
+    return {(one.name, task.name): task for one in found for task in (one.wake.task, *one.tasks)}
 
 
-def _in_words(row: str, known: "Schedule | None") -> str:
-    """A schedule as a row holds it, in words, with its zone if that is not the machine's."""
+def _in_words(run: Run, known: Known) -> str:
+    """The schedule in words, with its zone if that is not the machine's."""
     from scheduler.core.schedules.schedule import Cron, Every, parse
     from scheduler.system.time_zones import local_zone_name
 
+    task, row = known.get((run.citizen, run.task)), run.schedule
+    same = task is not None and str(task.schedule) == row
     try:
-        schedule = known if known is not None and str(known) == row else parse(row, UTC)
+        schedule = task.schedule if task and same else parse(row, UTC)
     except BadSchedule:
         return clean(row)
     if isinstance(schedule, Cron):
-        elsewhere = schedule is known and str(schedule.zone) != local_zone_name()
+        elsewhere = same and str(schedule.zone) != local_zone_name()
         return schedule.in_english() + (f" ({schedule.zone})" if elsewhere else "")
     return f"every {row}" if isinstance(schedule, Every) else clean(row)
 
 
-def _time(when: float, one: "Snapshot") -> datetime:
-    """In the zone of its owner; in this machine's if there is none."""
+def _zone(one: "Snapshot") -> tzinfo | None:
+    """The zone of its owner; None, which means this machine's, if there is none."""
     from scheduler.core.schedules.schedule import zone_named
 
     try:
-        zone = zone_named(one.zone) if one.zone else None
+        return zone_named(one.zone) if one.zone else None
     except BadSchedule:
-        zone = None
-    return datetime.fromtimestamp(when, UTC).astimezone(zone)
+        return None
