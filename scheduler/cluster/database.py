@@ -14,7 +14,7 @@ from scheduler.config.sections.engine import passwords
 from scheduler.errors import PROGRAM, DatabaseAway, SchedulerError
 
 # Each adds to what the one before made; what is in a released one never changes.
-STEPS = ("schema.sql", "workers/schema.sql", "machines.sql", "server.sql")
+STEPS = ("schema.sql", "workers.sql", "machines.sql", "server.sql")
 VERSION = len(STEPS)
 CONNECT_WITHIN = 5.0  # seconds
 PER_SERVER = 1_000_000  # epochs and numbers of runs rise by so much: more than a replica can lack
@@ -146,8 +146,8 @@ async def install(database: Database) -> bool:
             _refuse_other(found, database)
             return False
         for step in STEPS[found:]:
-            await connection.execute((files("scheduler.cluster") / step).read_bytes())
-        if found < STEPS.index("workers/schema.sql") + 1:
+            await connection.execute((files("scheduler.cluster") / "sql" / step).read_bytes())
+        if found < STEPS.index("workers.sql") + 1:
             await connection.execute("SET LOCAL search_path TO experience")
             await connection.execute(schema().encode())
         await connection.execute("UPDATE experience.version SET number = %s", (VERSION,))
