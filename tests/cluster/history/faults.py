@@ -1,7 +1,7 @@
 """Kills, freezes, cuts and crashes of the database over three machines, and what a checker finds.
 
-    python -m tests.cluster.faults --seeds 10 --seconds 60
-    python -m tests.cluster.faults --without-epochs        # has to be found guilty
+    python -m tests.cluster.history.faults --seeds 10 --seconds 60
+    python -m tests.cluster.history.faults --without-epochs        # has to be found guilty
 
 The truth is what the programs of the runs wrote beside the database: when each began and ended, for which
 slot and under which epoch. A checker that finds nothing proves nothing, so a variant that ignores epochs and
@@ -23,8 +23,8 @@ from typing import Any
 
 import psycopg
 
-from tests.cluster.histories import Row, Span, Verdict, judge, judge_gaps, judge_verbs, read
-from tests.cluster.launcher import WITHOUT_EPOCHS, WITHOUT_NUMBERS
+from tests.cluster.history.histories import Row, Span, Verdict, judge, judge_gaps, judge_verbs, read
+from tests.cluster.history.launcher import WITHOUT_EPOCHS, WITHOUT_NUMBERS
 from tests.cluster.machines import Machine
 from tests.cluster.postgres import Postgres, postgres
 
@@ -79,7 +79,7 @@ class Trial:
         self._asked, self._verbs = folder / "asked", list[subprocess.Popen[bytes]]()
         self._log, self._program = folder / "runs", folder / "program.py"
         self._program.write_text(PROGRAM)
-        launcher = ("-m", "tests.cluster.launcher", variant)
+        launcher = ("-m", "tests.cluster.history.launcher", variant)
         self.machines = [self._machine(f"m{number}", launcher) for number in (1, 2, 3)]
         self.whole: dict[str, list[Span]] = {machine.name: [] for machine in self.machines}
         self._since: dict[str, float] = {}

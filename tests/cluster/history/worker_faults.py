@@ -1,16 +1,16 @@
 """The same faults with workers: three machines decide, two others carry the runs, and any of the five breaks.
 
-python -m tests.cluster.worker_faults --seeds 10 --seconds 60
-python -m tests.cluster.worker_faults --without-leases        # has to be found guilty
+python -m tests.cluster.history.worker_faults --seeds 10 --seconds 60
+python -m tests.cluster.history.worker_faults --without-leases        # has to be found guilty
 """
 
 import random
 import sys
 from pathlib import Path
 
-from tests.cluster.faults import AT_ONCE, CITIZENS, STARTS, USUAL, Trial, _empty, command_line, now
-from tests.cluster.histories import Verdict, judge_gaps, read
-from tests.cluster.launcher import WITHOUT_LEASES
+from tests.cluster.history.faults import AT_ONCE, CITIZENS, STARTS, USUAL, Trial, _empty, command_line, now
+from tests.cluster.history.histories import Verdict, judge_gaps, read
+from tests.cluster.history.launcher import WITHOUT_LEASES
 from tests.cluster.postgres import Postgres
 
 LONG = 15.0  # seconds that a run takes in the control: longer than it takes to be given to another worker
@@ -28,7 +28,7 @@ class WorkerTrial(Trial):
         if not leases:
             self.lasts, self.warm = LONG * USUAL / failover, 1
         super().__init__(server, folder, failover=failover)
-        launcher = ("-m", "tests.cluster.launcher", "as-it-is" if leases else WITHOUT_LEASES)
+        launcher = ("-m", "tests.cluster.history.launcher", "as-it-is" if leases else WITHOUT_LEASES)
         self.workers = [self._machine(f"g{number}", launcher) for number in (1, 2)]
         for worker in self.workers:
             worker.arguments = WORK

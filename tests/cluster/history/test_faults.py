@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from tests.cluster import worker_faults
-from tests.cluster.faults import control, control_verbs, trial
-from tests.cluster.histories import Row, Run, Span, judge, judge_gaps, judge_verbs
+from tests.cluster.history import worker_faults
+from tests.cluster.history.faults import control, control_verbs, trial
+from tests.cluster.history.histories import Row, Run, Span, judge, judge_gaps, judge_verbs
 from tests.cluster.postgres import Postgres
 
 # A lease of one second instead of three, and two faults at once: as many faults as in ten minutes.
