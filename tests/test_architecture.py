@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +117,13 @@ def test_no_module_is_named_like_the_standard_library():
     assert [
         path.name for path in SOURCES if path.stem in {"queue", "types", "logging", "sched", "time"}
     ] == []
+
+
+@pytest.mark.needs("git")
+def test_no_package_has_more_files_than_a_person_remembers():
+    names = [Path(name) for name, _ in committed() if Path(name).parent != Path()]
+    full = [folder for folder, count in Counter(name.parent for name in names).items() if count > 14]
+    assert [folder for folder in full if folder / "__init__.py" in names] == []
 
 
 def test_every_module_says_its_job_first():
