@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 def each(names: str | Sequence[str], cases: Iterable[Any]) -> Callable[[Callable[..., Any]], Any]:
     """Like `pytest.mark.parametrize`, as one test: for cases that are quick and leave nothing behind.
 
-    What they leave in `tmp_path` does no harm: each case has a new folder there.
+    What they leave in `tmp_path` or `home` does no harm: each case has a new folder there.
     """
     alone = isinstance(names, str) and "," not in names
     keys = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
@@ -42,11 +43,14 @@ def each(names: str | Sequence[str], cases: Iterable[Any]) -> Callable[[Callable
 
 
 def _own_folder(given: dict[str, Any], number: int) -> dict[str, Any]:
-    if "tmp_path" not in given:
-        return given
-    folder = given["tmp_path"] / f"case{number}"
-    folder.mkdir()
-    return {**given, "tmp_path": folder}
+    fresh = {}
+    if "tmp_path" in given:
+        fresh["tmp_path"] = given["tmp_path"] / f"case{number}"
+        fresh["tmp_path"].mkdir()
+    if "home" in given:  # with what its fixture put there, under the same name
+        fresh["home"] = given["home"].parent / f"home{number}" / given["home"].name
+        shutil.copytree(given["home"], fresh["home"])
+    return {**given, **fresh}
 
 
 class _Named(AbstractContextManager[None]):

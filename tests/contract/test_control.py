@@ -44,6 +44,7 @@ from scheduler.errors import (
 from scheduler.process.who import this_process
 from scheduler.storage.lock import Unit, mark
 from tests.crash.loops import Place, command, everything_in
+from tests.each import each
 from tests.fakes import until
 
 NEVER = "59 23 31 12 *"
@@ -258,7 +259,7 @@ async def test_who_asked_is_in_the_events_and_in_the_history(bench):
     assert own() == {(kind, this_process()) for kind in ("paused", "started", "finished")}
 
 
-@pytest.mark.parametrize("verb", ["force", "reset", "pause", "resume", "stop_run"])
+@each("verb", ["force", "reset", "pause", "resume", "stop_run"])
 async def test_an_unknown_task_is_the_same_error_everywhere(bench, verb):
     with pytest.raises(UnknownTask, match=r"unknown task 'quikc': did you mean quick\?"):
         await getattr(bench.control, verb)("quikc")

@@ -13,6 +13,7 @@ import pytest
 from scheduler.cli.main import main, run
 from scheduler.storage.lock import acquire
 from tests.crash.loops import STATE, Place, command, everything_in
+from tests.each import each
 from tests.fakes import until
 from tests.ordinary_user import ORDINARY_USER
 from tui.__main__ import monitor
@@ -54,7 +55,7 @@ def complaint(done: "subprocess.CompletedProcess[str]") -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("verb", [["--loop"], ["--force", "tick"], ["--wake"]])
+@each("verb", [["--loop"], ["--force", "tick"], ["--wake"]])
 def test_a_file_where_our_own_folder_should_be(place, call, verb):
     (place.home / ".experience").write_text("in the way")
     assert f"{place.home}/.experience: File exists; make {place.home} a folder you can write to" in complaint(
@@ -62,15 +63,15 @@ def test_a_file_where_our_own_folder_should_be(place, call, verb):
     )
 
 
-@pytest.mark.parametrize("verb", [["--loop"], ["--force", "tick"], ["--status"]])
+@each("verb", [["--loop"], ["--force", "tick"], ["--status"]])
 def test_a_state_file_that_cannot_be_read(place, call, verb):
-    (place.home / STATE).mkdir()
+    (place.home / STATE).mkdir(exist_ok=True)
     line = complaint(call(*verb))
     assert f"{place.home / STATE}: Is a directory; make it readable, nothing was changed" in line
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a home away")
-@pytest.mark.parametrize("verb", [["--loop"], ["--reset", "tick"], ["--wake"]])
+@each("verb", [["--loop"], ["--reset", "tick"], ["--wake"]])
 def test_root_leaves_another_users_home_alone(place, call, verb):
     os.chown(place.home, ORDINARY_USER, ORDINARY_USER)
     before = everything_in(place.home)
@@ -88,7 +89,7 @@ def test_root_owns_another_users_home_if_told_to_and_leaves_it_the_state(place):
     assert (place.home / STATE).stat().st_uid == ORDINARY_USER
 
 
-@pytest.mark.parametrize("verb", [["--loop"], ["--status"], ["--force", "tick"]])
+@each("verb", [["--loop"], ["--status"], ["--force", "tick"]])
 def test_an_unknown_citizen_is_named_with_the_nearest(place, call, verb):
     place.citizen = "opsu"
     assert "unknown citizen 'opsu': did you mean opus?" in complaint(call(*verb))
@@ -136,8 +137,9 @@ def test_pipes_in_place_of_the_log_and_the_note_of_the_owner_hold_nobody_up(plac
     assert (done.returncode, done.stderr) == (0, "") and place.count("tick") == 1
 
 
-@pytest.mark.parametrize("verb", [["--loop"], ["--status"], ["--force", "tick"]])
+@each("verb", [["--loop"], ["--status"], ["--force", "tick"]])
 def test_a_pipe_in_place_of_the_state_file_is_said(place, call, verb):
+    (place.home / STATE).unlink(missing_ok=True)
     os.mkfifo(place.home / STATE)
     assert f"{place.home / STATE}: is not a regular file; make it readable" in complaint(call(*verb))
 

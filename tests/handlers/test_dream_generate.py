@@ -13,6 +13,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.dream_generate.handler import dream_generate
 from scheduler.handlers.dream_generate.options import Options
 from scheduler.handlers.dream_generate.prompt import INSTRUCTIONS, prompt
+from tests.each import each
 from tests.fakes import NOON
 from tests.handlers.net.llm_server import Act, serving, streamed, whole
 
@@ -146,7 +147,7 @@ async def test_a_year_of_dreams_is_bounded(home):
     assert len(dreams(home)["messages"]) == 16
 
 
-@pytest.mark.parametrize("content", ["half a fi", "[]", '{"messages": 3}', "[" * 100_000])
+@each("content", ["half a fi", "[]", '{"messages": 3}', "[" * 100_000])
 async def test_a_file_that_cannot_be_understood_is_set_aside(home, content):
     write(home, "contexts/dreams.json", content)
     await dream_generate(context(home))

@@ -19,6 +19,7 @@ from scheduler.cli.main import run
 from scheduler.process.who import this_process
 from scheduler.storage.lock import owner_of, owning
 from tests.crash.loops import ROOT, Place
+from tests.each import each
 from tui.__main__ import monitor
 
 NEVER = json.dumps("59 23 31 12 *")
@@ -112,8 +113,8 @@ def shell(citizens: Any, capsys: Any) -> Shell:
 # ------------------------------------------------------------------ force --wait
 
 
-@pytest.mark.parametrize(
-    ("task", "code", "said"),
+@each(
+    "task, code, said",
     [
         ("steps", 0, ["step 1", "step 2", "last", "steps: ok: last"]),
         ("quick", 0, ["fine", "quick: ok: fine"]),
@@ -217,7 +218,7 @@ def _runs(shell: Shell, task: str) -> int:
 # ------------------------------------------------------------------ the other verbs
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "reset"])
+@each("verb", ["pause", "resume", "reset"])
 def test_a_verb_says_what_is_done_for_one_several_or_all(shell, verb):
     done = {"pause": "paused", "resume": "resumed", "reset": "reset"}[verb]
     assert shell(verb, "opus", "steps", "quick") == 0
@@ -231,8 +232,8 @@ def test_a_verb_says_what_is_done_for_one_several_or_all(shell, verb):
     ]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
+@each(
+    "words, said",
     [
         (["pause", "--all", "qiuck"], "experience: unknown task 'qiuck': did you mean quick?"),
         (["force", "opus,mria", "quick"], "experience: unknown citizen 'mria': did you mean mira?"),
@@ -244,8 +245,8 @@ def test_what_cannot_be_done_is_one_line(shell, words, said):
     assert shell.out == "" and shell.err.count("\n") == 1 and said in shell.err
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
+@each(
+    "words, said",
     [
         (["reset"], "which citizen? Name it (several: a,b), or use --all"),
         (["reset", "opus"], "which task? Name it after the citizen"),
@@ -366,8 +367,8 @@ def test_what_is_only_looked_at_is_the_same_either_way(shell):
     assert shell.lines[0].split() == ["id", "when", "citizen", "trigger", "outcome", "took", "text"]
     assert len(shell.lines) == 2
     assert shell("next", "opus", "mira", "-n", "2", "--json") == 0
-    for each in json.loads(shell.out):
-        assert set(each) == {"citizen", "task", "due", "at"} and each["at"].startswith("20")
+    for row in json.loads(shell.out):
+        assert set(row) == {"citizen", "task", "due", "at"} and row["at"].startswith("20")
     assert shell("check", "opus", "--json") == 0
     (checked,) = json.loads(shell.out)["citizens"]
     assert checked["citizen"] == "opus" and "quick" in checked["tasks"] and "unset" in checked["not_set_up"]
@@ -395,9 +396,7 @@ def test_a_citizen_that_is_owned_by_one_who_does_not_answer_is_refused_by_name(t
     assert shell.err.startswith(f"experience: opus is owned by pid {os.getpid()}")
 
 
-@pytest.mark.parametrize(
-    "verb", ["force", "reset", "pause", "resume", "wake", "status", "next", "history", "check"]
-)
+@each("verb", ["force", "reset", "pause", "resume", "wake", "status", "next", "history", "check"])
 def test_every_verb_shows_an_example(verb, capsys):
     assert run(monitor, [verb, "--help"], "experience-tui") == 0
     said = capsys.readouterr().out
@@ -432,8 +431,8 @@ def test_without_a_task_it_is_all_of_the_citizen(shell):
     assert shell.lines == ["opus: nothing is paused"]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
+@each(
+    "words, said",
     [
         (["--for", "2h", "--until", "08:00"], "--until and --for exclude each other"),
         (["--until", "soon"], "'soon' is not a time: write 08:00, mon 9:00, 2h or"),

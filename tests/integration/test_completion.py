@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.loops import ROOT, Place, everything_in
+from tests.each import each
 
 NAMED = '[tasks.{name}]\nevery = "1h"\ncommand = ["true"]\ndescription = "{text}"\n'
 
@@ -73,8 +74,8 @@ def test_bash_completes_verbs_citizens_tasks_and_options(place):
     assert everything_in(place.root) == before
 
 
-@pytest.mark.parametrize(
-    ("words", "offered"),
+@each(
+    "words, offered",
     [
         (("force", "opus,m"), ["opus,mira"]),
         (("force", "opus,"), ["opus,mira"]),
@@ -118,7 +119,7 @@ def test_settings_that_cannot_be_read_offer_nothing_and_say_nothing(place):
     assert bash(place, "force", "") == []
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@each("shell", ["bash", "zsh", "fish"])
 def test_each_shell_gets_its_script(place, shell):
     done = subprocess.run(
         ["experience-tui", "completion", shell],

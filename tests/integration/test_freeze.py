@@ -16,6 +16,7 @@ from scheduler.storage.freeze_file import HomeFreezes
 from scheduler.storage.lock import owning
 from scheduler.system.foreign_home import remove
 from tests.crash.loops import ROOT, Place
+from tests.each import each
 from tests.fakes import us
 from tests.integration.test_commands import OWNED, Shell, on_demand, until
 
@@ -132,8 +133,8 @@ def test_runs_can_be_stopped_with_it(shell):
     assert rows["slow"]["name"] == "slow"
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
+@each(
+    "words, said",
     [
         (["freeze", "opsu"], "unknown citizen 'opsu': did you mean opus?"),
         (["freeze", "opus", "--until", "soon"], "'soon' is not a time: write 08:00"),

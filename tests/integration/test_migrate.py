@@ -13,6 +13,7 @@ import pytest
 from scheduler.config.loader import load
 from scheduler.core.task import Context, Outcome
 from scheduler.executors import Executor
+from tests.each import each
 from tests.watching import Watching, task
 
 ROOT = Path(__file__).parents[2]
@@ -99,9 +100,9 @@ def test_v1s_crontab_moves_in_one_command_and_undo_gives_the_same_bytes_back(pla
             when, command = " ".join(line.split(None, 5)[:5]), line.split(None, 5)[5]
             assert any(str(t.schedule) == when and t.work.argv[2] == command for t in moved.values()), line
     assert len(moved) == 7
-    for each in moved.values():  # as cron: nothing that was missed, nothing again, and no end but a late one
-        assert (each.catch_up, each.retries, each.timeout) == (False, 0, 86400)
-        assert (str(each.work.folder), each.work.inherit) == (each.work.environment["HOME"], False)
+    for one in moved.values():  # as cron: nothing that was missed, nothing again, and no end but a late one
+        assert (one.catch_up, one.retries, one.timeout) == (False, 0, 86400)
+        assert (str(one.work.folder), one.work.inherit) == (one.work.environment["HOME"], False)
     left = place.crontab.read_text()
     assert not [line for line in left.splitlines() if line and not line.startswith("#")]
     assert "nothing to move" in place.run()
@@ -273,8 +274,8 @@ def test_a_crontab_that_is_not_taken_leaves_everything_as_it_was(place, tmp_path
 # ------------------------------------------------------------------ what a person can get wrong
 
 
-@pytest.mark.parametrize(
-    ("argv", "said"),
+@each(
+    "argv, said",
     [
         (("--apply", "--undo"), "exclude each other"),
         (("nowhere.cron",), "nowhere.cron: cannot be read"),

@@ -110,8 +110,8 @@ async def test_an_owner_imports_only_what_it_runs(planted, tmp_path):
 # ------------------------------------------------------------------ what the run says of a module
 
 
-@pytest.mark.parametrize(
-    ("target", "words"),
+@each(
+    "target, words",
     [
         (("json", "nope"), "json has no function 'nope'; correct the name"),
         (("json", "__name__"), "json has no function '__name__'"),

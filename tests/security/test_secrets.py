@@ -94,7 +94,7 @@ SECRETS = ["secret-value-7", "SECRET one two", "../secret/path"]
 
 
 @each("where, value", product(["env", "environ", "table"], SECRETS))
-@pytest.mark.parametrize("table", BAD.values(), ids=BAD)
+@each("table", BAD.values())
 def test_no_problem_in_the_settings_quotes_a_secret(tmp_path, table, value, where):
     home, environ = tmp_path / "opus", {"EXPERIENCE_ROOT": str(tmp_path)}
     home.mkdir(exist_ok=True)

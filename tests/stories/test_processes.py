@@ -172,7 +172,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("shell_there", SHELLS)
+@each("shell_there", SHELLS)
 async def test_every_name_of_the_environment_reaches_the_command(
     home: Path, monkeypatch: pytest.MonkeyPatch, shell_there: str
 ) -> None:
@@ -183,8 +183,8 @@ async def test_every_name_of_the_environment_reaches_the_command(
     assert found[b"PWD"] == str(home).encode()
 
 
-@pytest.mark.parametrize("shell_there", SHELLS)
-@pytest.mark.parametrize("more", [{}, {"my.name": "1"}])
+@each("shell_there", SHELLS)
+@each("more", [{}, {"my.name": "1"}])
 async def test_the_shells_own_variables_are_those_of_the_starter(
     home: Path, monkeypatch: pytest.MonkeyPatch, shell_there: str, more: dict[str, str]
 ) -> None:
@@ -198,7 +198,7 @@ async def test_the_shells_own_variables_are_those_of_the_starter(
     } == given
 
 
-@pytest.mark.parametrize("name", ["ok", "my.name"])
+@each("name", ["ok", "my.name"])
 async def test_a_command_that_waits_at_either_gate_reads_its_input_from_the_first_byte(
     home: Path, name: str
 ) -> None:

@@ -74,9 +74,9 @@ def place(tmp_path: Path) -> Place:
 # ------------------------------------------------------------------ what is there for a moment
 
 
-@pytest.mark.parametrize("file", ["main", "own", "secrets"])
-@pytest.mark.parametrize("step", ["empty", "missing"])
-@pytest.mark.parametrize("seconds", [0, 2, 6])
+@each("file", ["main", "own", "secrets"])
+@each("step", ["empty", "missing"])
+@each("seconds", [0, 2, 6])
 def test_a_file_that_is_empty_or_away_for_a_moment_changes_nothing(place, file, step, seconds):
     """xymon-monitoring/xymon PR 348, deblasis/wintty 1138: the file was rewritten in place, in steps."""
     before, path = place.known.citizens, getattr(place, file)

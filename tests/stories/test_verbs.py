@@ -18,6 +18,7 @@ from scheduler.engine import registry
 from scheduler.errors import Disconnected, NotConfirmed
 from scheduler.storage.state_store import Store
 from scheduler.system.unix_socket import HomeSocket, client_socket
+from tests.each import each
 from tui.__main__ import monitor
 from tui.actions import execute
 
@@ -32,7 +33,7 @@ class SlowDisk(Store):
         return True
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@each("verb", VERBS)
 async def test_a_verb_on_a_slow_disk_says_done_not_saved_yet(verb, build, noting, monkeypatch):
     """With two seconds per fsync `pause` took eleven, and its client had given up after ten."""
     monkeypatch.setattr(registry, "SAVED_WITHIN", 0.01)
@@ -89,9 +90,10 @@ async def silent(request, tmp_path, monkeypatch) -> AsyncIterator[Place]:
     await fleet.stop(0)
 
 
-@pytest.mark.parametrize("words", [*((verb, "opus", "chore") for verb in VERBS), ("wake", "opus")])
+@each("words", [*((verb, "opus", "chore") for verb in VERBS), ("wake", "opus")])
 async def test_a_verb_without_an_answer_was_asked_and_is_not_an_error(silent, words, capsys):
     """`force` printed "the owner does not answer" and had been done: whoever tried again paid twice."""
+    silent.asked.clear()
     assert await silent.command(*words) == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("experience: opus: asked, not confirmed: the owner (pid ")

@@ -20,6 +20,7 @@ from scheduler.ownership.coordinator import LocalCoordinator
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.storage.shared_home import mark_shared
 from scheduler.system.clock import elapsed
+from tests.each import each
 from tests.fakes import FakeClock
 
 LONG = 600.0
@@ -36,8 +37,8 @@ async def owners(database: Database) -> AsyncIterator[Owners]:
         return made[-1]
 
     yield make
-    for each in made:
-        await each.close()
+    for database in made:
+        await database.close()
 
 
 async def expire(database: Database, citizen: str) -> None:
@@ -286,9 +287,7 @@ async def test_tables_of_an_older_program_are_refused_until_set_up_adds_what_the
         await Leases(Database(url), "m1", ours, LONG).take("opus", "home-1")
 
 
-@pytest.mark.parametrize(
-    "bad", ["postgresql://experience:secret@127.0.0.1:1/none", "nonsense", "postgresql://[/x"]
-)
+@each("bad", ["postgresql://experience:secret@127.0.0.1:1/none", "nonsense", "postgresql://[/x"])
 async def test_a_wrong_address_is_one_line_without_the_password(bad: str) -> None:
     with pytest.raises(DatabaseAway, match="the database does not answer") as refused:
         await Database(bad).connect()

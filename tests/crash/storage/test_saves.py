@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.loops import ROOT, STATE, Place, command
+from tests.each import each
 
 DIES_INSIDE_THE_WRITE = """
 import resource, signal, sys
@@ -55,15 +56,15 @@ def old(home):
     return json.loads((home / STATE).read_text())
 
 
-@pytest.mark.parametrize("durable", ["durable", "quick"])
-@pytest.mark.parametrize("size", [0, 1, 4096, 20_000])
+@each("durable", ["durable", "quick"])
+@each("size", [0, 1, 4096, 20_000])
 def test_death_inside_the_write_leaves_the_old_file(home, old, size, durable):
     assert dies(home, DIES_INSIDE_THE_WRITE, size, durable) == -signal.SIGXFSZ
     assert json.loads((home / STATE).read_text()) == old
 
 
-@pytest.mark.parametrize(
-    ("call", "number", "is_new"),
+@each(
+    "call, number, is_new",
     [
         (("os", "fchmod"), 1, False),
         (("os", "fsync"), 1, False),

@@ -338,7 +338,7 @@ def test_a_memory_that_is_no_json_is_set_aside(home):
     assert len([*(home / ".experience").glob("urgent_mail.json.corrupt-*")]) == 1
 
 
-@pytest.mark.parametrize("junk", [{"seen": []}, {"seen": {"a": "b", "c": None, "d": True}}, {}])
+@each("junk", [{"seen": []}, {"seen": {"a": "b", "c": None, "d": True}}, {}])
 def test_odd_memories_remember_nothing(home, junk):
     (home / ".experience").mkdir()
     (home / ".experience" / "urgent_mail.json").write_text(json.dumps(junk))
@@ -444,7 +444,7 @@ def test_a_folder_that_is_not_there(server, home):
 
 
 @real
-@pytest.mark.parametrize("after", [0, 100, 2000, 4000, 6000, 12_000])
+@each("after", [0, 100, 2000, 4000, 6000, 12_000])
 def test_a_connection_that_is_cut(server, home, after):
     server.deliver(message("a@example.com", "x" * 50, f"{n}@x") for n in range(60))
     with serving(cutting(server.port, after)) as port:
@@ -454,9 +454,7 @@ def test_a_connection_that_is_cut(server, home, after):
 
 
 @with_openssl
-@pytest.mark.parametrize(
-    "begun", [b"", b"* 1 FE", b"* 1 FETCH (UID 1 BODY[] {50}\r\nFrom: ct@exa", b"* 1 FETCH (UID 1)\r\n"]
-)
+@each("begun", [b"", b"* 1 FE", b"* 1 FETCH (UID 1 BODY[] {50}\r\nFrom: ct@exa", b"* 1 FETCH (UID 1)\r\n"])
 def test_a_connection_that_is_cut_at_the_worst_place(tmp_path, home, begun):
     with serving(script := Scripted(tmp_path, fetch=begun + CUT)) as port:
         said = failure(home, options(port, script.authority))
@@ -483,7 +481,7 @@ def test_a_server_that_hangs(home, impatient):
 
 
 @with_openssl
-@pytest.mark.parametrize("command", ["search", "fetch", "login", "logout"])
+@each("command", ["search", "fetch", "login", "logout"])
 def test_a_server_that_hangs_later(tmp_path, home, impatient, monkeypatch, command):
     monkeypatch.setattr(mailbox, "FAREWELL", 0.1)
     answers = {"search": b"* SEARCH\r\n$ OK done\r\n"} if command == "logout" else {}
@@ -534,8 +532,8 @@ def test_a_host_that_is_not_there(home):
 
 
 @with_openssl
-@pytest.mark.parametrize(
-    ("welcome", "words"),
+@each(
+    "welcome, words",
     [
         (b"220 mail.example.org ESMTP\r\n", "SERVER speaks no IMAP; check host and port"),
         (b"\xff\xfe\r\n", "SERVER speaks no IMAP; check host and port"),
@@ -548,7 +546,7 @@ def test_odd_welcomes(tmp_path, home, welcome, words):
 
 
 @with_openssl
-@pytest.mark.parametrize(
+@each(
     "answer",
     [b"$ NO no such user: \\L\r\n", b"$ BAD what is \\L\r\n", b"* BYE \\L\r\n$ NO \\L\r\n", b"junk \\L\r\n"],
 )
@@ -571,14 +569,13 @@ def test_a_server_that_repeats_the_password_as_it_went_over_the_line(tmp_path, h
 
 
 @with_openssl
-@pytest.mark.parametrize(
+@each(
     "answer",
     [
         b"* 1 FETCH (UID 1 BODY[] {99999999999}\r\n",
         (b"* SEARCH" + b" 1234567" * 1000 + b"\r\n") * 1400,
         b"* 1 FETCH (" + b"x" * 11_000_000 + b")\r\n$ OK done\r\n",
     ],
-    ids=["literal", "lines", "line"],
 )
 def test_a_server_that_sends_without_end(tmp_path, home, answer):
     with serving(script := Scripted(tmp_path, fetch=answer)) as port:
@@ -601,9 +598,7 @@ def test_answers_in_any_order_and_of_other_messages(tmp_path, home):
 
 
 @with_openssl
-@pytest.mark.parametrize(
-    "answer", [b"$ NO not now\r\n", b"$ OK done\r\n", b"* 1 FETCH (UID 1)\r\n$ OK done\r\n"]
-)
+@each("answer", [b"$ NO not now\r\n", b"$ OK done\r\n", b"* 1 FETCH (UID 1)\r\n$ OK done\r\n"])
 def test_an_urgent_message_without_its_text_is_queued(tmp_path, home, answer):
     urgent = fetched(1, message(ident="a@x").split(b"\r\n\r\n")[0] + b"\r\n") + b"$ OK done\r\n"
     with serving(script := Scripted(tmp_path, fetch=[urgent, answer])) as port:

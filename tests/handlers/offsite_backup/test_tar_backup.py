@@ -26,6 +26,7 @@ from scheduler.handlers.offsite_backup.archive_restore import unpack
 from scheduler.handlers.offsite_backup.files import STAGED
 from scheduler.handlers.offsite_backup.handler import offsite_backup
 from scheduler.handlers.offsite_backup.options import Options
+from tests.each import each
 from tests.fakes import NOON, until
 from tests.handlers.homes import database, expected, odd_home, tree, write
 from tests.ordinary_user import ordinary_user
@@ -357,7 +358,7 @@ def test_what_is_read_back_wrong_is_no_backup(home, target, monkeypatch, place):
     assert [*target.iterdir()] == []
 
 
-@pytest.mark.parametrize("entry", [0, 1, 2])
+@each("entry", [0, 1, 2])
 def test_every_hash_counts(home, target, monkeypatch, entry):
     def other(file, digests, read):
         digests[entry * 32] ^= 1
@@ -444,7 +445,7 @@ async def test_a_cancelled_backup_ends_its_thread_and_leaves_nothing(home, targe
     )
 
 
-@pytest.mark.parametrize("turn", range(8))
+@each("turn", range(8))
 def test_it_stops_wherever_it_is(home, target, turn):
     database(home / "runs.db")
     write(home / "file", os.urandom(100_000))

@@ -15,6 +15,7 @@ import aiohttp
 import psutil
 import pytest
 
+from tests.each import each
 from tests.fakes import until
 from tests.integration.serve.serving import ROOT, Place, Served, client, end, owner, place, serving, wait_for
 from tests.watching import gone
@@ -101,9 +102,7 @@ async def test_the_link_gives_a_strict_cookie_and_leaves_the_address_bar(served)
     assert served.token not in await page.text()
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/page/page.js", "/healthz", "/metrics", "/static/js/textual.js", "/ws", "/nothing"]
-)
+@each("path", ["/", "/page/page.js", "/healthz", "/metrics", "/static/js/textual.js", "/ws", "/nothing"])
 async def test_without_cookie_or_token_there_is_nothing_to_see(served, path):
     answer = await served.request(path)
     assert answer.status == 401 and answer.headers["WWW-Authenticate"] == "Bearer"
@@ -120,8 +119,8 @@ async def test_a_wrong_token_is_refused_and_logged_without_it(served):
     assert "a-guess" not in served.log.read_text()
 
 
-@pytest.mark.parametrize(
-    ("changed", "status"),
+@each(
+    "changed, status",
     [
         ({"Cookie": ""}, 401),
         ({"Origin": "http://evil.example"}, 403),
@@ -145,10 +144,8 @@ async def test_no_page_of_another_site_opens_a_screen_without_saying_where_it_is
     assert refused.value.status == 403
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/healthz", "/static/js/textual.js", "/static/", "/download/x"]
-)
-@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+@each("path", ["/", "/nothing", "/healthz", "/static/js/textual.js", "/static/", "/download/x"])
+@each("known", [True, False])
 async def test_every_answer_is_protected(served, path, known):
     answer = await served.request(path, **({"cookie": await served.cookie()} if known else {}))
     policy = answer.headers["Content-Security-Policy"]
@@ -428,8 +425,8 @@ def command(place: Place, *arguments: str, **more: Any) -> "subprocess.Completed
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
+@each(
+    "arguments, words",
     [
         (["--host=0.0.0.0"], "--public-url https://"),
         (["--public-url=http://opus.example.org"], "only https://"),

@@ -31,6 +31,7 @@ from scheduler.system.unix_socket import (
     socket_path,
 )
 from tests.crash.loops import ROOT, Place
+from tests.each import each
 from tests.fakes import until
 
 GROUP = next(each for each in grp.getgrall() if each.gr_gid not in (0, 65534))
@@ -65,8 +66,8 @@ async def test_the_group_has_a_socket_and_our_own_folder_stays_closed(place):
     assert (mode(path), path.stat().st_gid) == (0o660, os.getgid())
     assert (mode(path.parent), path.parent.stat().st_gid) == (0o710, os.getgid())
     assert mode(place.home / ".experience") == 0o700 and mode(socket_path(place.home)) == 0o600
-    for each in (path, socket_path(place.home)):
-        (await Connection.open(HomeSocket(each, "opus", place.home))).close()
+    for at in (path, socket_path(place.home)):
+        (await Connection.open(HomeSocket(at, "opus", place.home))).close()
     await fleet.stop()
     assert not path.parent.exists()
 
@@ -117,8 +118,8 @@ async def test_a_path_that_is_too_long_for_it_is_said_and_stops_nothing(tmp_path
     await fleet.stop()
 
 
-@pytest.mark.parametrize(
-    ("where", "content", "said"),
+@each(
+    "where, content, said",
     [
         ("main", 'socket_group = "no-such"', "main.toml: socket_group: there is no group 'no-such' here"),
         ("main", "socket_group = 7", "main.toml: socket_group: is a number; write it as text"),
@@ -129,9 +130,10 @@ async def test_a_path_that_is_too_long_for_it_is_said_and_stops_nothing(tmp_path
         ),
     ],
 )
-def test_a_group_that_is_none_is_a_problem_of_the_settings(place, where, content, said):
+def test_a_group_that_is_none_is_a_problem_of_the_settings(tmp_path, where, content, said):
     from scheduler.config.loader import load
 
+    place = Place(tmp_path)
     place.tasks()
     file = place.config if where == "main" else place.home / "experience.toml"
     file.write_text(f"{content}\n{file.read_text()}")

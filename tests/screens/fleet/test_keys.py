@@ -5,8 +5,6 @@ import os
 import re
 from dataclasses import replace
 
-import pytest
-
 from scheduler.core.costs import RunCost
 from scheduler.core.ports import FleetView
 from scheduler.core.records import RunRecord
@@ -506,9 +504,7 @@ async def test_the_key_that_opens_the_help_closes_it():
         assert not isinstance(pilot.app.screen, Help)
 
 
-@pytest.mark.parametrize(
-    "where", [(), ("l",), ("t",), ("enter",)], ids=["fleet", "log", "timeline", "details"]
-)
+@each("where", [(), ("l",), ("t",), ("enter",)])
 async def test_an_unknown_key_says_where_the_keys_are(where):
     async with screen(FakeFleet(citizen("opus"))) as pilot:
         await press(pilot, *where, "f5")

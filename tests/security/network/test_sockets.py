@@ -26,6 +26,7 @@ from scheduler.storage.lock import owner_of
 from scheduler.system import log_once
 from scheduler.system.log_once import CountedWarning
 from scheduler.system.unix_socket import HomeSocket, Peer, client_socket, home_id, socket_path
+from tests.each import each
 from tests.fakes import until
 from tests.ordinary_user import ordinary_user
 from tui.__main__ import monitor
@@ -109,7 +110,7 @@ async def test_a_link_does_not_stop_another_citizen(good):
             assert "is the owner of the citizen 'good' (pid " in reports[0].text
 
 
-@pytest.mark.parametrize("verb", ["force", "reset", "pause", "resume"])
+@each("verb", ["force", "reset", "pause", "resume"])
 async def test_a_link_does_not_lead_a_verb_to_another_citizen(good, verb, capsys, monkeypatch):
     monkeypatch.setattr("scheduler.storage.lock._may_own", _refuse)
     assert await good.command(verb, "evil", "chore") == 2
@@ -318,8 +319,8 @@ async def test_a_full_socket_is_a_sentence_and_one_line_of_the_log(folder, monke
     at = client_socket("good", place.home("good"))
     fleet = await place.owner("good")
     watching = [RemoteControl(at, fleet.clock) for _ in range(2)]
-    for each in watching:
-        await each.start()
+    for control in watching:
+        await control.start()
     for _ in range(5):
         with pytest.raises(Refused, match="2 clients are attached to pid"):
             await Connection.open(at)
@@ -328,8 +329,8 @@ async def test_a_full_socket_is_a_sentence_and_one_line_of_the_log(folder, monke
     assert [each.getMessage() for each in caplog.records if each.name == "experience.server"] == [
         "refused a client at the socket: all seats are taken"
     ]
-    for each in watching:
-        await each.stop()
+    for control in watching:
+        await control.stop()
     await fleet.stop(0)
 
 

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from scheduler.system.log_once import CountedWarning
+from tests.each import each
 from tests.fakes import FakeClock, until
 from tests.integration.serve.serving import owner, place, serving
 from tui.serve import connections
@@ -105,7 +106,7 @@ MALFORMED: dict[str, Callable[[Site], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", MALFORMED)
+@each("name", MALFORMED)
 async def test_nothing_of_a_malformed_request_is_in_the_log_or_in_the_answer(site, caplog, name):
     answer = await site.answer(MALFORMED[name](site).encode("latin-1"))
     for text in (answer.decode("latin-1"), caplog.text):
@@ -144,7 +145,7 @@ async def test_a_guesser_does_not_fill_the_log(site, caplog):
 # ------------------------------------------------------------------ half requests
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n", b"GE"])
+@each("sent", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n", b"GE"])
 async def test_half_a_request_is_hung_up_on(site, sent, monkeypatch):
     monkeypatch.setattr(connections, "HEAD_WITHIN", 0.1)
     assert await site.answer(sent) == b""

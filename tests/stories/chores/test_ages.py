@@ -4,8 +4,6 @@ import asyncio
 import json
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
-
 from scheduler.handlers.ages import LEAP, believed_today
 from scheduler.handlers.memory_summary.handler import summarise
 from scheduler.handlers.memory_summary.options import Options
@@ -55,7 +53,7 @@ def test_what_the_future_left_behind_says_nothing():
 # ------------------------------------------------------------------ what has an age
 
 
-@pytest.mark.parametrize("ahead", AHEAD)
+@each("ahead", AHEAD)
 def test_no_news_goes_because_a_clock_is_ahead(home, ahead):
     """dash 7005: retention by age under a clock that is years ahead."""
     before = news_of(home, 80)
@@ -87,7 +85,7 @@ def test_what_a_killed_scan_wrote_today_is_known_beside_a_file_of_the_future(hom
     assert NewsFiles(home, at(TODAY)).add([("a", b"{}"), ("b", b"{}"), ("c", b"{}")]) == 1
 
 
-@pytest.mark.parametrize("ahead", AHEAD)
+@each("ahead", AHEAD)
 def test_no_item_is_news_again_because_a_clock_was_ahead(home, ahead):
     for number in range(60, KEPT):
         memory = Memory(home, at(TODAY + number * DAY))
@@ -102,7 +100,7 @@ def test_no_item_is_news_again_because_a_clock_was_ahead(home, ahead):
     assert {f"item {number}" for number in range(60, KEPT)} <= {*seen}
 
 
-@pytest.mark.parametrize("ahead", AHEAD)
+@each("ahead", AHEAD)
 def test_no_memory_goes_because_a_clock_is_ahead(home, ahead):
     for number in range(1, 60):
         write_day(home, TODAY - number * DAY)

@@ -190,8 +190,8 @@ FIELDS = b"BODY[HEADER.FIELDS (MESSAGE-ID FROM SUBJECT DATE CONTENT-TYPE)]<0>"
 pytestmark = pytest.mark.needs("openssl")
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
+@each(
+    "answer, words",
     [
         (b"$ NO [UNAVAILABLE] Server error while fetching messages\r\n", "Server error while fetching"),
         (b"$ NO [INUSE] mailbox is locked\r\n", r"\[INUSE\] mailbox is locked"),

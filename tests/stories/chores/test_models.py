@@ -73,18 +73,18 @@ async def test_what_a_filter_withheld_is_no_dream_although_half_of_it_came(home)
     assert "had its answer withheld by a content filter" in said
 
 
-@pytest.mark.parametrize("reason", ["tool_calls", "function_call"])
+@each("reason", ["tool_calls", "function_call"])
 async def test_words_before_a_wish_for_a_tool_are_no_dream(home, reason):
     said = await failed(home, answer("Let me look that up.", reason, tool_calls=[{"id": "1"}]))
     assert "asked for a tool instead of answering" in said
 
 
-@pytest.mark.parametrize("reason", ["stop", "STOP", "eos_token", "stop_sequence", "end_turn", "COMPLETE"])
+@each("reason", ["stop", "STOP", "eos_token", "stop_sequence", "end_turn", "COMPLETE"])
 async def test_a_whole_answer_under_any_name(home, reason):
     assert await dreamt(home, streamed(part(SEA), part("", reason), DONE)) == SEA
 
 
-@pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "model_length"])
+@each("reason", ["length", "max_tokens", "MAX_TOKENS", "model_length"])
 async def test_an_answer_that_was_stopped_says_so_under_any_name(home, reason):
     await dreamt(home, streamed(part(SEA), part("", reason), DONE))
     assert messages(home)[-1]["cut"] is True
@@ -122,7 +122,7 @@ async def test_an_error_within_the_stream_is_one_under_any_key(home, error):
     assert "reported an error, after 7 characters: " in said and "CUDA out of memory" in said
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         'error: {"code":500,"message":"context shift is disabled"}\n\n',
@@ -155,7 +155,7 @@ async def test_of_several_answers_the_first_is_the_dream(home):
     assert await dreamt(home, streamed(*stream, DONE)) == SEA
 
 
-@pytest.mark.parametrize(
+@each(
     "content",
     [
         [{"type": "text", "text": "The sea "}, {"type": "text", "text": "folded."}],
@@ -211,9 +211,7 @@ async def test_thoughts_are_no_part_of_the_dream_in_any_dress(home, text):
     assert await dreamt(home, answer(text)) == SEA
 
 
-@pytest.mark.parametrize(
-    "text", ["<think>hm", "hm</think> ", "<|channel|>analysis<|message|>The sea", "[THINK]hm"]
-)
+@each("text", ["<think>hm", "hm</think> ", "<|channel|>analysis<|message|>The sea", "[THINK]hm"])
 async def test_thoughts_alone_are_no_dream(home, text):
     assert "sent only its thoughts" in await failed(home, answer(text))
 
@@ -226,7 +224,7 @@ def test_what_only_looks_like_thoughts_stays(text):
 # ------------------------------------------------------------------ busy
 
 
-@pytest.mark.parametrize("status", ["403 Forbidden", "418 Teapot", "500 Error", "529 Overloaded"])
+@each("status", ["403 Forbidden", "418 Teapot", "500 Error", "529 Overloaded"])
 async def test_a_server_that_says_when_to_come_back_is_heard_under_any_status(home, status):
     busy = whole('{"error": "slow down"}', status, Retry_After="7200")
     assert "is busy, asked once: HTTP " in await failed(home, busy)

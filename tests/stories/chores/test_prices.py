@@ -30,7 +30,7 @@ async def failed(home, endpoint, pairs=("BTC/USDT",)) -> str:
     return str(failure.value)
 
 
-@pytest.mark.parametrize("status", [403, 418, 420, 429, 500, 502, 503, 529])
+@each("status", [403, 418, 420, 429, 500, 502, 503, 529])
 async def test_a_ban_that_names_its_end_is_kept_under_any_status(home, status, moment):
     """rotki 1860 and 2990, hummingbot 1291: 418 is a ban, and whoever goes on asking is banned for longer."""
     async with site() as there:

@@ -77,8 +77,8 @@ class Citizen:
 OK, WARNING, FAILED, INTERRUPTED = Outcome.OK, Outcome.WARNING, Outcome.FAILED, Outcome.INTERRUPTED
 
 
-@pytest.mark.parametrize(
-    ("outcomes", "expected"),
+@each(
+    "outcomes, expected",
     [
         ([FAILED], []),
         ([FAILED, OK, FAILED, OK], []),
@@ -443,8 +443,8 @@ def test_without_targets_or_kinds_nothing_is_sent(root):
     assert read(root, '[alerts]\ncommand = ["x"]\n', "[alerts]\non = []\n").citizens[0].alerts is None
 
 
-@pytest.mark.parametrize(
-    ("lines", "problem"),
+@each(
+    "lines, problem",
     [
         ("[alerts]\nafter = 2", 'alerts: has no target; add command = ["..."], webhook'),
         (

@@ -135,8 +135,8 @@ def test_status_without_citizens_says_how_to_begin(background, capsys):
     assert "no citizens yet" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("argv", "asked"),
+@each(
+    "argv, asked",
     [
         ([], ("once", fleet(), {"wake": True, "log_json": False})),
         (["--wake"], ("once", fleet(), {"wake": True, "log_json": False})),
@@ -154,6 +154,7 @@ def test_status_without_citizens_says_how_to_begin(background, capsys):
     ],
 )
 def test_each_flag_asks_for_its_verb(background, argv, asked):
+    background.asked.clear()
     assert cli.main(["--citizen", "opus", *argv]) == 0
     assert background.asked == [asked]
 
@@ -206,8 +207,8 @@ def test_whom_nobody_runs_is_said_beside_what_is_promised(background, capsys, tm
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    ("argv", "words"),
+@each(
+    "argv, words",
     [
         (["--citizen", "opsu", "--status"], "unknown citizen 'opsu': did you mean opus?"),
         (["--citizen", "opus", "--force", "heartbaet"], "unknown task 'heartbaet': did you mean heartbeat?"),

@@ -10,6 +10,7 @@ import pytest
 from scheduler.cli.main import run
 from scheduler.spending.ledger import SpendingLedger
 from tests.crash.loops import Place, everything_in
+from tests.each import each
 from tui.__main__ import monitor
 
 TODAY = datetime.now(UTC).date()
@@ -85,7 +86,7 @@ def test_a_budget_is_lifted_for_today(place, capsys):
     assert "of $62.50" in month
 
 
-@pytest.mark.parametrize("amount", ["0", "-1", "NaN", "much", "1e99"])
+@each("amount", ["0", "-1", "NaN", "much", "1e99"])
 def test_what_is_no_amount_lifts_nothing(place, capsys, amount):
     assert asked(place, "budget", "opus", "--add", amount, "--today") == 2
     assert "write an amount of dollars" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import OutputBuffer
 from scheduler.storage.history_file import HistoryFile
 from tests.crash.loops import ROOT, Place, everything_in
+from tests.each import each
 from tests.fakes import NOON
 from tui.__main__ import monitor
 
@@ -136,8 +137,8 @@ def test_the_output_of_a_run_cannot_steer_the_terminal(place, capsys):
     assert json.loads(capsys.readouterr().out) == {"id": 1, "output": "\x1b[31mred\x1b[0m\tand more\nlast\n"}
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
+@each(
+    "words, said",
     [
         (["reprot"], "unknown task 'reprot': did you mean report?"),
         (["--output", "9"], "run 9 is not in the history: it never existed or is too old"),

@@ -75,8 +75,8 @@ def test_the_output_of_a_program_that_nobody_knows(output, kind):
     assert (found.kind if found else None) == kind
 
 
-@pytest.mark.parametrize(
-    ("rule", "problem"),
+@each(
+    "rule, problem",
     [
         ("refusals = 3", "refusals: is a number; write it as a list, like [[refusals]]"),
         ("refusals = [3]", "refusals.1: is a number; write it as a table, in [brackets]"),

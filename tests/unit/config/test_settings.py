@@ -181,8 +181,8 @@ def test_variables_hold_numbers_truth_lists_and_tables(place):
     assert report.work == Command(("python3", "007"), {"TOKEN": "123"}, b"12345")
 
 
-@pytest.mark.parametrize(
-    ("main", "own", "schedule"),
+@each(
+    "main, own, schedule",
     [
         ("cron = '0 9 * * *'\ntimezone = 'Asia/Tokyo'", "every = '1h'", Every(3600)),
         ("every = '1h'", "cron = '0 9 * * *'\ntimezone = 'UTC'", Cron("0 9 * * *", zone_named("UTC"))),
@@ -308,8 +308,8 @@ def test_a_wake_by_cron(place):
     assert place.opus().wake.schedule == Cron("*/10 * * * *", zone_named("Asia/Tokyo"))
 
 
-@pytest.mark.parametrize(
-    ("lines", "problem"),
+@each(
+    "lines, problem",
     [
         ('cron = "@daily"\nevery = "5m"', "has both every and cron"),
         ('timezone = "Asia/Tokyo"', "goes with cron"),
@@ -535,8 +535,8 @@ def test_a_problem_names_file_key_and_mend(place, own, expected):
     assert opus.tasks == ()
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
+@each(
+    "content, expected",
     [
         (b"a = \n", ":1: Invalid value at column 5; correct the TOML there"),
         (b"a = 1\nb = [1,\n", ":3: Invalid value at the end; correct the TOML there"),
@@ -553,7 +553,8 @@ def test_a_problem_names_file_key_and_mend(place, own, expected):
         (b"a = " + b"[" * 30 + b"]" * 30, ": has tables in tables, 20 deep; settings never are"),
     ],
 )
-def test_a_file_that_is_no_toml(place, content, expected):
+def test_a_file_that_is_no_toml(tmp_path, content, expected):
+    place = Place(tmp_path)
     file = place.home("opus") / "experience.toml"
     file.write_bytes(content)
     assert place.opus().problems == (f"{file}{expected}",)
@@ -702,7 +703,7 @@ def test_the_mark_holds_until_something_changes(place):
     assert fingerprint(settings) == settings.mark
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         lambda place, home: place.main.write_text("# changed"),
@@ -717,7 +718,8 @@ def test_the_mark_holds_until_something_changes(place):
         lambda place, home: (home / "scripts" / "news_scan.py").write_text(""),
     ],
 )
-def test_the_mark_differs_after_a_change(place, change):
+def test_the_mark_differs_after_a_change(tmp_path, change):
+    place = Place(tmp_path)
     home = place.home("opus", "[tasks.mine]\nevery = '1h'", "A=b")
     (home / "scripts").mkdir()
     settings = place.load()

@@ -116,7 +116,7 @@ def test_no_repr_and_no_log_shows_a_secret(home, caplog):
     assert "hunter2" not in caplog.text
 
 
-@pytest.mark.parametrize("place", ["folder", "pipe"])
+@each("place", ["folder", "pipe"])
 def test_an_env_file_that_is_none(home, place):
     (home / ".env").unlink()
     (home / ".env").mkdir() if place == "folder" else os.mkfifo(home / ".env")

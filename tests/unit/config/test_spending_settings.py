@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from scheduler.core.costs import Budget, Price
+from tests.each import each
 from tests.unit.config.test_settings import Place
 
 
@@ -28,7 +29,7 @@ def test_a_citizens_own_file_cannot_lift_the_limit_of_all(place):
     assert place.opus().spending.together.day == 1
 
 
-@pytest.mark.parametrize("limit", ["day = -1", "day = 0", "day = '5'", "day = nan", "days = 5", "day = 1e10"])
+@each("limit", ["day = -1", "day = 0", "day = '5'", "day = nan", "days = 5", "day = 1e10"])
 def test_a_mistake_in_the_limit_of_all_stops_all(place, limit):
     place.main.write_text(f"[budget]\n{limit}")
     place.home("opus")
@@ -46,8 +47,8 @@ def test_prices_are_exact_and_the_own_file_goes_before_the_main_one(place):
     assert prices == {"gpt-5*": Price(Decimal("0.3"), Decimal(10)), "local": Price(Decimal(0), Decimal(0))}
 
 
-@pytest.mark.parametrize(
-    ("price", "problem"),
+@each(
+    "price, problem",
     [
         ("{ input = 1 }", "prices.small: has no output; add both, like { input = 1.25, output = 10 }"),
         ("{ input = -1, output = 1 }", "prices.small.input: is -1; write an amount from 0 on"),

@@ -1,10 +1,9 @@
 """The hours in which tasks and wakes may start, as the settings give them."""
 
-import pytest
-
 from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Cron, Every, zone_named
 from scheduler.system import time_zones
+from tests.each import each
 from tests.unit.config.test_settings import Place, place
 
 __all__ = ["place"]
@@ -18,8 +17,8 @@ def report(place: Place, own: str, main: str = "") -> object:
     return place.task("report")
 
 
-@pytest.mark.parametrize(
-    ("own", "zone"),
+@each(
+    "own, zone",
     [
         ("every = '1h'", None),
         ("every = '1h'\ntimezone = 'Asia/Tokyo'", TOKYO),
@@ -44,8 +43,8 @@ def test_an_interval_in_a_higher_place_keeps_the_zone_of_the_hours_below(place):
     assert (task.schedule, task.active) == (Every(3600), ActiveHours("08:00-22:00", TOKYO))
 
 
-@pytest.mark.parametrize(
-    ("lines", "problem"),
+@each(
+    "lines, problem",
     [
         ("active = '8-22'", "active: '8-22': '8-22' is not a window of hours; write hours like"),
         ("active = 8", "active: is a number; write it as text, in quotes"),

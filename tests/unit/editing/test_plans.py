@@ -19,6 +19,7 @@ from scheduler.editing.plans import (
     undo_last,
 )
 from scheduler.errors import BadSettings, SchedulerError, UnknownCitizen, UnknownTask
+from tests.each import each
 
 REPORT = {"cron": "0 9 * * mon-fri", "timezone": "Europe/Berlin", "command": ["sh", "report.sh"]}
 OWN = "# mine\n[tasks.disk]\nevery = '1h' # often\ncommand = ['df']\n"
@@ -48,8 +49,8 @@ def test_an_added_task_is_what_the_scheduler_reads(files):
     assert task.work == Command(("sh", "report.sh"))
 
 
-@pytest.mark.parametrize(
-    ("name", "keys", "said"),
+@each(
+    "name, keys, said",
     [
         ("report", {"cron": "0 9 * * mon-fry", "command": ["df"]}, "mon-fry"),
         ("report", {"command": ["df"]}, "no schedule"),

@@ -116,7 +116,7 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("handler", SHAPES, ids=lambda handler: getattr(handler, "__name__", "object"))
+@each("handler", SHAPES)
 async def test_every_shape_is_called_as_it_wants(workers, home, handler):
     for _ in range(2):  # the second time from memory
         assert (await call(workers, handler, home)).text == "opus chore"
@@ -156,8 +156,8 @@ async def test_what_a_handler_returns_is_its_result(workers, home, value, outcom
     assert (result.outcome, result.text, result.urgent, result.traceback) == (outcome, text, urgent, "")
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
+@each(
+    "value, words",
     [
         ({}, "returned a dict, not text"),
         (3, "returned an int, not text"),
@@ -190,9 +190,7 @@ async def test_a_task_that_is_not_set_up_says_what_to_add(workers, home):
             await workers.run(task(work), context(home), Watching())
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError, TaskFailed, SystemExit, KeyboardInterrupt, asyncio.TimeoutError]
-)
+@each("error", [ValueError, TaskFailed, SystemExit, KeyboardInterrupt, asyncio.TimeoutError])
 async def test_what_a_handler_raises_comes_back_as_it_is(workers, home, error):
     mine = error("mine")
 

@@ -10,6 +10,7 @@ import pytest
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.providers.outage import Probe, Refused
 from scheduler.providers.outages import Outages
+from tests.each import each
 from tests.fakes import NOON, FakeClock
 
 US = Running(os.getpid(), born(os.getpid()) or 0.0, NOON, BOOT)
@@ -72,10 +73,10 @@ async def test_of_many_in_several_processes_one_is_the_probe(tmp_path, clock) ->
             went.append(name)
 
     threads = [threading.Thread(target=start, args=(f"c{n}",)) for n in range(20)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert len(went) == 1
 
 
@@ -86,8 +87,9 @@ def test_the_files_are_for_their_user_alone(outages: Outages, tmp_path: Path) ->
     assert {each.stat().st_mode & 0o777 for each in folder.iterdir()} == {0o600}
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"provider": "anthropic"}', "\x00"])
-def test_a_file_that_says_nothing_is_no_outage(outages: Outages, tmp_path: Path, content: str) -> None:
+@each("content", ["", "{", "[]", '{"provider": "anthropic"}', "\x00"])
+def test_a_file_that_says_nothing_is_no_outage(tmp_path: Path, clock: FakeClock, content: str) -> None:
+    outages = Outages(tmp_path, clock)
     is_away(outages)
     (tmp_path / ".experience" / "providers" / "anthropic.json").write_text(content)
     assert outages.of("anthropic") is None

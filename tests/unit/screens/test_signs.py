@@ -7,6 +7,7 @@ import pytest
 
 import tui
 from scheduler.core.wording import text
+from tests.each import each
 
 SIGNS = "✓▲✗►◷‖$○◌■·❯◆▌×–…━╸─▁▂▃▄▅▆▇█│╭╮╰╯├┤↑↓←→⏎●•"
 FOREIGN = ("demo", "serve")  # text as others write it; a page for browsers
@@ -19,7 +20,7 @@ def test_the_screen_draws_with_no_other_signs_than_these():
     assert {char for char in written if not char.isascii()} <= {*SIGNS}
 
 
-@pytest.mark.parametrize("font", FONTS, ids=lambda font: font.stem)
+@each("font", FONTS)
 def test_a_common_font_has_every_sign(font):
     if not font.exists():
         pytest.skip(f"{font.name} is not installed")

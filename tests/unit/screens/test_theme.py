@@ -2,10 +2,9 @@
 
 from itertools import combinations
 
-import pytest
-
 from scheduler.core.ui_options import THEMES as NAMES
 from scheduler.core.views import TaskStatus
+from tests.each import each
 from tui.glyphs import ASCII, UNICODE
 from tui.theme import ANSI, DARK, HIGH_CONTRAST, LIGHT, THEMES, next_theme, theme_name
 
@@ -55,13 +54,13 @@ def distance(one: Linear, other: Linear) -> float:
     return sum((a - b) ** 2 for a, b in zip(lab(one), lab(other), strict=True)) ** 0.5
 
 
-@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+@each("glyphs", [UNICODE, ASCII])
 def test_every_state_has_a_sign_of_its_own_so_that_no_colour_is_needed(glyphs):
     assert len({glyphs.kind[kind] for kind in TaskStatus}) == len(TaskStatus)
     assert all(len(sign) == 1 for sign in glyphs.kind.values())
 
 
-@pytest.mark.parametrize("theme", OWN_THEMES, ids=lambda theme: theme.name)
+@each("theme", OWN_THEMES)
 def test_all_words_can_be_read(theme):
     grounds = [theme.background, theme.variables["head"]]
     needed = 7.0 if theme is HIGH_CONTRAST else 4.5
@@ -73,8 +72,8 @@ def test_all_words_can_be_read(theme):
         assert contrast(colour, linear(theme.variables["cursor"])) >= 3.0, (word, "cursor")
 
 
-@pytest.mark.parametrize("eye", SEEN_AS)
-@pytest.mark.parametrize("theme", OWN_THEMES, ids=lambda theme: theme.name)
+@each("eye", SEEN_AS)
+@each("theme", OWN_THEMES)
 def test_states_differ_without_red_or_green(theme, eye):
     colours = {name: seen(linear(theme.variables[name]), eye) for name in STATES}
     ground = seen(linear(theme.background), eye)

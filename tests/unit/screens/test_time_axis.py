@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.each import each
 from tests.fakes import NOON
 from tui.timeline.axis import PAST, ZOOMS, labels, moment, window_for, zoom_words
 
@@ -72,7 +73,7 @@ def test_lord_howe_skips_and_repeats_half_an_hour(clocks):
     assert said("Australia/Lord_Howe", "2026-04-05T01:30", 3, 90)[:4] == ["01:00", "01:30!", "02:00", "03:00"]
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Australia/Lord_Howe"])
+@each("zone", ["UTC", "Europe/Berlin", "Australia/Lord_Howe"])
 def test_labels_never_run_into_each_other_or_over_the_edge(clocks, zone):
     clocks(zone)
     for start, ahead, cells in product((NOON, 1774738800.0, 1792886400.0), ZOOMS, (10, 33, 90, 250)):

@@ -185,8 +185,8 @@ COOKIE = Credentials(TOKEN).cookie(NOON)
 LOCAL = "http://127.0.0.1:8023"
 
 
-@pytest.mark.parametrize(
-    ("request_", "decision"),
+@each(
+    "request_, decision",
     [
         (asked(), Decision.NO_TOKEN),
         (asked(link=TOKEN), Decision.EXCHANGE),

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scheduler.control.wire.messages import with_events, without_events
@@ -48,7 +47,7 @@ def test_what_was_before_us_is_not_counted():
     assert counted(counts) == 1
 
 
-@pytest.mark.parametrize(
+@each(
     "after",
     [
         attached(
@@ -60,7 +59,6 @@ def test_what_was_before_us_is_not_counted():
         attached(event(1, time=NOON + 50)),  # the same pid, as in a container: its numbers are smaller
         attached(event(1, time=NOON + 50), event(2, time=NOON + 51)),  # or stand for something else
     ],
-    ids=["another pid", "smaller numbers", "the same number at another time"],
 )
 def test_another_owners_numbers_start_again(after):
     counts = EventCounts(NOON)

@@ -116,7 +116,7 @@ async def test_what_a_monitor_paints_goes_to_its_page_until_it_ends(code, over):
     assert monitor.stdin.written == b"120 40\n"
 
 
-@pytest.mark.parametrize(
+@each(
     "output",
     [
         b"",
@@ -126,7 +126,6 @@ async def test_what_a_monitor_paints_goes_to_its_page_until_it_ends(code, over):
         GREETING + packet(b"X", b"unknown"),
         GREETING + packet(b"P", b"no code"),
     ],
-    ids=repr,
 )
 async def test_a_process_that_is_not_a_monitor_breaks_its_screen(output):
     tab, _, socket = session(output)

@@ -25,6 +25,7 @@ from scheduler.storage import history_reader as history
 from scheduler.storage.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded
 from scheduler.storage.history_writer import ROW, HistoryWriter
 from tests.crash.loops import everything_in
+from tests.each import each
 from tests.fakes import NOON, until
 
 FINE = FinishedRun("tick", Trigger.SCHEDULE, 1, NOON, NOON + 2.5, 2.5, Outcome.OK, "noted")
@@ -75,8 +76,9 @@ def test_what_a_run_cost_is_remembered_to_the_last_digit(home, file):
     assert [run.cost for run in listed(home)] == [unknown, COST, None]
 
 
-@pytest.mark.parametrize("facts", ["{", "[]", '{"cost": 5}', '{"cost": {"turns": "x"}}', 7, b"\xff"])
-def test_what_another_program_wrote_into_the_facts_is_left_out(home, file, facts):
+@each("facts", ["{", "[]", '{"cost": 5}', '{"cost": {"turns": "x"}}', 7, b"\xff"])
+def test_what_another_program_wrote_into_the_facts_is_left_out(home, facts):
+    file = HistoryFile(home)
     file.add([FINE], Retention())
     file.close()
     with contextlib.closing(sqlite3.connect(home / "runs.db")) as database, database:
@@ -143,14 +145,16 @@ def test_the_newest_come_first_of_one_task_or_of_all_and_failures_alone(home, fi
     assert texts(home, before=2**70, limit=2**70) == ["3", "2", "1", "0"]
 
 
-@pytest.mark.parametrize("task", [None, "tick"])
-@pytest.mark.parametrize("failed", [False, True])
-def test_every_question_is_answered_by_an_index(home, file, task, failed):
+@each("task", [None, "tick"])
+@each("failed", [False, True])
+def test_every_question_is_answered_by_an_index(home, task, failed):
+    file = HistoryFile(home)
     file.add([FINE], Retention())
     query, values = history.selection(RunQuery(task, failed=failed))
     with contextlib.closing(sqlite3.connect(home / "runs.db")) as database:
         plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {query}", values)]
     assert not [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step], plan
+    file.close()
     assert ("failures" in plan[0]) is failed and ("_of_task" in plan[0]) is bool(task), plan
 
 
@@ -167,9 +171,11 @@ def test_without_a_file_there_was_no_run(home):
         history.output(home, 7)
 
 
-@pytest.mark.parametrize("run", [0, -1, 2, 2**70])
-def test_a_run_that_there_is_not_is_said(home, file, run):
+@each("run", [0, -1, 2, 2**70])
+def test_a_run_that_there_is_not_is_said(home, run):
+    file = HistoryFile(home)
     file.add([FINE], Retention())
+    file.close()
     with pytest.raises(UnknownRun):
         history.output(home, run)
 

@@ -11,6 +11,7 @@ import pytest
 from scheduler.errors import Owned, Unreadable
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.storage.lock import FOLDER, OWNER, acquire, owner_of, owning
+from tests.each import each
 from tests.fakes import NOON
 from tests.ordinary_user import ORDINARY_USER, home_of_an_ordinary_user, ordinary_user
 
@@ -53,8 +54,8 @@ def test_the_machines_of_a_shared_home_lock_it_each_for_itself_and_the_note_is_w
     assert owner_of(home) is None
     one.sign(home, NOON, "loop")
     note(home).write_text(note(home).read_text().replace(BOOT, "another machine's"))  # which took over
-    for each in (one, other):
-        each.release()
+    for owner in (one, other):
+        owner.release()
     assert note(home).exists()
 
 
@@ -83,9 +84,7 @@ def test_a_note_about_a_pid_that_somebody_else_has_now_is_stale(home):
     assert owner_of(home) is None
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{}", "[" * 50_000, '{"pid": 1e400}', '{"pid": "x"}', "\ufffd", '{"pid": 1}']
-)
+@each("content", ["", "[]", "{}", "[" * 50_000, '{"pid": 1e400}', '{"pid": "x"}', "\ufffd", '{"pid": 1}'])
 def test_a_note_that_makes_no_sense_is_no_owner_and_no_hindrance(home, content):
     (home / FOLDER).mkdir()
     note(home).write_text(content)

@@ -17,6 +17,7 @@ from scheduler.errors import Unreadable
 from scheduler.process.process_info import Running
 from scheduler.storage.state_file import SETTLED, Behind, ChangedOutside, StateFile
 from scheduler.storage.state_store import LAST_RETRY, DiskStore
+from tests.each import each
 from tests.fakes import NOON, FakeClock, until
 from tests.ordinary_user import home_of_an_ordinary_user, ordinary_user
 
@@ -85,7 +86,7 @@ def test_without_a_file_there_is_nothing_and_nothing_is_made(home):
     assert list(home.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe{}", b'{"last_run": {"heartbeat"'])
+@each("content", [b"", b"{", b"[1]", b"\xff\xfe{}", b'{"last_run": {"heartbeat"'])
 def test_what_is_no_state_file_is_set_aside_untouched_and_said(home, content):
     (home / NAME).write_bytes(content)
     states, notes = StateFile(home).load()

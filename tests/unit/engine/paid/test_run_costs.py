@@ -11,6 +11,7 @@ import pytest
 from scheduler.core.costs import Budget, Price, RunCost, SpendingRules, Usage
 from scheduler.engine.paid.run_costs import REPORTS, RunCharge, RunCosts
 from scheduler.spending.account import AllCitizens
+from tests.each import each
 from tests.fakes import FakeClock
 
 PRICES = {"small": Price(Decimal(1), Decimal(2)), "codex": Price(Decimal(3), Decimal(4))}
@@ -82,7 +83,7 @@ def test_a_run_that_says_nothing_and_was_not_entered_costs_nothing(costs: RunCos
     assert known(costs) == []
 
 
-@pytest.mark.parametrize(
+@each(
     "report",
     [
         "{", "[]", "\x00", '{"cost_usd": -1}', '{"cost_usd": NaN}', '{"cost_usd": Infinity}',
@@ -90,9 +91,11 @@ def test_a_run_that_says_nothing_and_was_not_entered_costs_nothing(costs: RunCos
         '{"cost_usd": 1000000001}', '{"cost_usd": 0.1, "currency": "EUR"}', '{"cost_eur": 1}',
         '{"cost_usd": ' + "9" * 5000 + "}", " " * 70_000 + '{"cost_usd": 1}', "[" * 100_000,
     ],
-    ids=lambda report: report[:30],
 )  # fmt: skip
-def test_a_report_that_says_nothing_leaves_the_cost_unknown(costs: RunCosts, report: str) -> None:
+def test_a_report_that_says_nothing_leaves_the_cost_unknown(
+    home: Path, clock: FakeClock, report: str
+) -> None:
+    costs = owner(home, clock)
     charge = entered(costs)
     charge.file.write_text(report)
     assert settled(costs, charge) == RunCost(unknown=True)
