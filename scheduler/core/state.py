@@ -121,6 +121,12 @@ class TaskState:
             last_run=since, running=running, due_now=False, retry_at=None, wanted_since=wanted
         )
 
+    def taken_back(self, before: "TaskState") -> "TaskState":
+        """The run waited for a worker and will not begin: due, or not, as `before` it was started."""
+        due_now, last_run = before.due_now or self.due_now, before.last_run
+        back = self.changed(running=None, starting=False, due_now=due_now, last_run=last_run)
+        return back.changed(retry_at=before.retry_at, slot=before.slot)
+
     def finished(self, outcome: Outcome, text: str, at: float, duration: float) -> "TaskState":
         new, text = _copied(self), text[:ERROR_LIMIT]
         new.run_count += 1

@@ -8,11 +8,12 @@ from scheduler.core.planning import LATE, due_since_seen, made_up, next_slot, ne
 from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import CHANGED
-from scheduler.core.task import Trigger
+from scheduler.core.task import Task, Trigger
 from scheduler.core.wording.spans import moment
 from scheduler.engine.freezing import Freezing
 from scheduler.engine.job import Job
 from scheduler.engine.registry import BY_SCHEDULE, TaskRegistry
+from scheduler.engine.run import RunHandle
 from scheduler.system.clock import Clock, ClockSteps, Timer
 
 SLICE = 256  # dispatches before the loop may do something else
@@ -261,6 +262,17 @@ class Dispatcher:
         if not job.task.set_up:
             job.waiting = None
 
+    def wants(self, run: RunHandle, task: Task) -> bool:
+        """Whether a run that waits for a worker elsewhere may still begin; as if it waited here."""
+        job = run.job
+        if job is None or self._stopped or self._freezing.frozen() or job.task != task:
+            return False
+        if run.trigger is FORCE:
+            return True
+        if job.state.paused or not task.enabled:
+            return False
+        return not (task.active and self._hours_ended(run.trigger, task.active))
+
     def start_ready(self) -> None:
         """Start queued tasks while workers are free."""
         ready, runs = self._ready, self._runs
@@ -270,16 +282,16 @@ class Dispatcher:
             job = heapq.heappop(ready)[2]
             if job.waiting is None or job.run is not None or job.left is not None:
                 continue
-            if job.task.active and self._hours_ended(job, job.task.active):
+            if job.task.active and self._hours_ended(job.waiting, job.task.active):
                 job.waiting = None
                 self.reschedule(job)
                 self._registry.publish(job)
                 continue
             self._start(job, job.waiting)
 
-    def _hours_ended(self, job: Job, hours: ActiveHours) -> bool:
+    def _hours_ended(self, trigger: Trigger, hours: ActiveHours) -> bool:
         """Whether they ended while the task waited for a worker; who was asked for has none."""
-        return job.waiting in BY_SCHEDULE and not hours.contains(self._clock.now())
+        return trigger in BY_SCHEDULE and not hours.contains(self._clock.now())
 
 
 class DueQueue:

@@ -135,7 +135,9 @@ class TaskRegistry:
         pid, ticks = self._process
         served = None if job.slot is None else self._served(job, trigger, now)
         starting = not job.inside  # a process of its own will carry it, or a worker
-        running = Running(NO_PROCESS, 0.0, now, BOOT) if task.queue else Running(pid, ticks, now, BOOT)
+        if task.queue:
+            run.before, pid, ticks = job.state, NO_PROCESS, 0.0
+        running = Running(pid, ticks, now, BOOT)
         self.update(job, job.state.started(running, served, starting=starting))
         attempt = job.attempt() if trigger is RETRY else ""
         self.add_event("started", task.name, None, attempt, trigger, None, late, who)
@@ -251,9 +253,11 @@ class TaskRegistry:
         asked = state.forced and result.outcome is Outcome.SKIPPED  # meanwhile
         put_back = run.put_back or asked or result.outcome is INTERRUPTED
         passed = state.passed_over(now)
-        if job.is_wake and result.outcome is Outcome.SKIPPED:
+        if put_back:
+            passed = state.taken_back(run.before) if run.before else state.never_began()
+        elif job.is_wake and result.outcome is Outcome.SKIPPED:
             passed = passed.counted(self._day(now), skipped=True)
-        self.update(job, state.never_began() if put_back else passed)
+        self.update(job, passed)
         if run.variables is not None:
             self._store.withdrawn(run.name)
         held = run.put_back and result.outcome is Outcome.SKIPPED  # the hold says so

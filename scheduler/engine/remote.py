@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from scheduler.core.task import Context, Task
+from scheduler.core.task import Context, Outcome, Task
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Runner
@@ -11,21 +11,36 @@ from scheduler.errors import PROGRAM, TaskFailed
 from scheduler.executors import Result
 
 Began = Callable[[str], Awaitable[None]]  # on which machine
+Wanted = Callable[[], bool]
 
 
 class Carrier(Protocol):
     """Has the runs of one citizen carried out elsewhere."""
 
-    async def run(self, task: Task, context: Context, run: RunHandle, began: Began) -> Result:
-        """The result; `began` hears which machine begins it. Cancelled, it returns when the run has ended."""
+    async def run(
+        self, task: Task, context: Context, run: RunHandle, began: Began, wanted: Wanted
+    ) -> Result | None:
+        """The result; `began` hears which machine begins it. Cancelled, it returns when the run has ended.
+
+        None if it waited until it was not `wanted` any more: it will not begin.
+        """
         ...
 
 
 class RemoteRuns:
     """The runs of a citizen's tasks that have a queue."""
 
-    def __init__(self, citizen: str, registry: TaskRegistry, runner: Runner, carrier: Carrier | None) -> None:
-        self._citizen, self._registry, self._runner, self._carrier = citizen, registry, runner, carrier
+    def __init__(
+        self,
+        citizen: str,
+        registry: TaskRegistry,
+        runner: Runner,
+        carrier: Carrier | None,
+        wanted: Callable[[RunHandle, Task], bool],
+    ) -> None:
+        """`wanted` says of a run that waits whether it may still begin."""
+        self._citizen, self._registry, self._runner = citizen, registry, runner
+        self._carrier, self._wanted = carrier, wanted
 
     async def carry_out(self, task: Task, context: Context, run: RunHandle) -> Result:
         """The result of the run, wherever a worker of its queue carries it."""
@@ -37,4 +52,8 @@ class RemoteRuns:
             self._runner.watch(run, task.timeout)
             await self._registry.began_elsewhere(run, machine)
 
-        return await self._carrier.run(task, context, run, began)
+        result = await self._carrier.run(task, context, run, began, lambda: self._wanted(run, task))
+        if result is not None:
+            return result
+        run.put_back, run.opened = True, False
+        return Result(Outcome.SKIPPED, "it waited for a worker until it might not begin any more")

@@ -14,6 +14,7 @@ from scheduler.process.process_info import Running
 from scheduler.process.who import Who
 
 if TYPE_CHECKING:
+    from scheduler.core.state import TaskState
     from scheduler.engine.job import Job
 
 PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
@@ -40,7 +41,7 @@ class RunHandle:
             "since",
         ),
         *("citizen", "cost", "late", "number", "opened", "put_back", "result", "started_at", "stopped_by"),
-        *("begun_for", "refusal", "survivor", "task", "trigger", "used", "variables", "who", "why"),
+        *("before", "begun_for", "refusal", "survivor", "task", "trigger", "used", "variables", "who", "why"),
         *("_carried", "_exited", "_output", "_publishing", "_shown", "waits", "where"),
     )
     task: asyncio.Task[Any] | None
@@ -54,6 +55,7 @@ class RunHandle:
     who: Who | None  # asked for it
     stopped_by: Who | None
     variables: Mapping[str, str] | None  # for its environment
+    before: "TaskState | None"  # its task's, of a run that waits for a worker: it may be taken back
     _output: OutputBuffer | None
 
     def __init__(
@@ -71,7 +73,7 @@ class RunHandle:
         self.citizen, self.who, self.stopped_by, self.number = citizen, who, None, 0
         self._carried, self._shown = carried, shown
         self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
-        self.cost = self.result = self.used = self.variables = None
+        self.cost = self.result = self.used = self.variables = self.before = None
         self.refusal = self.begun_for = ""  # why a service refused it; why the gate of its wake opened
         self.waits = self.where = ""  # for which workers; on which machine a worker carries it
         self.began = self.abandoned = self.held_up = self._exited = self._publishing = False

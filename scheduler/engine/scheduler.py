@@ -88,7 +88,7 @@ class Scheduler(Verbs):
         self._freezing = Freezing(citizen, freezes or HomeFreezes(home, copies), clock, self._freeze_changed)
         self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held, self._freezing)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
-        self._remote = RemoteRuns(citizen, self._registry, self._runner, carrier)
+        self._remote = RemoteRuns(citizen, self._registry, self._runner, carrier, self._dispatch.wants)
         shared = shared or shared_by_root(home.parent, clock)
         self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._tell_of_provider, copies)
         plan = self._rules.wake

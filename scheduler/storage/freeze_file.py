@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from scheduler.core.schedules.freeze import Freeze, FreezeNote, Freezes
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
@@ -58,7 +57,8 @@ class FreezeFile:
         """What it says, and what is wrong with it: then everything is frozen, unless it is another user's."""
         try:
             content = read_file(self.path, only_ours=True, or_of=self._users, most=MOST)
-            return self._note(json.loads(content)), ""
+            note = note_of(content)
+            return replace(note, last=note.last and self._bounded(note.last)), ""
         except (FileNotFoundError, NotADirectoryError):
             return FreezeNote(), ""
         except Refused as error:
@@ -106,16 +106,6 @@ class FreezeFile:
         finally:
             os.close(descriptor)
 
-    def _note(self, content: Any) -> FreezeNote:
-        """The note in this JSON; raises InvalidJson."""
-        note = from_json(FreezeNote, content)
-        ends = [(span.since, span.until) for span in note.past]
-        if note.last:
-            ends.append((note.last.since, LATEST if note.last.until is None else note.last.until))
-        if any(not 0 <= since <= until <= LATEST for since, until in ends):
-            raise InvalidJson("no times")
-        return note if note.last is None else replace(note, last=self._bounded(note.last))
-
     def _bounded(self, last: Freeze) -> Freeze:
         why, by = last.why[:LONGEST_WHY], last.by[:LONGEST_BY]
         return replace(last, why=why, by=by, together=self._together, problem="")
@@ -160,6 +150,17 @@ class HomeFreezes:
             note, _ = file.read(now)
             if note.last and note.last.since > now:
                 file.believe(now)
+
+
+def note_of(content: str | bytes) -> FreezeNote:
+    """The note in this JSON; raises ValueError."""
+    note = from_json(FreezeNote, json.loads(content))
+    ends = [(span.since, span.until) for span in note.past]
+    if note.last:
+        ends.append((note.last.since, LATEST if note.last.until is None else note.last.until))
+    if any(not 0 <= since <= until <= LATEST for since, until in ends):
+        raise InvalidJson("no times")
+    return note
 
 
 def _json(note: FreezeNote) -> bytes:

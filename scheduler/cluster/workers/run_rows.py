@@ -4,7 +4,7 @@ A run waits, is claimed once by a worker whose owner still owns it, and ends by 
 worker had claimed is swept; a new owner drops what waits, and asks for the end of what runs.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from scheduler.cluster.database import Connection
 from scheduler.cluster.fence import jobs, storable
+from scheduler.storage.freeze_file import note_of
 
 _CLAIM = """
 WITH knock AS MATERIALIZED ({knock}),
@@ -32,7 +33,8 @@ claimed AS (
             WHERE (x.citizen, x.task) = (q.citizen, q.task) AND x.run <> q.run AND x.result IS NULL
                 AND w.until > clock_timestamp())
     RETURNING q.run, q.citizen, q.task, q.digest, q.last_success, q.epoch, r.slot, r.attempt, r.trigger,
-        owner.holder)
+        owner.holder, array(
+            SELECT content FROM experience.notes n WHERE n.name = 'freeze' AND n.citizen IN (q.citizen, '')))
 SELECT knock.run, claimed.* FROM knock LEFT JOIN claimed USING (run)
 """
 _CLAIM_THIS = _CLAIM.format(knock="SELECT %(run)s::bigint AS run")
@@ -42,6 +44,10 @@ _CLAIM_NEXT = _CLAIM.format(
     SELECT (args->>'run')::bigint AS run, procrastinate_finish_job_v1(id, 'succeeded', true)
     FROM procrastinate_fetch_job_v2(%(queues)s::varchar[], %(hearer)s) WHERE id IS NOT NULL"""
 )
+_GIVE_BACK = """
+UPDATE experience.remote SET worker = NULL, knocked = clock_timestamp()
+WHERE run = %s AND worker = %s AND result IS NULL
+"""
 _FINISH = """
 WITH ended AS (
     UPDATE experience.remote q SET result = %(result)s FROM experience.owners o
@@ -57,11 +63,15 @@ SELECT CASE WHEN %(channel)s <> '' THEN pg_notify(%(channel)s, run::text) END
 FROM (SELECT run FROM ended UNION SELECT run FROM again) AS counts
 """
 _RESULTS = "SELECT run, result FROM experience.remote WHERE run = ANY(%s) AND result IS NOT NULL"
-_STOP = """
+_TAKE_BACK = """
 WITH dropped AS (
-    DELETE FROM experience.remote WHERE run = %(run)s AND worker IS NULL RETURNING job),
-gone AS (DELETE FROM procrastinate_jobs j USING dropped WHERE j.id = dropped.job AND j.status = 'todo'),
-asked AS (UPDATE experience.remote SET stop = true WHERE run = %(run)s AND worker IS NOT NULL RETURNING run)
+    DELETE FROM experience.remote WHERE run = ANY(%(runs)s) AND worker IS NULL RETURNING run, job),
+gone AS (DELETE FROM procrastinate_jobs j USING dropped WHERE j.id = dropped.job AND j.status = 'todo')
+SELECT run FROM dropped
+"""
+_STOP = """
+WITH asked AS (
+    UPDATE experience.remote SET stop = true WHERE run = %(run)s AND worker IS NOT NULL RETURNING run)
 SELECT count(*) FROM asked
 """
 _ASKED = "SELECT run, stop FROM experience.remote WHERE worker = %s AND result IS NULL"
@@ -127,6 +137,15 @@ class Claimed:
     attempt: int
     trigger: str
     holder: UUID
+    freezes: Sequence[str]  # what is known of freezes of the citizen, and of all
+
+    def frozen(self, now: float) -> bool:
+        """Whether nothing of the citizen may start now; its owner, which knows it too, may be away."""
+        try:
+            notes = [note_of(content) for content in self.freezes]
+        except (ValueError, RecursionError):
+            return True
+        return any(note.last and note.last.holds(now) for note in notes)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -171,6 +190,11 @@ async def claim_next(
     return None
 
 
+async def give_back(connection: Connection, run: int, worker: UUID) -> None:
+    """This worker has claimed the run and does not begin it: it waits again."""
+    await connection.execute(_GIVE_BACK, (run, worker))
+
+
 async def finish(
     connection: Connection, run: int, worker: UUID, result: dict[str, Any], channel: str = ""
 ) -> bool:
@@ -193,8 +217,14 @@ async def asked(connection: Connection, worker: UUID) -> dict[int, bool]:
     return {run: stop for run, stop in rows}
 
 
+async def take_back(connection: Connection, runs: Collection[int]) -> frozenset[int]:
+    """Drop those of these runs that wait: no worker begins them any more. Which they were."""
+    rows = await (await connection.execute(_TAKE_BACK, {"runs": list(runs)})).fetchall()
+    return frozenset(run for (run,) in rows)
+
+
 async def stop(connection: Connection, run: int) -> bool:
-    """Drop the run if it waits; whether a worker has it, and was asked to end it."""
+    """Whether a worker has the run, and was asked to end it."""
     row = await (await connection.execute(_STOP, {"run": run})).fetchone()
     return bool(row and row[0])
 

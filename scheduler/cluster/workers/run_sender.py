@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ from scheduler.cluster.workers.run_result import (
     usage_of,
 )
 from scheduler.core.task import Context, Outcome, Progress, Task
-from scheduler.engine.remote import Began
+from scheduler.engine.remote import Began, Wanted
 from scheduler.engine.run import RunHandle
 from scheduler.errors import DatabaseAway
 from scheduler.executors import Result
@@ -47,10 +47,11 @@ class Sent:
     queue: str
     handle: RunHandle
     began: Began
+    wanted: Wanted
     machine: str = ""
     stream: Stream | None = None
     heard: float = 0.0  # when its worker heard last that it is followed
-    ended: "asyncio.Future[Result]" = field(
+    ended: "asyncio.Future[Result | None]" = field(  # None: it was taken back
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -122,8 +123,8 @@ class RunSender:
             await record_endings(connection, lease.citizen, lease.epoch, tasks, now)
             return await run_rows.take_over(connection, lease.citizen, lease.epoch)
 
-    async def carry(self, sent: Sent) -> Result:
-        """The result of the run; cancelled, it returns when no worker has it any more."""
+    async def carry(self, sent: Sent) -> Result | None:
+        """The result of the run, None if it was taken back; cancelled, it returns when no worker has it."""
         self._open[sent.row] = sent
         self._look_soon()
         if sent.row in self._results:  # its worker was quicker than this process
@@ -201,8 +202,10 @@ class RunSender:
             sent.ended.set_result(Result(Outcome.INTERRUPTED, "interrupted"))
 
     async def _stop(self, row: int) -> bool:
+        """Whether a worker has it, and was asked to end it; it will not begin if it waits."""
         async with self._asking:
-            return await run_rows.stop(await self._connected(), row)
+            connection = await self._connected()
+            return not await run_rows.take_back(connection, [row]) and await run_rows.stop(connection, row)
 
     # -------------------------------------------------------------- looking
 
@@ -221,9 +224,20 @@ class RunSender:
 
     async def _keep_following(self) -> None:
         while self._open:
+            waiting = [sent for sent in self._open.values() if not sent.machine]
+            if unwanted := [sent.row for sent in waiting if not sent.wanted()]:
+                with contextlib.suppress(DatabaseAway, psycopg.Error):
+                    await self._take_back(unwanted)
             for sent in list(self._open.values()):
                 sent.follow(elapsed())
             await asyncio.sleep(FOLLOW)
+
+    async def _take_back(self, rows: Collection[int]) -> None:
+        async with self._asking:
+            taken = await run_rows.take_back(await self._connected(), rows)
+        for row in taken:
+            if (sent := self._open.get(row)) and not sent.ended.done():
+                sent.ended.set_result(None)
 
     def _read_soon(self) -> None:
         if self._reading is None or self._reading.done():
@@ -275,9 +289,11 @@ class CitizenSender:
     lease: Lease
     store: ClusterStore
 
-    async def run(self, task: Task, context: Context, run: RunHandle, began: Began) -> Result:
+    async def run(
+        self, task: Task, context: Context, run: RunHandle, began: Began, wanted: Wanted
+    ) -> Result | None:
         row = self.store.open_rows[task.name]
-        return await self.sender.carry(Sent(row, self.lease, task.queue, run, began))
+        return await self.sender.carry(Sent(row, self.lease, task.queue, run, began, wanted))
 
 
 def _ordinal(number: int) -> str:

@@ -184,6 +184,9 @@ class Worker:
             # An answer that came late, through a cut or to a frozen process: by now it is another's.
             if claimed is None or not self._lease.held or self._lease.id != worker:
                 return None
+            if claimed.frozen(self._clock.now()):
+                await run_rows.give_back(await self._connected(), claimed.run, worker)
+                return None
             task = asyncio.create_task(self._carry(claimed, worker), name=f"run {claimed.run}")
             self._tasks[claimed.run] = task
         task.add_done_callback(lambda _: self._tasks.pop(claimed.run))

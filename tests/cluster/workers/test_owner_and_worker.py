@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -52,14 +51,15 @@ def sent(row: int) -> Sent:
     async def nothing(*_: object) -> None: ...
 
     handle = RunHandle("render", Trigger.SCHEDULE, 0.0, nothing, lambda handle: None, None, "opus")
-    return Sent(row, Lease("opus", 1, uuid4()), "gpu", handle, nothing)
+    return Sent(row, Lease("opus", 1, 0.0), "gpu", handle, nothing, lambda: True)
 
 
 async def test_an_owner_that_hears_of_a_result_reads_it(read: list[set[int]]) -> None:
     owner = Owner()
     for word in ("7", "no number", "9" * 5000):  # whoever may use the database can say anything
         owner.ended(word)
-    assert (await owner.carry(sent(7))).outcome is Outcome.OK  # it heard so before it waited
+    result = await owner.carry(sent(7))
+    assert result and result.outcome is Outcome.OK  # it heard so before it waited
     assert read == [{7}]
     await owner.close()
 

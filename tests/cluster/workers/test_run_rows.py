@@ -1,5 +1,6 @@
 """The rows of runs on workers: claimed once, ended by that claim, never under an owner that is no more."""
 
+import json
 from importlib.resources import files
 from uuid import uuid4
 
@@ -163,10 +164,28 @@ async def test_a_run_that_waits_is_dropped_and_one_that_runs_is_asked_to_end(des
     worker = await desk.enter()
     waits, runs = await desk.start(task="waits"), await desk.start(task="runs")
     await desk.claim(runs, worker)
+    assert await run_rows.take_back(desk.connection, [waits, runs]) == {waits}
     assert not await run_rows.stop(desk.connection, waits) and await run_rows.stop(desk.connection, runs)
     assert await desk.ask("SELECT run FROM remote") == [runs] and await desk.jobs() == ["todo"]
     assert await run_rows.asked(desk.connection, worker) == {runs: True}
     assert await desk.claim(waits, worker) is None
+
+
+async def test_a_claim_tells_of_the_freezes_and_may_be_given_back(desk: Desk) -> None:
+    """Its owner, which takes back what may not begin, is frozen or cut off at this moment."""
+    run, worker = await desk.start(), await desk.enter()
+    for citizen in ("opus", "mira", ""):
+        note = json.dumps({"last": {"since": 1.0, "why": citizen}})
+        keep = "INSERT INTO notes VALUES (%s, 'freeze', %s), (%s, 'wake', '')"
+        await desk.connection.execute(keep, (citizen, note, citizen))
+    claimed = await desk.claim(run, worker)
+    assert claimed and claimed.frozen(2.0) and len(claimed.freezes) == 2
+    await run_rows.give_back(desk.connection, run, worker)
+    assert await run_rows.asked(desk.connection, worker) == {}
+    assert (await desk.look(run, patience=0.0))[run].place == 1
+    await desk.connection.execute("UPDATE notes SET content = '{}' WHERE citizen <> 'mira'")
+    claimed = await desk.claim(run, worker)
+    assert claimed and not claimed.frozen(2.0)
 
 
 async def test_a_knock_that_nobody_followed_is_made_again(desk: Desk) -> None:

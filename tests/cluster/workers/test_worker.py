@@ -235,6 +235,9 @@ def test_without_a_worker_it_waits_and_says_so(shop: Shop) -> None:
     end = time.monotonic() + 20
     while "waits for a nobody worker: none is there" not in shop.owner.run("status", "--json").stdout:
         assert time.monotonic() < end, shop.owner.run("status", "--json").stdout
+    for verb, rows in (("freeze", 0), ("thaw", 1)):  # what waits is taken back, and handed over again
+        assert shop.owner.run(verb, "opus").returncode == 0
+        shop.until("SELECT 1 FROM remote WHERE task = 'alone'", [(1,)] * rows)
     stopped = shop.owner.run("stop", "opus", "alone")
     assert stopped.returncode == 0, stopped.stderr
     assert shop.ended("alone")[0][0] == "stopped"

@@ -1,6 +1,8 @@
 """A worker that is interrupted in the middle of a claim: what it claimed is carried all the same."""
 
 import asyncio
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +16,7 @@ from scheduler.cluster.workers.worker import Worker
 from scheduler.config.settings import EngineSettings, Settings
 from tests.fakes import FakeClock, until
 
-CLAIMED = Claimed(7, "opus", "render", "", None, 1, "1", 1, "schedule", uuid4())
+CLAIMED = Claimed(7, "opus", "render", "", None, 1, "1", 1, "schedule", uuid4(), ())
 
 
 class Slow(Worker):
@@ -105,6 +107,32 @@ async def test_an_answer_that_comes_under_another_lease_begins_nothing(slow: Slo
     slow._lease.id = uuid4()
     slow.answers.set()
     assert await asking is None and slow.carried == []
+
+
+async def test_what_was_claimed_during_a_freeze_is_given_back(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[int] = []
+
+    async def give_back(connection: object, run: int, worker: UUID) -> None:
+        given_back.append(run)
+
+    async def claim_next(*_: object) -> Claimed:
+        return next(claims)
+
+    monkeypatch.setattr(run_rows, "give_back", give_back)
+    monkeypatch.setattr(run_rows, "claim_next", claim_next)
+    now = slow._clock.now()
+    lasts, is_over, for_ever = (
+        json.dumps({"last": {"since": 1.0, "until": until}}) for until in (now + 1, now, None)
+    )
+    frozen = ([lasts], [is_over, lasts], [for_ever], ["{}", "not readable"])
+    claims = (replace(CLAIMED, freezes=each) for each in (*frozen, ["{}", is_over]))
+    for _ in frozen:
+        assert await slow.take(1) is None
+    assert given_back == [7] * len(frozen) and slow.carried == []
+    assert await slow.take(1) == 7
+    slow.done.set()
 
 
 async def test_a_claim_whose_answer_was_lost_is_asked_for_again(slow: Slow) -> None:

@@ -18,7 +18,7 @@ class Away:
 
 class Sent(SimpleNamespace):
     def __init__(self, row: int) -> None:
-        super().__init__(row=row, looks=0, lease=SimpleNamespace(citizen="opus"))
+        super().__init__(row=row, machine="g1", looks=0, lease=SimpleNamespace(citizen="opus"))
         self.ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def follow(self, now: float) -> None:

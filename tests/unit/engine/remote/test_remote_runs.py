@@ -3,24 +3,37 @@
 import asyncio
 from typing import Any
 
+from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Context, Outcome, Task
 from scheduler.core.views import HoldKind, TaskStatus
-from scheduler.engine.remote import Began
+from scheduler.engine.remote import Began, Wanted
 from scheduler.engine.run import RunHandle
+from scheduler.engine.scheduler import Scheduler
 from scheduler.executors import Result
 from tests.fakes import until
+from tests.unit.engine.remote.test_fenced_store import Fenced
+
+HOUR = 3600.0
+HOURS = ActiveHours("10:00-14:00")
 
 
 class Elsewhere:
     """Workers that begin and end a run when they are asked to."""
 
     def __init__(self) -> None:
-        self.free, self.done, self.cancelled = asyncio.Event(), asyncio.Event(), 0
+        self.free, self.done = asyncio.Event(), asyncio.Event()
+        self.asked = self.cancelled = 0
 
-    async def run(self, task: Task, context: Context, run: RunHandle, began: Began) -> Result:
+    async def run(
+        self, task: Task, context: Context, run: RunHandle, began: Began, wanted: Wanted
+    ) -> Result | None:
+        self.asked += 1
         try:
-            await self.free.wait()
+            while not self.free.is_set():
+                if not wanted():
+                    return None
+                await asyncio.sleep(0.001)
             await began("g1")
             await self.done.wait()
         except asyncio.CancelledError:
@@ -82,3 +95,64 @@ async def test_a_citizen_that_is_not_shared_has_no_workers(build, clock):
     task = scheduler.snapshot().tasks[0]
     assert task.error and task.error.text.startswith("opus is not shared, so no gpu worker may run it: ")
     assert task.error.text.endswith("engine join opus")
+
+
+async def test_what_may_not_begin_any_more_is_taken_back_and_due_as_before(build, clock):
+    async def by_a_freeze(scheduler: Scheduler) -> None:
+        await scheduler.freeze()
+
+    async def by_a_pause(scheduler: Scheduler) -> None:
+        await scheduler.pause("render")
+
+    async def by_its_hours(scheduler: Scheduler) -> None:
+        await clock.advance(3 * HOUR)
+
+    async def by_settings(scheduler: Scheduler) -> None:
+        scheduler.set_tasks([render(active=HOURS, enabled=False)])
+
+    async def back(scheduler: Scheduler) -> None:
+        await scheduler.thaw()
+        await scheduler.resume("render")
+        scheduler.set_tasks([render()])
+
+    for take in (by_a_freeze, by_a_pause, by_settings, by_its_hours):
+        elsewhere, store = Elsewhere(), Fenced()
+        scheduler = await build(render(active=HOURS), carrier=elsewhere, store=store)
+        before = scheduler._registry.states["render"]
+        await clock.advance(1)
+        await until(lambda elsewhere=elsewhere: elsewhere.asked == 1, "it waits for a worker")
+        await take(scheduler)
+        await until(lambda store=store: store.put_back == ["render"], "it is taken back")
+        await clock.advance(1)
+        row, after = scheduler.snapshot().tasks[0], scheduler._registry.states["render"]
+        assert (row.run_count, row.outcome, row.running_since) == (0, None, None), take
+        assert (after.last_run, after.due_now, after.slot) == (before.last_run, before.due_now, before.slot)
+        assert elsewhere.asked == 1 and elsewhere.cancelled == 0
+        await back(scheduler)
+        await clock.advance(300)
+        await until(lambda elsewhere=elsewhere: elsewhere.asked == 2, "it waits again")
+        await scheduler.stop(0)
+
+
+async def test_with_other_settings_it_is_handed_over_again(build, clock):
+    scheduler = await build(render(), carrier=(elsewhere := Elsewhere()), store=(store := Fenced()))
+    await clock.advance(1)
+    scheduler.set_tasks([render(options={"size": 2})])
+    await until(lambda: store.put_back == ["render"], "it is taken back")
+    await clock.advance(1)
+    assert elsewhere.asked == 2
+    assert [start.remote and start.remote.options for start in store.asked] == [None, {"size": 2}]
+
+
+async def test_what_a_person_asked_for_waits_through_a_pause_and_not_through_a_freeze(build, clock):
+    scheduler = await build(render(), carrier=(elsewhere := Elsewhere()), store=(store := Fenced()))
+    await scheduler.pause("render")
+    await scheduler.force("render")
+    await until(lambda: elsewhere.asked, "it waits for a worker")
+    await asyncio.sleep(0.05)
+    assert store.put_back == []
+    await scheduler.freeze()
+    await until(lambda: store.put_back, "it is taken back")
+    await scheduler.thaw()
+    await clock.advance(1)
+    await until(lambda: elsewhere.asked == 2, "it is asked for still")
