@@ -34,6 +34,24 @@ async def until(predicate: Callable[[], object], words: str, seconds: float = 25
         await asyncio.sleep(0.005)
 
 
+class Gate:
+    """A handler that runs until it is let go, and counts itself."""
+
+    def __init__(self) -> None:
+        self.entered = self.inside = self.most = 0
+        self.open = asyncio.Event()
+
+    async def __call__(self, context: Any) -> str:
+        self.entered += 1
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        try:
+            await self.open.wait()
+        finally:
+            self.inside -= 1
+        return "through"
+
+
 class FakeClock:
     """Time stands still until a test advances it."""
 

@@ -73,10 +73,22 @@ def leaving(home: Path) -> Work:
     return lambda database: leave(database, "nova", home, NOW)
 
 
+async def through(url: str, work: Work) -> None:
+    """The whole of it, which nothing kills."""
+    database = Database(url)
+    await work(database)
+    await database.close()
+
+
 def ask(url: str, query: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(url, autocommit=True) as connection:
         found = connection.execute(query)  # type: ignore[call-overload]
         return found.fetchall() if found.description else []
+
+
+def forget_nova(url: str) -> None:
+    for table in ("owners", "runs"):
+        ask(url, f"DELETE FROM experience.{table} WHERE citizen = 'nova'")
 
 
 async def filled(home: Path) -> Path:
@@ -120,8 +132,7 @@ async def test_a_join_that_is_killed_before_any_line_leaves_the_citizen_on_one_s
     sides = set()
     for line in range(1000):
         home = await filled(tmp_path / f"{line}" / "nova")
-        ask(url, "DELETE FROM experience.owners WHERE citizen = 'nova'")
-        ask(url, "DELETE FROM experience.runs WHERE citizen = 'nova'")
+        forget_nova(url)
         was_killed = killed_before(line, joining(home), url)
         sides.add(shared := await is_taken(url, home))
         assert StateFile(home).load()[0].keys() == STATES.keys() and runs_in(home) == ["ok"]
@@ -129,9 +140,7 @@ async def test_a_join_that_is_killed_before_any_line_leaves_the_citizen_on_one_s
             assert shared
             break
         if not shared:  # it can be done again
-            again = Database(url)
-            await join(again, "nova", home, "m1", NOW)
-            await again.close()
+            await through(url, joining(home))
         assert ask(url, "SELECT text FROM experience.runs WHERE citizen = 'nova'") == [("ok",)]
     assert sides == {False, True} and line > 30
 
@@ -144,10 +153,8 @@ async def test_a_leave_that_is_killed_before_any_line_loses_and_doubles_nothing(
     ends = set()
     for line in range(1000):
         home = await filled(tmp_path / f"{line}" / "nova")
-        ask(url, "DELETE FROM experience.owners WHERE citizen = 'nova'")
-        own = Database(url)
-        await join(own, "nova", home, "m1", NOW)
-        await own.close()
+        forget_nova(url)
+        await through(url, joining(home))
         ask(url, NEW_RUN)
         was_killed = killed_before(line, leaving(home), url)
         there = bool(ask(url, "SELECT 1 FROM experience.owners WHERE citizen = 'nova'"))
@@ -159,9 +166,7 @@ async def test_a_leave_that_is_killed_before_any_line_loses_and_doubles_nothing(
         else:
             assert sorted(runs_in(home)) == ["boom", "ok"]
         if marked:
-            again = Database(url)
-            await leave(again, "nova", home, NOW)
-            await again.close()
+            await through(url, leaving(home))
         assert sorted(runs_in(home)) == ["boom", "ok"]
         assert StateFile(home).load()[0]["report"].run_count == 7 and not await is_taken(url, home)
         if not was_killed:

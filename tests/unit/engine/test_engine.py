@@ -17,29 +17,11 @@ from scheduler.core.views import TaskStatus
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping, TaskFailed, UnknownTask
 from scheduler.process.process_info import Running
 from scheduler.storage.state_store import Store
-from tests.fakes import NOON, until
+from tests.fakes import NOON, Gate, until
 
 
 def task(name: str, handler: Any, every: float = 300, **more: Any) -> Task:
     return Task(name, more.pop("schedule", Every(every)), Call(handler), **more)
-
-
-class Gate:
-    """A handler that runs until it is let go, and counts itself."""
-
-    def __init__(self) -> None:
-        self.entered = self.inside = self.most = 0
-        self.open = asyncio.Event()
-
-    async def __call__(self, context: Any) -> str:
-        self.entered += 1
-        self.inside += 1
-        self.most = max(self.most, self.inside)
-        try:
-            await self.open.wait()
-        finally:
-            self.inside -= 1
-        return "through"
 
 
 async def test_a_task_that_never_ran_runs_at_once_then_every_interval(build, clock, noting, runs):

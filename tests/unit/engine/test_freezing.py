@@ -13,7 +13,7 @@ from scheduler.engine.wake.wake import HELD_LOOK
 from scheduler.errors import PROGRAM, BadSchedule, Frozen
 from scheduler.process.who import Who
 from scheduler.storage.freeze_file import HomeFreezes
-from tests.fakes import NOON, settle, until
+from tests.fakes import NOON, Gate, settle, until
 
 HOUR = 3600.0
 CT, MK = Who("ct"), Who("mk")
@@ -94,12 +94,7 @@ async def test_force_and_wake_say_how_to_thaw(build, clock, noting, runs):
 
 
 async def test_what_waits_for_a_worker_does_not_start(build, clock, noting, runs):
-    gate = asyncio.Event()
-
-    async def hold(context: Any) -> str:
-        await gate.wait()
-        return "held"
-
+    hold = Gate()
     first = Task("first", Every(10 * HOUR), Call(hold), priority=1)
     scheduler = await build(first, noting(priority=2), workers=1)
     await clock.advance(1)
@@ -108,7 +103,7 @@ async def test_what_waits_for_a_worker_does_not_start(build, clock, noting, runs
     await scheduler.freeze(who=CT)
     with pytest.raises(Frozen):
         await waiting
-    gate.set()
+    hold.open.set()
     await clock.advance(60)
     assert runs == []
     await scheduler.thaw()
@@ -117,17 +112,12 @@ async def test_what_waits_for_a_worker_does_not_start(build, clock, noting, runs
 
 
 async def test_what_waits_does_not_start_when_another_process_freezes(build, clock, noting, runs, home):
-    gate = asyncio.Event()
-
-    async def hold(context: Any) -> str:
-        await gate.wait()
-        return "held"
-
+    hold = Gate()
     first = Task("first", Every(10 * HOUR), Call(hold), priority=1)
     scheduler = await build(first, noting(priority=2), workers=1)
     await clock.advance(1)
     HomeFreezes(home).own.freeze(Freeze(clock.now(), None, "ct"))
-    gate.set()
+    hold.open.set()
     await settle()
     assert runs == [] and not scheduler.snapshot().task("tick").queued
 
@@ -291,17 +281,12 @@ async def test_a_pause_and_a_reset_work_while_it_is_frozen(build, clock, noting,
 
 
 async def test_a_run_under_way_goes_on(build, clock, runs):
-    gate = asyncio.Event()
-
-    async def hold(context: Any) -> str:
-        await gate.wait()
-        return "held"
-
+    hold = Gate()
     scheduler = await build(Task("tick", Every(60), Call(hold)))
     await clock.advance(1)
     await scheduler.freeze(who=CT)
     await clock.advance(120)
-    gate.set()
+    hold.open.set()
     await clock.advance(1)
     (row,) = scheduler.snapshot().tasks
     assert row.outcome is Outcome.OK and row.run_count == 1
@@ -335,18 +320,13 @@ async def test_wakes_follow(build, clock):
 
 async def test_a_wake_that_waits_for_its_tasks_does_not_get_its_turn(build, clock):
     wakes: list[float] = []
-    gate = asyncio.Event()
-
-    async def hold(context: Any) -> str:
-        await gate.wait()
-        return "held"
-
+    hold = Gate()
     slow = Task("slow", Every(10 * HOUR), Call(hold))
     scheduler = await build(slow, wake=waking(wakes, clock))
     await clock.advance()
     await until(lambda: scheduler.snapshot().wake.running_since is not None, "the wake waits for slow")
     await scheduler.freeze(who=CT)
-    gate.set()
+    hold.open.set()
     await until(lambda: scheduler.snapshot().wake.running_since is None, "the wake is over")
     assert wakes == []
     await scheduler.thaw()

@@ -16,7 +16,7 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Report, Task, WakeConfig
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import NotSetUp
-from tests.fakes import NOON, until
+from tests.fakes import NOON, Gate, until
 
 
 def calls(function: Any, every: float = 100_000, name: str = "tick", **more: Any) -> Task:
@@ -69,16 +69,11 @@ async def test_a_wake_comes_every_interval_and_is_recorded(build, clock, home):
 async def test_a_wake_counts_from_when_it_was_decided_by_the_clock_as_it_is_when_its_turn_begins(
     build, clock, home, step
 ):
-    gate = asyncio.Event()
-
-    async def chore(context: Any) -> str:
-        await gate.wait()
-        return ""
-
+    chore = Gate()
     scheduler = await build(calls(chore), wake=WakeConfig(every=600))
     await clock.advance(10)
     await clock.jump(step)
-    gate.set()
+    chore.open.set()
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert scheduler.snapshot().wake.last == NOON + step
@@ -179,11 +174,7 @@ async def test_only_the_last_thousand_wakes_are_kept(build, clock, home):
 
 
 async def test_a_slow_task_is_waited_for_only_so_long_and_reported_as_still_running(build, clock, home, runs):
-    gate = asyncio.Event()
-
-    async def slow(context: Any) -> str:
-        await gate.wait()
-        return ""
+    slow = Gate()
 
     async def turn(context: Any) -> str:
         runs.append(context.options["still_running"])
@@ -195,7 +186,7 @@ async def test_a_slow_task_is_waited_for_only_so_long_and_reported_as_still_runn
     await clock.advance(2)
     await until(lambda: runs, "the wake")
     assert runs == [["tick"]]
-    gate.set()
+    slow.open.set()
 
 
 async def test_a_wake_command_gets_its_letter_on_standard_input(build, clock, home):
@@ -242,11 +233,7 @@ async def test_a_clock_set_back_does_not_put_the_citizen_to_sleep(build, clock):
 
 
 async def test_shutting_down_while_a_wake_waits_for_tasks_gives_no_turn(build, clock, home, runs):
-    gate = asyncio.Event()
-
-    async def slow(context: Any) -> str:
-        await gate.wait()
-        return ""
+    slow = Gate()
 
     async def turn(context: Any) -> str:
         runs.append("turn")
@@ -261,11 +248,7 @@ async def test_shutting_down_while_a_wake_waits_for_tasks_gives_no_turn(build, c
 
 
 async def test_a_wake_does_not_wait_for_a_task_that_was_paused_in_the_queue(build, clock, home, runs):
-    gate = asyncio.Event()
-
-    async def slow(context: Any) -> str:
-        await gate.wait()
-        return ""
+    slow = Gate()
 
     async def turn(context: Any) -> str:
         runs.append(context.options["still_running"])
@@ -275,7 +258,7 @@ async def test_a_wake_does_not_wait_for_a_task_that_was_paused_in_the_queue(buil
     scheduler = await build(*tasks, wake=WakeConfig(work=Call(turn)), workers=1)
     await clock.advance()
     await scheduler.pause("b")
-    gate.set()
+    slow.open.set()
     await clock.advance(1)
     await until(lambda: runs, "the wake")
     assert runs == [[]]
