@@ -11,7 +11,7 @@ from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.home_snapshot import read_snapshot
 from scheduler.core.task import Handler, Outcome
 from scheduler.core.views import Receipt, Snapshot, TaskView
-from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
+from scheduler.errors import BadSettings, Owned, UnknownTask
 from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock
 from scheduler.system.hanging_disks import SILENT, hanging
@@ -162,7 +162,7 @@ def read_citizens(names: Sequence[str] = (), config: Path | None = None) -> list
     settings = load(config=config, only=names)
     if settings.problems:
         raise BadSettings(settings.problems)
-    chosen = [_citizen(settings, name) for name in names] if names else settings.citizens
+    chosen = [settings.named(name) for name in names] if names else settings.citizens
     hung = hanging(str(each.home) for each in chosen)
     silent = {os.getpid()}  # in its own process a handler that asks would wait for itself
     return [_hung(each) if str(each.home) in hung else _snapshot(each, silent) for each in chosen]
@@ -196,14 +196,7 @@ def citizens(config: Path | None = None) -> tuple[str, ...]:
 
 
 def _usable(settings: Settings, name: str) -> CitizenSettings:
-    citizen = _citizen(settings, name)
+    citizen = settings.named(name)
     if problems := citizen.problems or settings.problems:
         raise BadSettings(problems)
-    return citizen
-
-
-def _citizen(settings: Settings, name: str) -> CitizenSettings:
-    citizen = settings.citizen(name)
-    if citizen is None:
-        raise UnknownCitizen(name, settings.known)
     return citizen

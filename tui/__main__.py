@@ -283,12 +283,8 @@ def _refuse_unknown(names: Sequence[str], config: Path | None) -> None:
     """Report a misspelt name on the command line, before a screen opens; without names read nothing."""
     if names:
         from scheduler.config.loader import load
-        from scheduler.errors import UnknownCitizen
 
-        settings = load(config=config, only=names)
-        for name in names:
-            if name not in settings.known:
-                raise UnknownCitizen(name, settings.known)
+        load(config=config, only=names).chosen(names)
 
 
 def _print_line(line: str) -> None:

@@ -1,6 +1,6 @@
 """The loaded settings as frozen values, and the files they were read from. Imports no pydantic."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import field, replace
 from datetime import tzinfo
 from pathlib import Path
@@ -11,6 +11,7 @@ from scheduler.core.costs import SpendingRules
 from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
 from scheduler.core.ui_options import Monitor
 from scheduler.core.values import value
+from scheduler.errors import UnknownCitizen
 from scheduler.system.files import FileStamp, stamp
 from scheduler.system.hanging_disks import hanging
 from scheduler.system.homes import homes
@@ -93,6 +94,19 @@ class Settings:
 
     def citizen(self, name: str) -> CitizenSettings | None:
         return next((each for each in self.citizens if each.name == name), None)
+
+    def named(self, name: str) -> CitizenSettings:
+        """The citizen of this name; raises UnknownCitizen."""
+        if citizen := self.citizen(name):
+            return citizen
+        raise UnknownCitizen(name, self.known)
+
+    def chosen(self, names: Collection[str]) -> tuple[CitizenSettings, ...]:
+        """The citizens of these names, all if there are none; raises UnknownCitizen."""
+        for name in names:
+            if name not in self.known:
+                raise UnknownCitizen(name, self.known)
+        return tuple(each for each in self.citizens if not names or each.name in names)
 
 
 def taken_up(before: Settings, after: Settings) -> Settings:

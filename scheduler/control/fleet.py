@@ -94,9 +94,7 @@ class Fleet:
         settings = await asyncio.to_thread(self._load, create=self._options.create)
         if settings.problems and self._options.strict:
             raise BadSettings(settings.problems)
-        for name in self._options.only:
-            if name not in settings.known:
-                raise UnknownCitizen(name, settings.known)
+        settings.chosen(self._options.only)
         self._settings, self._problems = settings, settings.problems
         self._coordinator = coordinator_of(
             settings.engine,

@@ -67,9 +67,7 @@ class SettingsFiles:
     def load(self, changed: Mapping[Path, str | None] | None = None) -> CitizenSettings:
         """The citizen as it would be with these texts in place of what is in the files."""
         found = self.load_all(changed)
-        citizen = found.citizen(self.citizen)
-        if citizen is None:
-            raise UnknownCitizen(self.citizen, found.known)
+        citizen = found.named(self.citizen)
         return replace(citizen, problems=tuple(dict.fromkeys((*found.problems, *citizen.problems))))
 
     def load_all(self, changed: Mapping[Path, str | None] | None = None) -> Settings:

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scheduler.config.loader import CitizenSettings, Settings, load
+from scheduler.config.loader import CitizenSettings, load
 from scheduler.control.wire.client import Connection
-from scheduler.errors import PROGRAM, BadSettings, Disconnected, SchedulerError, UnknownCitizen, WrongOwner
+from scheduler.errors import PROGRAM, BadSettings, Disconnected, SchedulerError, WrongOwner
 from scheduler.process.process_info import Running, alive, born
 from scheduler.runtime.loop_process import NewLoop, detached, in_screen, is_loop, loop_command, user_of
 from scheduler.storage.lock import MONITOR, managed_by, owner_of, role_of
@@ -47,7 +47,8 @@ def start_all(
     """
     flags = [flag for flag, on in (("--own-as-root", own_as_root), ("--log-json", log_json)) if on]
     flags += ["--config", str(config.resolve())] if config else []
-    settings = _load_known(config, only)
+    settings = load(config=config, only=only)
+    settings.chosen(only)
     if settings.problems:
         raise BadSettings(settings.problems)
     if not settings.citizens:
@@ -61,7 +62,8 @@ def start_all(
 
 def stop_all(config: Path | None, only: Collection[str] = ()) -> int:
     """End loops in the background and in the foreground, and nothing else; gives the exit code."""
-    settings = _load_known(config, only)
+    settings = load(config=config, only=only)
+    settings.chosen(only)
     for problem in settings.problems:  # loops can be stopped although a settings file has errors
         print(f"experience: {problem}", file=sys.stderr)
     others = {name: settings.root / name for name in settings.known if only and name not in only}
@@ -69,14 +71,6 @@ def stop_all(config: Path | None, only: Collection[str] = ()) -> int:
     if not reports:
         print("no loop is running")
     return _exit_code(reports)
-
-
-def _load_known(config: Path | None, names: Collection[str]) -> Settings:
-    settings = load(config=config, only=names)
-    for name in names:
-        if name not in settings.known:
-            raise UnknownCitizen(name, settings.known)
-    return settings
 
 
 def _exit_code(reports: Iterable[LoopReport]) -> int:

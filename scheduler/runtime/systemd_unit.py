@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scheduler.config.files import main_candidates
 from scheduler.config.loader import CitizenSettings, Settings, load, load_or_raise
-from scheduler.errors import PROGRAM, SchedulerError, UnknownCitizen
+from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.process.sd_notify import SERVICE
 from scheduler.runtime.loop_process import loop_command
 from scheduler.storage.lock import Unit, managed_by, mark, unit_of, unmark
@@ -76,11 +76,11 @@ def place(
     writable: Iterable[Path] = (),
 ) -> Place:
     """The unit that the settings of this citizen describe; raises SchedulerError."""
-    where, settings = _locate(citizen, user, into, load_or_raise(config=config, only=(citizen,)))
+    settings = load_or_raise(config=config, only=(citizen,))
+    chosen = settings.named(citizen)
+    where = _place(chosen, user, into)
     if not where.home.is_dir():
         raise SchedulerError(f"{where.home}: does not exist; mkdir {where.home} as the user who will run it")
-    chosen = settings.citizen(citizen)
-    assert chosen is not None
     return replace(where, text=unit_text(chosen, settings, where.unit, config, writable))
 
 
@@ -88,15 +88,12 @@ def place_of(
     citizen: str, *, user: bool = False, into: Path | None = None, config: Path | None = None
 ) -> Place:
     """The place of this citizen's unit, also when its settings have errors; raises UnknownCitizen."""
-    return _locate(citizen, user, into, load(config=config, only=(citizen,)))[0]
+    return _place(load(config=config, only=(citizen,)).named(citizen), user, into)
 
 
-def _locate(citizen: str, user: bool, into: Path | None, settings: Settings) -> tuple[Place, Settings]:
-    chosen = settings.citizen(citizen)
-    if chosen is None:
-        raise UnknownCitizen(citizen, settings.known)
-    unit = unit_of(citizen, user)
-    return Place(unit, (into or unit_folder(user)) / f"{unit.name}.service", chosen.home), settings
+def _place(citizen: CitizenSettings, user: bool, into: Path | None) -> Place:
+    unit = unit_of(citizen.name, user)
+    return Place(unit, (into or unit_folder(user)) / f"{unit.name}.service", citizen.home)
 
 
 def unit_folder(user: bool) -> Path:

@@ -11,7 +11,6 @@ from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.standard_error import print_errors
 from scheduler.core.task import NotSetUp
 from scheduler.core.wording.text import clean, plural
-from scheduler.errors import UnknownCitizen
 
 if TYPE_CHECKING:
     from scheduler.config.loader import CitizenSettings
@@ -29,10 +28,7 @@ def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) ->
     from scheduler.config.loader import load
 
     settings = load(config=config, only=names)
-    for name in names:
-        if name not in settings.known:
-            raise UnknownCitizen(name, settings.known)
-    chosen = [each for each in settings.citizens if not names or each.name in names]
+    chosen = settings.chosen(names)
     of_citizens = [line for each in chosen for line in (*each.problems, *each.refused)]
     problems = dict.fromkeys((*settings.problems, *settings.monitor.problems, *of_citizens))
     if as_json:

@@ -13,6 +13,7 @@ import click
 from scheduler.cli.exit_codes import OK, WRONG
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
+from scheduler.config.loader import load
 from scheduler.core.wording.text import clean
 from scheduler.system.clock import SystemClock
 
@@ -53,7 +54,7 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
     """
     from scheduler.spending.budget import zone_of_days
 
-    chosen = chosen_citizens(names, config)
+    chosen = load(config=config, only=names).chosen(names)
     costs, wrong = [], []
     for each in chosen:
         try:
@@ -75,17 +76,6 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
     if len(costs) == 1 and costs[0].days:
         click.echo("\n".join(_by_day(costs[0])))
     return WRONG if wrong else OK
-
-
-def chosen_citizens(names: tuple[str, ...], config: Path | None) -> "list[CitizenSettings]":
-    from scheduler.config.loader import load
-    from scheduler.errors import UnknownCitizen
-
-    settings = load(config=config, only=names)
-    for name in names:
-        if name not in settings.known:
-            raise UnknownCitizen(name, settings.known)
-    return [each for each in settings.citizens if not names or each.name in names]
 
 
 def spent_by(citizen: "CitizenSettings") -> "Spent":

@@ -14,7 +14,7 @@ from scheduler.cli.queries.idle import print_idle
 from scheduler.core.records import MOST_LISTED, RunRecord, last_begun
 from scheduler.core.wording.spans import took
 from scheduler.core.wording.text import clean
-from scheduler.errors import PROGRAM, Owned, UnknownCitizen
+from scheduler.errors import PROGRAM, Owned
 
 if TYPE_CHECKING:
     from scheduler.config.settings import CitizenSettings
@@ -39,11 +39,8 @@ def logs_command(citizen: str, task: str, following: bool, config: Path | None) 
     """
     from scheduler.config.loader import load
 
-    settings = load(config=config, only=(citizen,))
-    found = settings.citizen(citizen)
-    if found is None:
-        raise UnknownCitizen(citizen, settings.known)
-    return asyncio.run(_logs(found, task, following))
+    settings = load(config=config, only=(citizen,)).named(citizen)
+    return asyncio.run(_logs(settings, task, following))
 
 
 async def _logs(settings: "CitizenSettings", task: str, following: bool) -> int:

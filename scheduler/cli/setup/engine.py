@@ -138,16 +138,8 @@ def _settings(config: Path | None) -> "tuple[Settings, EngineSettings]":
 
 
 def _citizens(names: tuple[str, ...], config: Path | None) -> "tuple[EngineSettings, list[CitizenSettings]]":
-    from scheduler.errors import UnknownCitizen
-
     settings, engine = _settings(config)
-    found = []
-    for name in names:
-        citizen = settings.citizen(name)
-        if citizen is None:
-            raise UnknownCitizen(name, settings.known)
-        found.append(citizen)
-    return engine, found
+    return engine, [settings.named(name) for name in names]
 
 
 def _with_database(config: Path | None, work: "Callable[[Database], Coroutine[Any, Any, T]]") -> T:

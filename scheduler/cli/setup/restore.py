@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scheduler.cli.completion import citizens
-from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, UnknownCitizen
+from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed
 from scheduler.system.foreign_home import User, is_ours, open_folder, other_user_of, place
 
 if TYPE_CHECKING:
@@ -89,12 +89,10 @@ def _context(name: str, config: Path | None) -> "tuple[Context, Masks]":
     from scheduler.core.task import Context
 
     settings = load(config=config, only=(name,))
-    citizen = settings.citizen(name)
-    if citizen and other_user_of(citizen.home):  # its settings must not ask for what is in root's environment
+    citizen = settings.named(name)
+    if other_user_of(citizen.home):  # its settings must not ask for what is in root's environment
         ours = {name: value for name, value in os.environ.items() if name.startswith("EXPERIENCE_")}
-        citizen = load(config=config, environ=ours, only=(name,)).citizen(name)
-    if citizen is None:
-        raise UnknownCitizen(name, settings.known)
+        citizen = load(config=config, environ=ours, only=(name,)).named(name)
     if problems := citizen.problems or settings.problems:
         raise BadSettings(problems)
     options = next((task.options for task in citizen.tasks if task.name == TASK), None)

@@ -8,7 +8,7 @@ import click
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import config_file, some_citizens
 from scheduler.core.wording.text import clean
-from scheduler.errors import SchedulerError, UnknownCitizen
+from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:
     from scheduler.config.settings import CitizenSettings
@@ -30,11 +30,7 @@ def alert_command(names: tuple[str, ...], test: bool, config: Path | None) -> in
 
     from scheduler.config.loader import load
 
-    settings = load(config=config, only=names)
-    for name in names:
-        if name not in settings.known:
-            raise UnknownCitizen(name, settings.known)
-    alerted = [citizen for citizen in settings.citizens if citizen.alerts]
+    alerted = [citizen for citizen in load(config=config, only=names).chosen(names) if citizen.alerts]
     if not alerted:
         raise SchedulerError(NONE)
     return OK if all([asyncio.run(_delivered(citizen)) for citizen in alerted]) else FAILED

@@ -9,11 +9,11 @@ import click
 
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file
-from scheduler.cli.queries.cost import ALL, amounts, chosen_citizens, spent_by, spent_together
+from scheduler.cli.queries.cost import ALL, amounts, spent_by, spent_together
+from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:
-    from scheduler.config.settings import CitizenSettings
     from scheduler.spending.budget import Spent
 
 
@@ -42,11 +42,13 @@ def budget_command(
     """
     if every == bool(citizen):
         raise click.UsageError("name one citizen, or write --all")
-    chosen = chosen_citizens((citizen,) if citizen else (), config)
+    names = (citizen,) if citizen else ()
+    settings = load(config=config, only=names)
+    chosen = settings.chosen(names)
     if amount is not None:
         if not for_today:
             raise click.UsageError("--add lifts the limits of one day; add --today")
-        _lift(chosen[0], every, _dollars(amount), config)
+        _lift(settings, chosen[0], every, _dollars(amount))
     spent = spent_together(chosen) if every else spent_by(chosen[0])
     if spent is None:
         raise SchedulerError("no limit is set for all citizens; add [budget] to the main file")
@@ -57,8 +59,7 @@ def budget_command(
     return 0
 
 
-def _lift(citizen: "CitizenSettings", every: bool, amount: Decimal, config: Path | None) -> None:
-    from scheduler.config.loader import load
+def _lift(settings: Settings, citizen: CitizenSettings, every: bool, amount: Decimal) -> None:
     from scheduler.control.coordinator import copies_of
     from scheduler.control.wire.asker import this_asker
     from scheduler.spending.account import FOLDER
@@ -70,7 +71,7 @@ def _lift(citizen: "CitizenSettings", every: bool, amount: Decimal, config: Path
     if run := this_asker().run:
         raise SchedulerError(f"a run may not lift a limit ({run} asks): a person does, outside of it")
     folder = root_folder(citizen.home.parent) if every else citizen.home / FOLDER
-    copies = copies_of(load(config=config).engine)(None if every else citizen)
+    copies = copies_of(settings.engine)(None if every else citizen)
     budget = citizen.spending.together if every else citizen.spending.budget
     today = today_of(budget, SystemClock.now())
     SpendingLedger(folder, copies.add).add_to_budget(today, amount)

@@ -77,13 +77,10 @@ def _run(
     from scheduler.config.loader import load
     from scheduler.control.coordinator import copies_of
     from scheduler.control.freezing import Freezer
-    from scheduler.errors import UnknownCitizen
     from scheduler.system.clock import SystemClock
 
     settings = load(config=config)
-    for name in names:
-        if name not in settings.known:
-            raise UnknownCitizen(name, settings.known)
+    settings.chosen(names)
     citizens = {each.name: each for each in settings.citizens}
     copies = copies_of(settings.engine)
     freezer = Freezer(settings.root, citizens, SystemClock.now, _owner_of, copies)
