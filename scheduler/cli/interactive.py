@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from scheduler import background
 from scheduler.errors import SchedulerError
 from scheduler.process.garbage_collection import collect_as_usual
 
@@ -35,24 +36,14 @@ class Status:
 
 
 def _names(citizen: str, config: Path | None, status: Callable[[], str]) -> dict[str, object]:
-    from scheduler.background import background_force as force
-    from scheduler.background import background_reset as reset
-    from scheduler.background import background_stop as stop
-
-    def background_force(task: str) -> None:
-        print(force(task, citizen=citizen, config=config))
-
-    def background_reset(task: str) -> None:
-        print(reset(task, citizen=citizen, config=config))
-
-    def background_stop(task: str) -> None:
-        print(stop(task, citizen=citizen, config=config))
+    def printed(verb: Callable[..., str]) -> Callable[[str], None]:
+        return lambda task: print(verb(task, citizen=citizen, config=config))
 
     return {
         "background_status": Status(status),
-        "background_force": background_force,
-        "background_reset": background_reset,
-        "background_stop": background_stop,
+        "background_force": printed(background.background_force),
+        "background_reset": printed(background.background_reset),
+        "background_stop": printed(background.background_stop),
     }
 
 

@@ -3,19 +3,18 @@
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from scheduler import background
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import config_file, names_in, seconds, successor_of
 from scheduler.cli.queries.status import print_status, status_text
 from scheduler.cli.standard_error import print_to_stderr
+from scheduler.core.ports import FleetOptions
 from scheduler.core.wording.text import clean
 from scheduler.system.version import VERSION
-
-if TYPE_CHECKING:
-    from scheduler.core.ports import FleetOptions
 
 
 class Options(SimpleNamespace):
@@ -34,10 +33,8 @@ class Options(SimpleNamespace):
         return names_in((self.citizen or "",))
 
     @property
-    def fleet(self) -> "FleetOptions":
+    def fleet(self) -> FleetOptions:
         """The citizen, and how much of it the loop or a single wake runs."""
-        from scheduler.core.ports import FleetOptions
-
         return FleetOptions(
             config=self.config,
             only=names_in((self.name,)),
@@ -107,28 +104,28 @@ def _wake(options: Options) -> int:
 
 
 def _interactive(options: Options) -> int:
-    from scheduler.background import read_citizen
     from scheduler.cli.interactive import interact
 
-    name = options.name
-    read_citizen(name, options.config)  # an unknown citizen ends here, before the prompt
-    interact(name, options.config, lambda: status_text([read_citizen(name, options.config)], alone=True))
+    def status() -> str:
+        return status_text([background.read_citizen(options.name, options.config)], alone=True)
+
+    status()  # an unknown citizen ends here, before the prompt
+    interact(options.name, options.config, status)
     return OK
 
 
 def _force(options: Options) -> int:
-    from scheduler.background import get_scheduler
     from scheduler.control.session import outcome_of
 
-    ended = get_scheduler(options.name, options.config, options.own_as_root).run_now(options.force or "")
+    scheduler = background.get_scheduler(options.name, options.config, options.own_as_root)
+    ended = scheduler.run_now(options.force or "")
     click.echo(clean(outcome_of(ended)))
     return OK if ended.outcome and ended.outcome.done else FAILED
 
 
 def _reset(options: Options) -> int:
-    from scheduler.background import background_reset
-
-    click.echo(background_reset(options.reset or "", options.name, options.config, options.own_as_root))
+    scheduler = background.get_scheduler(options.name, options.config, options.own_as_root)
+    click.echo(scheduler.reset(options.reset or "").text)
     return OK
 
 

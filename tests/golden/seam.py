@@ -12,13 +12,13 @@ import pytest
 from pydantic import BaseModel
 
 from scheduler.cli.main import run
+from scheduler.cli.setup import migrate as machine_cron
 from scheduler.cli.v2_flags import core
 from scheduler.config import files as settings_files
 from scheduler.config.loader import load
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import OutputBuffer
-from scheduler.migration import installed_cron as machine_cron
 from scheduler.migration.installed_cron import InstalledCron
 from scheduler.process import process_info as facts
 from scheduler.process import who

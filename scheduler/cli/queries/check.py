@@ -2,18 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from scheduler.cli.exit_codes import OK, WRONG
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.standard_error import print_errors
+from scheduler.config.loader import CitizenSettings, load
 from scheduler.core.task import NotSetUp
 from scheduler.core.wording.text import clean, plural
-
-if TYPE_CHECKING:
-    from scheduler.config.loader import CitizenSettings
 
 
 @click.command("check", epilog="Example: experience-tui check --config /etc/experience/experience.toml")
@@ -25,8 +23,6 @@ def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) ->
 
     With names, only those of these citizens.
     """
-    from scheduler.config.loader import load
-
     settings = load(config=config, only=names)
     chosen = settings.chosen(names)
     of_citizens = [line for each in chosen for line in (*each.problems, *each.refused)]
@@ -49,7 +45,7 @@ def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) ->
     return OK
 
 
-def _checked(citizen: "CitizenSettings") -> dict[str, Any]:
+def _checked(citizen: CitizenSettings) -> dict[str, Any]:
     return {
         "citizen": citizen.name,
         "tasks": [task.name for task in citizen.tasks],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,15 +14,15 @@ from scheduler.cli.exit_codes import OK, WRONG
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
 from scheduler.config.loader import load
+from scheduler.config.settings import CitizenSettings
+from scheduler.core.schedules.schedule import Schedule
 from scheduler.core.wording.text import clean
+from scheduler.spending.account import FOLDER, AllCitizens, has_limits, spent_of
+from scheduler.spending.budget import Spending, Spent, spending, zone_of_days
+from scheduler.spending.forecast import Forecast, forecast
+from scheduler.spending.ledger import SpendingLedger
+from scheduler.spending.money import EXACT, about, dollars
 from scheduler.system.clock import SystemClock
-
-if TYPE_CHECKING:
-    from scheduler.config.settings import CitizenSettings
-    from scheduler.core.schedules.schedule import Schedule
-    from scheduler.spending.budget import Spending, Spent
-    from scheduler.spending.forecast import Forecast
-    from scheduler.spending.ledger import SpendingLedger
 
 TITLES = ("citizen", "today", "this month", "at its end", "runs", "unknown", "of day", "of month")
 ALL = "all citizens"
@@ -33,10 +33,10 @@ class Cost:
     """What the runs of a citizen cost; amounts in US dollars."""
 
     citizen: str
-    spent: "Spent"
-    days: dict[date, "Spending"]
-    shown: "Spending"  # in these days
-    forecast: "Forecast | None"
+    spent: Spent
+    days: dict[date, Spending]
+    shown: Spending  # in these days
+    forecast: Forecast | None
 
 
 @click.command("cost", epilog="Example: experience-tui cost opus --days 7")
@@ -52,8 +52,6 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
     CITIZEN: one name or a comma-separated list; leave it out for all. A cost that is unknown counts as the
     dearest of the last ten runs of its task.
     """
-    from scheduler.spending.budget import zone_of_days
-
     chosen = load(config=config, only=names).chosen(names)
     costs, wrong = [], []
     for each in chosen:
@@ -78,36 +76,26 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
     return WRONG if wrong else OK
 
 
-def spent_by(citizen: "CitizenSettings") -> "Spent":
+def spent_by(citizen: CitizenSettings) -> Spent:
     """What the citizen has spent, and its limits."""
-    from scheduler.spending.account import spent_of
-
     return spent_of(loaded(citizen.home), citizen.spending.budget, SystemClock.now())
 
 
-def spent_together(citizens: "Sequence[CitizenSettings]") -> "Spent | None":
+def spent_together(citizens: Sequence[CitizenSettings]) -> Spent | None:
     """What all citizens of the root have spent; None if no limit is set for them together."""
-    from scheduler.spending.account import AllCitizens, has_limits
-
     limits = next((each.spending.together for each in citizens), None)
     if limits is None or not has_limits(limits):
         return None
     return AllCitizens(citizens[0].home.parent).spent(limits, SystemClock.now())
 
 
-def loaded(home: Path) -> "SpendingLedger":
-    from scheduler.spending.account import FOLDER
-    from scheduler.spending.ledger import SpendingLedger
-
+def loaded(home: Path) -> SpendingLedger:
     ledger = SpendingLedger(home / FOLDER)
     ledger.load()
     return ledger
 
 
-def _cost(citizen: "CitizenSettings", days: int) -> Cost:
-    from scheduler.spending.budget import spending, zone_of_days
-    from scheduler.spending.forecast import forecast
-
+def _cost(citizen: CitizenSettings, days: int) -> Cost:
     ledger, zone = loaded(citizen.home), zone_of_days(citizen.spending.budget)
     now = datetime.fromtimestamp(SystemClock.now(), zone)
     charges = ledger.charges(now.date() - timedelta(days=days - 1), now.date(), zone)
@@ -121,13 +109,11 @@ def _cost(citizen: "CitizenSettings", days: int) -> Cost:
     return Cost(citizen.name, spent_by(citizen), by_day, shown, expected)
 
 
-def _schedules(citizen: "CitizenSettings") -> "dict[str, Schedule]":
+def _schedules(citizen: CitizenSettings) -> dict[str, Schedule]:
     return {"wake": citizen.wake.schedule, **{task.name: task.schedule for task in citizen.tasks}}
 
 
 def _row(cost: Cost) -> tuple[str, ...]:
-    from scheduler.spending.money import EXACT, about, dollars
-
     spent = (dollars(cost.spent.today.total), dollars(cost.spent.month.total))
     expected = cost.forecast
     end = about(EXACT.add(cost.spent.month.total, expected.rest_of_month)) if expected else ""
@@ -141,16 +127,12 @@ def _row(cost: Cost) -> tuple[str, ...]:
     )
 
 
-def _together(spent: "Spent") -> tuple[str, ...]:
-    from scheduler.spending.money import dollars
-
+def _together(spent: Spent) -> tuple[str, ...]:
     both = (dollars(spent.today.total), dollars(spent.month.total))
     return (ALL, *both, "", "", f"{spent.month.unknown or ''}", *_most(spent))
 
 
-def _most(spent: "Spent") -> tuple[str, str]:
-    from scheduler.spending.money import EXACT, dollars
-
+def _most(spent: Spent) -> tuple[str, str]:
     day, month = (
         "" if limit is None else dollars(EXACT.add(limit, spent.lift))
         for limit in (spent.budget.day, spent.budget.month)
@@ -159,16 +141,11 @@ def _most(spent: "Spent") -> tuple[str, str]:
 
 
 def _by_day(cost: Cost) -> list[str]:
-    from scheduler.spending.money import dollars
-
     return ["", *(f"{day}  {dollars(spent.total):>10}" for day, spent in cost.days.items())]
 
 
 def _document(cost: Cost) -> dict[str, Any]:
     """Amounts as text, so that no digit is lost."""
-    from scheduler.spending.budget import zone_of_days
-    from scheduler.spending.money import EXACT
-
     expected = cost.forecast
     end = EXACT.add(cost.spent.month.total, expected.rest_of_month) if expected else None
     return {
@@ -183,7 +160,7 @@ def _document(cost: Cost) -> dict[str, Any]:
     }
 
 
-def amounts(spent: "Spent") -> dict[str, Any]:
+def amounts(spent: Spent) -> dict[str, Any]:
     """What was spent and what may be, for scripts."""
     limits = {name: _text(getattr(spent.budget, name)) for name in ("run", "day", "month")}
     return {

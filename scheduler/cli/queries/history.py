@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scheduler import background
 from scheduler.cli.exit_codes import FAILED
 from scheduler.cli.options import (
     as_document,
@@ -71,8 +72,6 @@ def history_command(
     CITIZEN: one name or a comma-separated list; leave it out with --all. Exit code 1 if the last run of
     the task (without TASK: of any task) failed.
     """
-    from scheduler.background import read_citizens
-
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other")
     citizens, tasks = citizens_and_rest(words, every or not words)
@@ -80,7 +79,7 @@ def history_command(
         raise click.UsageError("name at most one task; leave it out for the runs of all")
     if len(citizens) != 1 and (run or before):
         raise click.UsageError("each citizen has its own ids: use --before and --output with one citizen")
-    snapshots = read_citizens(citizens, config)
+    snapshots = background.read_citizens(citizens, config)
     if run is not None:
         return _output(snapshots[0], run, as_json, config)
     asked = RunQuery(tasks[0] if tasks else None, limit, failed, before)

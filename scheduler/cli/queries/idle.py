@@ -6,14 +6,14 @@ from pathlib import Path
 from scheduler.cli.standard_error import print_to_stderr
 from scheduler.core.views import Snapshot
 from scheduler.errors import PROGRAM
+from scheduler.storage.lock import managed_by
+from scheduler.storage.shared_home import shared_home
 
 LISTED = 10  # citizens by name
 
 
 def print_idle(snapshots: Iterable[Snapshot]) -> None:
     """One line on standard error for those that nothing runs, one for each that a service should run."""
-    from scheduler.storage.lock import managed_by
-
     idle = {one.citizen: Path(one.home) for one in snapshots if one.home and not one.owner}
     units = {name: managed_by(home) for name, home in idle.items()}
     shared = {name for name, home in idle.items() if _is_shared(home)}
@@ -30,8 +30,6 @@ def print_idle(snapshots: Iterable[Snapshot]) -> None:
 
 
 def _is_shared(home: Path) -> bool:
-    from scheduler.storage.shared_home import shared_home
-
     try:
         return shared_home(home) is not None
     except OSError:  # another user's, who keeps it closed

@@ -11,15 +11,17 @@ import click
 from scheduler.cli.options import config_file, one_task_argument
 from scheduler.cli.printing import Printout, readable
 from scheduler.cli.queries.idle import print_idle
+from scheduler.config.loader import load
+from scheduler.config.settings import CitizenSettings
 from scheduler.core.records import MOST_LISTED, RunRecord, last_begun
+from scheduler.core.views import Snapshot, TaskView
 from scheduler.core.wording.spans import took
 from scheduler.core.wording.text import clean
 from scheduler.errors import PROGRAM, Owned
+from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
-    from scheduler.config.settings import CitizenSettings
     from scheduler.control.member import LocalControl
-    from scheduler.core.views import Snapshot, TaskView
 
 FIRST_PRINTS = 0.5  # seconds in which an owner sends what a run has printed so far
 
@@ -37,16 +39,13 @@ def logs_command(citizen: str, task: str, following: bool, config: Path | None) 
 
     Which run it is stands on standard error.
     """
-    from scheduler.config.loader import load
-
     settings = load(config=config, only=(citizen,)).named(citizen)
     return asyncio.run(_logs(settings, task, following))
 
 
-async def _logs(settings: "CitizenSettings", task: str, following: bool) -> int:
+async def _logs(settings: CitizenSettings, task: str, following: bool) -> int:
     from scheduler.control.member import attached
     from scheduler.control.offline import OfflineControl
-    from scheduler.system.clock import SystemClock
 
     clock = SystemClock()
     reason = Owned(f"nobody runs {settings.name}: {PROGRAM} up {settings.name}")
@@ -108,7 +107,7 @@ class _Logs:
         """The last finished run, past the times that a gate let go; raises UnknownTask."""
         return last_begun(await self._control.history(self._task, limit=MOST_LISTED))
 
-    def _row(self, snapshot: "Snapshot") -> "TaskView | None":
+    def _row(self, snapshot: Snapshot) -> TaskView | None:
         return next((row for row in snapshot.tasks if row.name == self._task), None)
 
     async def _print_running(self, seconds: float | None) -> bool:

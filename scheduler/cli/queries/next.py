@@ -4,26 +4,29 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
+from scheduler import background
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
 from scheduler.cli.queries.idle import print_idle
+from scheduler.cli.queries.status import NONE_YET
+from scheduler.config.loader import load
+from scheduler.core.schedules.schedule import NEVER, Cron, Every, local_zone, parse, zone_named
+from scheduler.core.task import Task
+from scheduler.core.views import Snapshot
 from scheduler.core.wording.text import clean, freeze_words, until
 from scheduler.errors import BadSchedule, SchedulerError
-
-if TYPE_CHECKING:
-    from scheduler.core.schedules.schedule import Cron
-    from scheduler.core.task import Task
-    from scheduler.core.views import Snapshot
+from scheduler.system.clock import SystemClock
+from scheduler.system.time_zones import local_zone_name
 
 WIDEST = 200  # columns
 COUNT = 5  # runs, unless said otherwise
 DAY, HOUR = 86400.0, 3600.0  # seconds
 
-Known = Mapping[tuple[str, str], "Task"]  # by citizen and task
+Known = Mapping[tuple[str, str], Task]  # by citizen and task
 
 
 class Run(NamedTuple):
@@ -85,11 +88,8 @@ def next_command(
     return 0
 
 
-def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> tuple["Cron", list[datetime]]:
+def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> tuple[Cron, list[datetime]]:
     """What the expression means, and its next `count` times in its zone; raises BadSchedule."""
-    from scheduler.core.schedules.schedule import NEVER, Cron, local_zone, parse, zone_named
-    from scheduler.system.clock import SystemClock
-
     zone = zone_named(timezone) if timezone else local_zone()
     schedule = parse(cron, zone)
     if not isinstance(schedule, Cron):
@@ -112,11 +112,8 @@ def _moment(text: str, zone: Any) -> float:
 def _next_tasks(
     citizens: Sequence[str], count: int, days: int | None, as_json: bool, config: Path | None
 ) -> int:
-    from scheduler.background import read_citizens
-    from scheduler.cli.queries.status import NONE_YET
-    from scheduler.system.clock import SystemClock
-
-    found, known, now = read_citizens(citizens, config), _known(citizens, config), SystemClock.now()
+    found, known = background.read_citizens(citizens, config), _known(citizens, config)
+    now = SystemClock.now()
     firsts = sorted(_firsts(found, now))
     often = [one for one in firsts if days and not as_json and _often(one, known)]
     runs = _until(now + days * DAY, firsts, often, known) if days else firsts[:count]
@@ -136,7 +133,7 @@ def _next_tasks(
     return 0
 
 
-def _firsts(found: Sequence["Snapshot"], now: float) -> Iterator[Run]:
+def _firsts(found: Sequence[Snapshot], now: float) -> Iterator[Run]:
     for one in found:
         for task in one.tasks:
             if task.due is not None and (one.wake.configured or not task.is_wake):
@@ -173,9 +170,7 @@ def _document(run: Run) -> dict[str, object]:
     return {"citizen": run.citizen, "task": run.task, "due": run.when, "at": at}
 
 
-def _print_zones_and_freezes(found: Sequence["Snapshot"], now: float) -> None:
-    from scheduler.system.time_zones import local_zone_name
-
+def _print_zones_and_freezes(found: Sequence[Snapshot], now: float) -> None:
     for one in found:
         if one.zone not in ("", local_zone_name()):
             click.echo(f"experience: the times of {one.citizen} are in {clean(one.zone)}, its zone", err=True)
@@ -185,25 +180,18 @@ def _print_zones_and_freezes(found: Sequence["Snapshot"], now: float) -> None:
 
 def _columns(at: datetime, past: str = "now", day: str = "") -> tuple[str, str]:
     """When it is, on a clock and from now: the form of every time that this command prints."""
-    from scheduler.system.clock import SystemClock
-
     ahead = at.timestamp() - SystemClock.now()
     return f"{at:{day}%Y-%m-%d %H:%M:%S %Z}", f"in {until(ahead)}" if ahead > 0 else past
 
 
 def _known(citizens: Sequence[str], config: Path | None) -> Known:
     """The tasks in the settings: a row has no time zone."""
-    from scheduler.config.loader import load
-
     found = load(config=config, only=citizens).citizens
     return {(one.name, task.name): task for one in found for task in (one.wake.task, *one.tasks)}
 
 
 def _in_words(run: Run, known: Known) -> str:
     """The schedule in words, with its zone if that is not the machine's."""
-    from scheduler.core.schedules.schedule import Cron, Every, parse
-    from scheduler.system.time_zones import local_zone_name
-
     task, row = known.get((run.citizen, run.task)), run.schedule
     same = task is not None and str(task.schedule) == row
     try:
@@ -216,10 +204,8 @@ def _in_words(run: Run, known: Known) -> str:
     return f"every {row}" if isinstance(schedule, Every) else clean(row)
 
 
-def _zone(one: "Snapshot") -> tzinfo | None:
+def _zone(one: Snapshot) -> tzinfo | None:
     """The zone of its owner; None, which means this machine's, if there is none."""
-    from scheduler.core.schedules.schedule import zone_named
-
     try:
         return zone_named(one.zone) if one.zone else None
     except BadSchedule:

@@ -3,19 +3,19 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from scheduler.cli.options import as_document, config_file
 from scheduler.cli.printing import table
+from scheduler.config.loader import load
 from scheduler.core.wording.spans import moment
 from scheduler.core.wording.text import clean
 from scheduler.errors import SchedulerError
-
-if TYPE_CHECKING:
-    from scheduler.providers.outage import Outage
-    from scheduler.providers.outages import Outages
+from scheduler.providers.outage import Outage
+from scheduler.providers.outages import Outages
+from scheduler.system.clock import SystemClock
 
 TITLES = ("provider", "away since", "until", "why", "told to", "tried by")
 
@@ -27,10 +27,6 @@ TITLES = ("provider", "away since", "until", "why", "told to", "tried by")
 @config_file
 def providers_command(provider: str | None, retry: bool, as_json: bool, config: Path | None) -> int:
     """Which providers are away, and until when. Citizens that name one of them wait for it together."""
-    from scheduler.config.loader import load
-    from scheduler.providers.outages import Outages
-    from scheduler.system.clock import SystemClock
-
     clock = SystemClock()
     try:
         outages = Outages(load(config=config).root, clock)
@@ -47,7 +43,7 @@ def providers_command(provider: str | None, retry: bool, as_json: bool, config: 
     return 0
 
 
-def _retry(outages: "Outages", provider: str | None) -> int:
+def _retry(outages: Outages, provider: str | None) -> int:
     if provider is None:
         raise click.UsageError("--retry needs the name of a provider")
     try:
@@ -63,13 +59,13 @@ def _retry(outages: "Outages", provider: str | None) -> int:
     return 0
 
 
-def _row(outage: "Outage", now: float) -> tuple[str, ...]:
+def _row(outage: Outage, now: float) -> tuple[str, ...]:
     tried = clean(outage.probe.citizen) if outage.probe else ""
     times = (moment(outage.since, now), moment(outage.until, now))
     return (clean(outage.provider), *times, clean(outage.reason), clean(outage.told_by), tried)
 
 
-def _document(outage: "Outage") -> dict[str, Any]:
+def _document(outage: Outage) -> dict[str, Any]:
     return {
         "provider": outage.provider,
         "since": _iso(outage.since),

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from scheduler.config.loader import load
 from scheduler.core.records import RunQuery, RunRecord
 from scheduler.storage.shared_home import shared_home
 
@@ -44,8 +45,6 @@ def _read(config: Path | None, home: Path, read: "Callable[[Database], Awaitable
             return None
     except OSError:  # another user's, who keeps it closed
         return None
-    from scheduler.config.loader import load
-
     engine = load(config=config).engine
     if engine is None:  # set on other machines only: what this home knows is all there is
         return None

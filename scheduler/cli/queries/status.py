@@ -8,6 +8,7 @@ from time import time
 
 import click
 
+from scheduler import background
 from scheduler.cli.exit_codes import FAILED, OK, WRONG
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.queries.idle import print_idle
@@ -16,6 +17,7 @@ from scheduler.core.views import Snapshot
 from scheduler.core.wording.spans import moment
 from scheduler.core.wording.text import failing, lines
 from scheduler.errors import PROGRAM
+from scheduler.system.clock import SystemClock
 
 NONE_YET = f"no citizens yet: {PROGRAM} init opus makes the first"
 
@@ -33,9 +35,7 @@ def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -
 
 
 def print_status(names: tuple[str, ...], config: Path | None, as_json: bool = False) -> int:
-    from scheduler.background import read_citizens
-
-    snapshots = read_citizens(names, config)
+    snapshots = background.read_citizens(names, config)
     print_to_stderr(problem for snapshot in snapshots for problem in snapshot.problems)
     print_to_stderr(filter(None, map(_goes_on, snapshots)))
     if as_json:
@@ -56,8 +56,6 @@ def _goes_on(snapshot: Snapshot) -> str:
 
 
 def status_text(snapshots: Iterable[Snapshot], alone: bool) -> str:
-    from scheduler.system.clock import SystemClock
-
     now = SystemClock.now()
     blocks = [lines(one, now, "" if alone else one.citizen) for one in snapshots]
     return "\n\n".join("\n".join(block) for block in blocks) or NONE_YET

@@ -10,11 +10,13 @@ import click
 
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file, one_task_argument
+from scheduler.config.loader import load
 from scheduler.core.wording.text import clean
+from scheduler.editing.command_line import command_of
+from scheduler.editing.journal import Written, newest
 from scheduler.errors import PROGRAM, SchedulerError
 
 if TYPE_CHECKING:
-    from scheduler.editing.journal import Written
     from scheduler.editing.plans import PlannedEdit, SettingsFiles
 
 
@@ -123,8 +125,6 @@ def undo_command(citizen: str | None, as_json: bool, config: Path | None) -> int
 
 
 def _argv(words: Sequence[str]) -> list[str]:
-    from scheduler.editing.command_line import command_of
-
     return list(words) if len(words) > 1 else command_of(words[0])
 
 
@@ -154,7 +154,7 @@ def _apply(edit: "PlannedEdit", as_json: bool) -> int:
     return _print_written(edit.citizen, "", edit.apply(), as_json)
 
 
-def _print_written(citizen: str, before: str, done: "Written", as_json: bool) -> int:
+def _print_written(citizen: str, before: str, done: Written, as_json: bool) -> int:
     if as_json:
         document = {"citizen": citizen, "what": f"{before}{done.what}", "files": list(map(str, done.files))}
         click.echo(json.dumps(document))
@@ -173,9 +173,6 @@ def _print_planned(edit: "PlannedEdit") -> int:
 
 
 def _changed_last(config: Path | None) -> str:
-    from scheduler.config.loader import load
-    from scheduler.editing.journal import newest
-
     settings = load(config=config)
     notes = [(note.name, name) for name in settings.known if (note := newest(settings.root / name))]
     if not notes:

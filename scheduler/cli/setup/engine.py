@@ -11,11 +11,12 @@ import click
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file
 from scheduler.cli.printing import width
+from scheduler.config.loader import load_or_raise
+from scheduler.config.settings import CitizenSettings, EngineSettings, Settings
 from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:
     from scheduler.cluster.database import Database
-    from scheduler.config.settings import CitizenSettings, EngineSettings, Settings
 
 T = TypeVar("T")
 
@@ -128,16 +129,14 @@ def status_command(as_json: bool, config: Path | None) -> int:
     return int(any(each.left <= 0 for each in seen.citizens) or any(each.stuck for each in seen.queues))
 
 
-def _settings(config: Path | None) -> "tuple[Settings, EngineSettings]":
-    from scheduler.config.loader import load_or_raise
-
+def _settings(config: Path | None) -> tuple[Settings, EngineSettings]:
     settings = load_or_raise(config=config)
     if settings.engine is None:
         raise SchedulerError(NOT_SET + settings.file)
     return settings, settings.engine
 
 
-def _citizens(names: tuple[str, ...], config: Path | None) -> "tuple[EngineSettings, list[CitizenSettings]]":
+def _citizens(names: tuple[str, ...], config: Path | None) -> tuple[EngineSettings, list[CitizenSettings]]:
     settings, engine = _settings(config)
     return engine, [settings.named(name) for name in names]
 

@@ -5,6 +5,10 @@ from pathlib import Path
 import click
 
 from scheduler.cli.options import config_file
+from scheduler.config.loader import load
+from scheduler.core.wording.text import clean
+from scheduler.errors import PROGRAM, BadSettings, SchedulerError
+from scheduler.system.homes import NAME
 
 
 @click.command(
@@ -17,11 +21,7 @@ from scheduler.cli.options import config_file
 def init_command(name: str, config: Path | None) -> int:
     """Make a citizen: its folder, and a settings file that says what to write in it."""
     from scheduler.config.citizen import BAD_NAME
-    from scheduler.config.loader import load
     from scheduler.config.new_home import make_home, write_starter
-    from scheduler.core.wording.text import clean
-    from scheduler.errors import PROGRAM, BadSettings, SchedulerError
-    from scheduler.system.homes import NAME
 
     if not NAME.fullmatch(name):
         raise SchedulerError(f"{name!r} {BAD_NAME}")

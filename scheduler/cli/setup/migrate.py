@@ -12,12 +12,18 @@ import click
 
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file
+from scheduler.cli.printing import width
+from scheduler.config.loader import Settings, load
+from scheduler.core.schedules.schedule import local_zone
 from scheduler.core.wording.text import clean
 from scheduler.errors import PROGRAM, BadSettings, SchedulerError
+from scheduler.migration.crontab import Crontab
+from scheduler.migration.installed_cron import installed_cron, is_folder, is_user, processes_of
+from scheduler.migration.plan import CrontabPlan, MigrationRequest, plan
+from scheduler.migration.report import as_json, lines
+from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
-    from scheduler.config.loader import Settings
-    from scheduler.migration.plan import CrontabPlan, MigrationRequest
     from scheduler.migration.settings_writer import Target
 
 WIDEST = 1000  # columns without a terminal: a pipe cuts no command
@@ -60,8 +66,6 @@ def migrate_command(files: tuple[Path, ...], applying: bool, undoing: bool, **as
     target, wanted, crontabs = _planned(files, settings, asked)
     journal = _apply(target, wanted, crontabs) if applying else None
     if asked["as_json"]:
-        from scheduler.migration.report import as_json
-
         moved = journal is not None
         click.echo(json.dumps({**as_json(crontabs, wanted), "applied": moved}, indent=2))
         return 0
@@ -78,9 +82,7 @@ def _check_system() -> None:
         raise SchedulerError("this system has no cron") from error
 
 
-def _settings(config: Path | None) -> "Settings":
-    from scheduler.config.loader import load
-
+def _settings(config: Path | None) -> Settings:
     settings = load(config=config)
     if settings.problems:
         raise BadSettings(settings.problems)
@@ -88,11 +90,8 @@ def _settings(config: Path | None) -> "Settings":
 
 
 def _planned(
-    files: Sequence[Path], settings: "Settings", asked: dict[str, Any]
-) -> tuple["Target", "MigrationRequest", tuple["CrontabPlan", ...]]:
-    from scheduler.core.schedules.schedule import local_zone
-    from scheduler.migration.installed_cron import installed_cron, is_folder, is_user, processes_of
-    from scheduler.migration.plan import MigrationRequest, plan
+    files: Sequence[Path], settings: Settings, asked: dict[str, Any]
+) -> tuple["Target", MigrationRequest, tuple[CrontabPlan, ...]]:
     from scheduler.migration.target import (
         choose_citizen,
         current_user,
@@ -102,7 +101,6 @@ def _planned(
         sources,
         states_of,
     )
-    from scheduler.system.clock import SystemClock
 
     user = asked["user"] or current_user()
     home = _home_of(user)
@@ -143,10 +141,9 @@ def _home_of(user: str) -> str:
 # ------------------------------------------------------------------ doing it
 
 
-def _apply(target: "Target", wanted: "MigrationRequest", crontabs: Sequence["CrontabPlan"]) -> Path | None:
+def _apply(target: "Target", wanted: MigrationRequest, crontabs: Sequence[CrontabPlan]) -> Path | None:
     """The folder of the journal; None if there is nothing to move."""
     from scheduler.config.citizen import CitizenTable
-    from scheduler.migration.crontab import Crontab
     from scheduler.migration.journal import Change, File, apply
     from scheduler.migration.settings_writer import crontab_without, settings_with
     from scheduler.migration.target import current_user
@@ -184,7 +181,7 @@ def _check_owner(home: Path, user: str) -> None:
         raise SchedulerError(f"{what}, so these lines would run as another user; name a citizen of {user}")
 
 
-def _undo(settings: "Settings", name: str | None) -> int:
+def _undo(settings: Settings, name: str | None) -> int:
     from scheduler.migration.journal import undo
     from scheduler.migration.target import newest_move
 
@@ -197,17 +194,14 @@ def _undo(settings: "Settings", name: str | None) -> int:
 # ------------------------------------------------------------------ printing
 
 
-def _show(crontabs: Sequence["CrontabPlan"], wanted: "MigrationRequest") -> None:
-    from scheduler.cli.printing import width
-    from scheduler.migration.report import lines
-
+def _show(crontabs: Sequence[CrontabPlan], wanted: MigrationRequest) -> None:
     for crontab in crontabs:
         click.echo("\n".join(lines(crontab, wanted, width(WIDEST))))
         click.echo()
 
 
 def _closing(
-    target: "Target", crontabs: Sequence["CrontabPlan"], applying: bool, journal: Path | None
+    target: "Target", crontabs: Sequence[CrontabPlan], applying: bool, journal: Path | None
 ) -> list[str]:
     """What was done, and what to do now."""
     if journal:

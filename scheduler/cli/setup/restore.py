@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from scheduler.cli.completion import citizens
+from scheduler.config.loader import load
+from scheduler.core.secrets import Masks
+from scheduler.core.task import Context
+from scheduler.core.wording.text import clean, size
 from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed
+from scheduler.handlers.offsite_backup.files import files
+from scheduler.handlers.offsite_backup.place import NOTE, remembered
+from scheduler.system.clock import SystemClock
 from scheduler.system.foreign_home import User, is_ours, open_folder, other_user_of, place
-
-if TYPE_CHECKING:
-    from scheduler.core.secrets import Masks
-    from scheduler.core.task import Context
 
 LISTED = 30  # backups that are shown, the newest
 SHOWN = 20  # entries of the restored folder that are shown
@@ -64,7 +66,7 @@ def restore_command(
         raise SchedulerError(masks.hide(text)) from error
 
 
-def backups(ctx: "Context") -> list[Backup]:
+def backups(ctx: Context) -> list[Backup]:
     """The citizen's backups, the oldest first; raises TaskFailed where they cannot be listed."""
     if ctx.options.repository:
         from asyncio import run  # 30 ms that a .tar.gz does not need
@@ -74,8 +76,6 @@ def backups(ctx: "Context") -> list[Backup]:
         found = run(snapshots(ctx, ctx.options))
         return [Backup(each["short_id"], each["time"][:19], each["id"]) for each in found]
     from scheduler.handlers.offsite_backup.archive import archive_name, archives, moment_of
-    from scheduler.handlers.offsite_backup.place import NOTE, remembered
-    from scheduler.system.clock import SystemClock
 
     made = remembered(ctx.home / NOTE).made  # nothing on a new machine: then names from the future are old
     now = made[-1] if made else archive_name(ctx.citizen, SystemClock.now())
@@ -83,11 +83,7 @@ def backups(ctx: "Context") -> list[Backup]:
     return [Backup(path.name, f"{moment_of(path):%Y-%m-%dT%H:%M:%S}", str(path)) for path in paths]
 
 
-def _context(name: str, config: Path | None) -> "tuple[Context, Masks]":
-    from scheduler.config.loader import load
-    from scheduler.core.secrets import Masks
-    from scheduler.core.task import Context
-
+def _context(name: str, config: Path | None) -> tuple[Context, Masks]:
     settings = load(config=config, only=(name,))
     citizen = settings.named(name)
     if other_user_of(citizen.home):  # its settings must not ask for what is in root's environment
@@ -132,9 +128,7 @@ def _list(found: list[Backup]) -> int:
     return 0
 
 
-def _restore(ctx: "Context", backup: Backup, to: Path) -> int:
-    from scheduler.core.wording.text import clean
-
+def _restore(ctx: Context, backup: Backup, to: Path) -> int:
     click.echo(f"restoring {ctx.citizen} as of {backup.when} ({backup.name}) to {clean(str(to))}")
     owner = _owner_of(ctx.home)
     with place(to, make=True, follow=True) as at, suppress(FileExistsError):
@@ -186,9 +180,6 @@ def _give(to: Path, owner: User | None) -> None:
 
 def _shown(to: Path) -> Iterator[str]:
     """What the folder holds now: its first entries, then all of it in numbers."""
-    from scheduler.core.wording.text import size
-    from scheduler.handlers.offsite_backup.files import files
-
     entries = {path: _sizes(path) for path in sorted(to.iterdir())}
     for path, sizes in list(entries.items())[:SHOWN]:
         slash = "/" if path.is_dir() and not path.is_symlink() else ""

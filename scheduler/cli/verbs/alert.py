@@ -1,17 +1,16 @@
 """`experience-tui alert --test`: whether alerts arrive, before one is needed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import config_file, some_citizens
+from scheduler.config.loader import load
+from scheduler.config.settings import CitizenSettings
 from scheduler.core.wording.text import clean
 from scheduler.errors import SchedulerError
-
-if TYPE_CHECKING:
-    from scheduler.config.settings import CitizenSettings
+from scheduler.system.foreign_home import is_ours
 
 NONE = "alerts are not set up: [alerts] in the settings does that; see docs/alerts.md"
 
@@ -28,19 +27,16 @@ NONE = "alerts are not set up: [alerts] in the settings does that; see docs/aler
 def alert_command(names: tuple[str, ...], test: bool, config: Path | None) -> int:
     import asyncio
 
-    from scheduler.config.loader import load
-
     alerted = [citizen for citizen in load(config=config, only=names).chosen(names) if citizen.alerts]
     if not alerted:
         raise SchedulerError(NONE)
     return OK if all([asyncio.run(_delivered(citizen)) for citizen in alerted]) else FAILED
 
 
-async def _delivered(citizen: "CitizenSettings") -> bool:
+async def _delivered(citizen: CitizenSettings) -> bool:
     """Whether every target took it; a line for each."""
     from scheduler.alerts.alerter import message
     from scheduler.alerts.targets import Targets
-    from scheduler.system.foreign_home import is_ours
 
     assert citizen.alerts
     if not is_ours(citizen.home):  # its settings say what is run, and where its secrets go

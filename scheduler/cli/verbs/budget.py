@@ -3,7 +3,6 @@
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +11,12 @@ from scheduler.cli.options import as_document, config_file
 from scheduler.cli.queries.cost import ALL, amounts, spent_by, spent_together
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.errors import SchedulerError
-
-if TYPE_CHECKING:
-    from scheduler.spending.budget import Spent
+from scheduler.spending.account import FOLDER
+from scheduler.spending.budget import Spent, today_of
+from scheduler.spending.ledger import SpendingLedger
+from scheduler.spending.money import EXACT, amount_from, dollars
+from scheduler.system.clock import SystemClock
+from scheduler.system.root_folder import root_folder
 
 
 @click.command(
@@ -62,11 +64,6 @@ def budget_command(
 def _lift(settings: Settings, citizen: CitizenSettings, every: bool, amount: Decimal) -> None:
     from scheduler.control.coordinator import copies_of
     from scheduler.control.wire.asker import this_asker
-    from scheduler.spending.account import FOLDER
-    from scheduler.spending.budget import today_of
-    from scheduler.spending.ledger import SpendingLedger
-    from scheduler.system.clock import SystemClock
-    from scheduler.system.root_folder import root_folder
 
     if run := this_asker().run:
         raise SchedulerError(f"a run may not lift a limit ({run} asks): a person does, outside of it")
@@ -77,9 +74,7 @@ def _lift(settings: Settings, citizen: CitizenSettings, every: bool, amount: Dec
     SpendingLedger(folder, copies.add).add_to_budget(today, amount)
 
 
-def _lines(name: str, spent: "Spent") -> list[str]:
-    from scheduler.spending.money import EXACT, dollars
-
+def _lines(name: str, spent: Spent) -> list[str]:
     lifted = f", {dollars(spent.lift)} of it added for today" if spent.lift else ""
     limits = (("today", spent.today, spent.budget.day), ("this month", spent.month, spent.budget.month))
     return [
@@ -90,8 +85,6 @@ def _lines(name: str, spent: "Spent") -> list[str]:
 
 
 def _dollars(text: str) -> Decimal:
-    from scheduler.spending.money import amount_from
-
     try:
         return amount_from(text)
     except ValueError:

@@ -12,11 +12,12 @@ from scheduler.cli.options import (
     every_citizen,
     tasks_argument,
 )
+from scheduler.cli.printing import Printout
 from scheduler.cli.verbs.steer import ResultPrinter, exit_code_for, run_verb
+from scheduler.core.views import OutputChunk
 
 if TYPE_CHECKING:
     from scheduler.control.member import LocalControl
-    from scheduler.core.views import OutputChunk
 
 
 @click.command(
@@ -79,12 +80,10 @@ class _Prints:
     """The output of one run: printed as it comes, or collected for a script's object."""
 
     def __init__(self, result: ResultPrinter) -> None:
-        from scheduler.cli.printing import Printout
-
         self._result, self.text = result, ""
         self._printout = Printout(f"{result.prefix}{result.task}: " if result.prefix else "")
 
-    async def show(self, piece: "OutputChunk") -> None:
+    async def show(self, piece: OutputChunk) -> None:
         if self._result.as_json:
             gap = f"\n… {piece.skipped:,} bytes left out …\n" if piece.skipped else ""
             self.text += f"{gap}{piece.text}"

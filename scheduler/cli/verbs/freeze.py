@@ -11,11 +11,15 @@ import click
 from scheduler.cli.exit_codes import OK
 from scheduler.cli.options import as_lines, config_file, some_citizens
 from scheduler.cli.verbs.hold import HoldOptions, hold_options
+from scheduler.config.loader import load
+from scheduler.config.settings import CitizenSettings
 from scheduler.core.wording.text import clean
+from scheduler.errors import Disconnected
 from scheduler.schema.json_codec import to_json
+from scheduler.system.clock import SystemClock
+from scheduler.system.unix_socket import client_socket
 
 if TYPE_CHECKING:
-    from scheduler.config.settings import CitizenSettings
     from scheduler.control.freezing import Answer, Freezer
     from scheduler.control.wire.client import RemoteControl
 
@@ -43,8 +47,6 @@ def freeze_command(
     as_json: bool,
     config: Path | None,
 ) -> int:
-    from scheduler.system.clock import SystemClock
-
     hold, now = HoldOptions(end, length, why), SystemClock.now()
 
     def frozen(freezer: "Freezer") -> Coroutine[Any, Any, "list[Answer]"]:
@@ -74,10 +76,8 @@ def _run(
     """Print each answer: the worst exit code."""
     import asyncio
 
-    from scheduler.config.loader import load
     from scheduler.control.coordinator import copies_of
     from scheduler.control.freezing import Freezer
-    from scheduler.system.clock import SystemClock
 
     settings = load(config=config)
     settings.chosen(names)
@@ -89,12 +89,9 @@ def _run(
 
 
 @asynccontextmanager
-async def _owner_of(citizen: "CitizenSettings") -> "AsyncIterator[RemoteControl | None]":
+async def _owner_of(citizen: CitizenSettings) -> "AsyncIterator[RemoteControl | None]":
     """The connection to who runs the citizen; None where no process answers."""
     from scheduler.control.wire.client import RemoteControl
-    from scheduler.errors import Disconnected
-    from scheduler.system.clock import SystemClock
-    from scheduler.system.unix_socket import client_socket
 
     clock = SystemClock()
     try:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.options import seconds
+from scheduler.core.schedules.schedule import local_zone, zone_named
+from scheduler.core.schedules.until import moment_from
+from scheduler.errors import BadSchedule
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -24,8 +27,6 @@ class HoldOptions:
 
     def until(self, now: float, zone: "tzinfo") -> float | None:
         """When it ends; None if only a person lifts it. Raises BadSchedule."""
-        from scheduler.core.schedules.until import moment_from
-
         if self.end is not None and self.length is not None:
             raise click.UsageError("--until and --for exclude each other")
         if self.length is not None:
@@ -46,9 +47,6 @@ def hold_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def zone_of(control: "LocalControl") -> "tzinfo":
     """The zone of the citizen's owner."""
-    from scheduler.core.schedules.schedule import local_zone, zone_named
-    from scheduler.errors import BadSchedule
-
     try:
         return zone_named(control.snapshot().zone)
     except BadSchedule:  # it is owned here, or its owner has not said

@@ -6,6 +6,7 @@ import click
 
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import config_file, seconds, some_citizens
+from scheduler.core.ports import FleetOptions
 
 as_root = click.option("--own-as-root", is_flag=True, help="As root, run other users' citizens, too.")
 log_json = click.option("--log-json", is_flag=True, help="Log lines as JSON.")
@@ -69,7 +70,6 @@ def loop_command(
     config: Path | None,
 ) -> int:
     """Run one citizen in the foreground, without a screen, until it is stopped."""
-    from scheduler.core.ports import FleetOptions
     from scheduler.runtime.headless import run_headless
 
     if background_only and no_background:

@@ -10,6 +10,7 @@ from scheduler.cli.options import GRAMMAR, action_options, citizens_and_rest, ev
 from scheduler.cli.verbs.hold import HoldOptions, hold_options, zone_of
 from scheduler.cli.verbs.steer import ResultPrinter, run_verb
 from scheduler.core.views import Receipt, TaskView
+from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from scheduler.control.member import LocalControl
@@ -31,8 +32,6 @@ ALL_OF_IT = "Without TASK: every task of the citizen, and its wake."
 def pause_command(
     words: tuple[str, ...], every: bool, end: str | None, length: float | None, why: str, **how: Any
 ) -> int:
-    from scheduler.system.clock import SystemClock
-
     hold = HoldOptions(end, length, why)
 
     async def act(control: "LocalControl", result: ResultPrinter) -> int:

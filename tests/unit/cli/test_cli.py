@@ -5,11 +5,13 @@ import json
 import logging
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import click
 import pytest
 
+from scheduler import background as real_background
 from scheduler.cli import main as cli
 from scheduler.cli.completion import completion_command
 from scheduler.cli.interactive import interact
@@ -17,11 +19,12 @@ from scheduler.cli.queries.check import check_command
 from scheduler.cli.queries.next import next_command
 from scheduler.cli.queries.status import status_command
 from scheduler.cli.v2_flags import core
+from scheduler.config.settings import CitizenSettings, Settings
 from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Failure
 from scheduler.core.task import Command, NotSetUp, Outcome, Task
-from scheduler.core.views import Snapshot, TaskStatus, TaskView
+from scheduler.core.views import Receipt, Snapshot, TaskStatus, TaskView
 from scheduler.errors import BadSettings, Owned, SchedulerError, UnknownCitizen, UnknownTask
 from tests.each import each
 from tui.__main__ import COMMANDS, monitor
@@ -54,7 +57,10 @@ class Background:
         return self.snapshots[citizen]
 
     def get_scheduler(self, citizen, config=None, own_as_root=False):
-        return SimpleNamespace(run_now=lambda task: self.run_now(citizen, task))
+        def reset(task):
+            return Receipt(self.background_reset(task, citizen))
+
+        return SimpleNamespace(run_now=lambda task: self.run_now(citizen, task), reset=reset)
 
     def run_now(self, citizen, task):
         self.background_force(task, citizen)
@@ -87,7 +93,9 @@ class Background:
 @pytest.fixture
 def background(monkeypatch):
     stand_in = Background()
-    monkeypatch.setitem(sys.modules, "scheduler.background", stand_in)
+    for name in vars(Background):
+        if hasattr(real_background, name) and not name.startswith("_"):
+            monkeypatch.setattr(real_background, name, getattr(stand_in, name))
     monkeypatch.setitem(sys.modules, "scheduler.runtime.headless", stand_in)
     return stand_in
 
@@ -263,7 +271,7 @@ def test_every_problem_of_the_settings_is_a_line_of_its_own(background, capsys, 
     def unusable(names, config):
         raise BadSettings(["a.toml: first", "b.toml: second"])
 
-    monkeypatch.setattr(background, "read_citizens", unusable)
+    monkeypatch.setattr(real_background, "read_citizens", unusable)
     assert cli.main(["--citizen", "opus", "--status"]) == 2
     assert capsys.readouterr().err == "experience: a.toml: first\nexperience: b.toml: second\n"
 
@@ -291,14 +299,13 @@ def test_status_of_some(background, capsys):
 
 
 def settings(monkeypatch, *citizens, problems=()):
-    monitor = SimpleNamespace(problems=())
-    loaded = SimpleNamespace(citizens=citizens, problems=problems, monitor=monitor, known=())
-    monkeypatch.setitem(sys.modules, "scheduler.config.loader", SimpleNamespace(load=lambda **_: loaded))
+    loaded = Settings(Path(), citizens, problems)
+    monkeypatch.setattr("scheduler.cli.queries.check.load", lambda **_: loaded)
 
 
 def test_check_reports_all_problems_at_once(monkeypatch, capsys):
     wrong = ("opus/experience.toml: [wake] evry: unknown",)
-    opus = SimpleNamespace(name="opus", tasks=(), problems=wrong, refused=())
+    opus = CitizenSettings("opus", Path(), problems=wrong)
     settings(monkeypatch, opus, problems=("experience.toml: root: expected text",))
     assert cli.run(check_command, []) == 2
     assert capsys.readouterr().err == (
@@ -312,7 +319,7 @@ def test_check_says_what_is_not_set_up(monkeypatch, capsys):
         Task("heartbeat", Every(300), NotSetUp("x")),
         Task("news_scan", Every(300), Command(("true",))),
     )
-    settings(monkeypatch, SimpleNamespace(name="opus", tasks=tasks, problems=(), refused=()))
+    settings(monkeypatch, CitizenSettings("opus", Path(), tasks))
     assert cli.run(check_command, []) == 0
     assert (
         capsys.readouterr().out == "opus: 2 tasks; these need settings: heartbeat (x)\nthe settings are ok\n"
