@@ -20,7 +20,7 @@ from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.actions import Actions
 from tui.common.filter_field import FilterField
-from tui.common.footer import KeyBar
+from tui.common.footer import HINT, KeyBar
 from tui.common.questions import quit_question
 from tui.common.questions.question import Question
 from tui.common.task_ref import TaskRef
@@ -91,6 +91,7 @@ class ExperienceApp(App[str]):
         self._status = StatusBar(glyphs, self._label)
         self._status.read_only = read_only
         self._none, self._keys = NoCitizens(glyphs, read_only), KeyBar(glyphs)
+        self._hinted = self._keys  # the last that said something else than its keys
         self._outages = OutageLine(glyphs)
         self._filter = FilterField()
         self._controls: dict[str, Control] = {}
@@ -289,10 +290,11 @@ class ExperienceApp(App[str]):
     def on_fleet_body_said(self, message: FleetBody.Said) -> None:
         self._tell(message.text)
 
-    def _tell(self, text: str) -> None:
-        """A line in place of the keys: what was done."""
+    def _tell(self, text: str, style: str = "$ok", seconds: float = HINT_SHOWN) -> None:
+        """A line in place of the keys, for a moment."""
         for bar in self.screen.query(KeyBar):
-            bar.hint(clean(text, self._glyphs.plain), "$ok", HINT_SHOWN)
+            bar.hint(clean(text, self._glyphs.plain), style, seconds)
+            self._hinted = bar
 
     def _refuse(self, text: str) -> None:
         self._actions.toast(text, "warning")
@@ -404,14 +406,12 @@ class ExperienceApp(App[str]):
         elif self.screen_stack:  # the app may be ending
             await super().on_event(event)
 
-    def on_key(self, event: Key) -> None:
-        """No binding wanted this key."""
-        known = event.key in self.screen.active_bindings
-        for bar in self.screen.query(KeyBar):
-            bar.forget_hint()
-            if known:
-                continue
-            bar.hint(f"{key_of(self, 'help', '?')} shows the keys")
+    async def on_key(self, event: Key) -> None:
+        """Do what a key asks for that no widget wanted; an unknown one leads to the help."""
+        event.prevent_default()  # Textual's own handler would not say whether there was a binding
+        self._hinted.forget_hint()
+        if not await self._check_bindings(event.key):
+            self._tell(f"{key_of(self, 'help', '?')} shows the keys", "$warn", HINT)
 
     def action_theme(self) -> None:
         if self.no_color:

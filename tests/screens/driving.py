@@ -7,7 +7,7 @@ from textual.worker import WorkerCancelled
 from tests.fakes import FakeFleet
 from tui.app import ExperienceApp
 from tui.common.typed_ahead import ASKING
-from tui.fleet.grid import FleetGrid
+from tui.fleet.grid import PAINTED, FleetGrid
 
 
 @asynccontextmanager
@@ -55,6 +55,7 @@ async def settled(pilot) -> None:
         for worker in [each for each in pilot.app.workers if each.group not in ENDLESS]:
             with suppress(WorkerCancelled):  # another question has taken its place
                 await worker.wait()
+        await pilot.pause(PAINTED)  # by then the lower part has heard of the cursor
         await pilot.pause()
 
 

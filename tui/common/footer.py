@@ -60,7 +60,7 @@ class KeyBar(Widget):
             self._preferred = names
             self.refresh()
 
-    def hint(self, text: str, style: str = "$warn", seconds: float = HINT) -> None:
+    def hint(self, text: str, style: str, seconds: float) -> None:
         """Show clean words in place of the keys, for a moment."""
         self._hint, self._hint_style = text, style
         self.refresh()

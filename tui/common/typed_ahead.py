@@ -78,7 +78,12 @@ class TypedAhead:
         looks = LOOKS
         for node in (self._app.focused or self._app.screen).ancestors_with_self:
             passed = asyncio.get_running_loop().create_future()
-            waits = node.call_later(passed.set_result, None)
+            waits = node.call_later(_settle, passed)
             while waits and node.is_attached and looks and not passed.done():
                 _, late = await asyncio.wait({passed}, timeout=LOOK)
                 looks -= len(late)
+
+
+def _settle(passed: "asyncio.Future[None]") -> None:
+    """A function in Python: Textual counts the parameters, which takes 0.2 ms of a built-in one."""
+    passed.set_result(None)

@@ -1,5 +1,6 @@
 """The grid of all panels: one widget that draws only the lines that are visible and have changed."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 from rich.segment import Segment
@@ -25,6 +26,7 @@ from tui.keys import key_of
 
 States = tuple[RowState, ...]
 LEAST = 3  # lines of its own, to say that nothing matches
+PAINTED = 0.02  # seconds to paint the cursor: what follows it is painted later, or a key would take both
 
 
 class FleetGrid(FleetRows):
@@ -223,7 +225,7 @@ class FleetGrid(FleetRows):
         self.board.move_to(panel, row)
         self.sync()
         self._reveal()
-        self.post_message(self.Moved())
+        asyncio.get_running_loop().call_later(PAINTED, self.post_message, self.Moved())
 
     def go_to(self, place: Place) -> None:
         """The cursor to this task, in sight, whatever the filter hides."""

@@ -30,7 +30,7 @@ async def test_the_newest_events_fill_what_the_panels_leave_free():
         assert "╭─ events ─" in text and "o output of opus/news" in text
         assert "✓ opus/news     ok 3 times since" in text
         await press(pilot, "down")
-        assert "o output of opus/mail" in shown(pilot)
+        await until(lambda: "o output of opus/mail" in shown(pilot), "it follows the cursor")
         more = (*control.snapshot.events, *events("opus", (9, "finished", "mail", Outcome.FAILED, "no")))
         control.show(replace(control.snapshot, events=more))
         await pilot.pause()

@@ -98,7 +98,6 @@ class TaskTable(FleetRows, inherit_bindings=False):
         self._make_room()
         self._reveal()
         self.refresh()
-        self.post_message(self.Moved())
 
     # -------------------------------------------------------------- where things are
 
@@ -273,7 +272,6 @@ class TaskTable(FleetRows, inherit_bindings=False):
             self.board.cursor = Place(*ref.row)
             self._reveal()
             self.sync()
-            self.post_message(self.Moved())
 
     def go_to(self, place: Place) -> None:
         """The cursor to this task, in sight, whatever the filter hides."""
