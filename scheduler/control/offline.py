@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from scheduler.config.settings import CitizenSettings
 from scheduler.control.home_snapshot import read_snapshot, wake_state_of, watched_since
-from scheduler.control.wire.client import ObservableControl, RemoteControl, require_answer
+from scheduler.control.wire.client import ObservableControl, RemoteControl, owner_at, require_answer
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
 from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
 from scheduler.core.schedules.freeze import Freeze
@@ -17,11 +17,11 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Task
 from scheduler.core.views import OWNER_GONE, Heartbeat, OutputChunk, Snapshot
 from scheduler.core.wording.description import TaskDetails, explain
-from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
+from scheduler.errors import Managed, NotOurs, Owned, SchedulerError, UnknownTask
 from scheduler.storage.freeze_file import HomeFreezes
 from scheduler.storage.state_file import StateFile, States
-from scheduler.system.clock import Clock, SystemClock
-from scheduler.system.unix_socket import client_socket, is_foreign
+from scheduler.system.clock import Clock
+from scheduler.system.unix_socket import is_foreign
 
 T = TypeVar("T")
 
@@ -34,21 +34,10 @@ def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awai
         return None
 
     async def ask() -> T | None:
-        try:
-            control = RemoteControl(client_socket(citizen, home), clock)
-            await control.start()
-        except (Disconnected, OSError):
-            return None
-        try:
-            return await question(control)
-        finally:
-            await control.stop()
+        async with owner_at(citizen, home) as owner:
+            return await question(owner) if owner else None
 
-    clock = SystemClock()
-    try:
-        return asyncio.run(ask())
-    finally:
-        clock.close()
+    return asyncio.run(ask())
 
 
 class OfflineControl(ObservableControl):

@@ -10,6 +10,7 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.member import LocalControl, Member
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
+from scheduler.core.state import first_line
 from scheduler.core.task import WAKE, Handler, Outcome
 from scheduler.core.views import Event, OutputChunk, TaskView
 from scheduler.errors import Owned, SchedulerError
@@ -111,8 +112,7 @@ async def force_and_wait(
 
 def outcome_of(view: TaskView) -> str:
     """How the last run of a task went, in a line."""
-    text = view.error.text if view.error else view.text
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    first = first_line(view.error.text if view.error else view.text)
     if view.outcome is Outcome.STOPPED and first:  # "stopped by ct"
         return f"{view.name}: {first}"
     word = Outcome.FAILED if view.error else view.outcome or Outcome.FAILED

@@ -36,6 +36,11 @@ class Skips:
     of: int
 
 
+def first_line(text: str) -> str:
+    """The first line with words in it, empty if there is none."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
 @value
 class Failure:
     time: float
@@ -43,7 +48,7 @@ class Failure:
 
     @property
     def first_line(self) -> str:
-        return next((line.strip() for line in self.text.splitlines() if line.strip()), "")
+        return first_line(self.text)
 
 
 @value

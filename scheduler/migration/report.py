@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import lru_cache
 from textwrap import wrap
 from typing import Any
 
+from scheduler.core.schedules.schedule import iso
 from scheduler.core.wording.text import clean
 from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationRequest
 
@@ -135,8 +136,8 @@ def _planned_line(planned: LinePlan) -> dict[str, Any]:
             "name": planned.name,
             "schedule": str(planned.schedule),
             "timezone": planned.zone or None,
-            "next_before": [datetime.fromtimestamp(each, UTC).isoformat() for each in planned.before],
-            "next_after": [datetime.fromtimestamp(each, UTC).isoformat() for each in planned.after],
+            "next_before": [iso(each) for each in planned.before],
+            "next_after": [iso(each) for each in planned.after],
             "runs": work
             and {
                 "command": list(work.argv),

@@ -1,15 +1,16 @@
 """What becomes of a monitor's citizens when it closes, and the lines that say so."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from subprocess import Popen
 
 from scheduler.core.ports import FleetOptions, HandedOver
-from scheduler.core.wording.text import clean
+from scheduler.core.wording.text import clean, first_few
 from scheduler.errors import PROGRAM
 from scheduler.runtime.loop_process import loop_command, spawn
 
-LISTED = 10  # citizens by name
+_names = partial(first_few, most=10, joint=", ")
 
 
 def successor(options: FleetOptions, pid: int) -> "Callable[[Sequence[str], Path], Popen[bytes]]":
@@ -42,11 +43,6 @@ def closing_lines(
     for owner in dict.fromkeys(others.values()):
         names = [name for name in others if others[name] == owner]
         yield f"{_names(names)} {_goes(names)} on ({owner})"
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
 
 
 def _goes(names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from scheduler.core.views import Snapshot
-from scheduler.core.wording.text import clean, plural, until
+from scheduler.core.wording.text import clean, first_few, plural, until
 from scheduler.errors import PROGRAM
 from scheduler.system.version import VERSION
 
@@ -26,10 +26,9 @@ def opening(root: str, citizens: Iterable[Snapshot], now: float) -> Iterator[str
 
 
 def _names(running: list[Snapshot]) -> str:
-    counts = [f"{one.citizen} ({len(one.background)})" for one in running[:LISTED]]
+    counts = [f"{one.citizen} ({len(one.background)})" for one in running]
     counts[0] = f"{running[0].citizen} ({plural(len(running[0].background), 'task')})"
-    more = f" and {len(running) - LISTED} more" if len(running) > LISTED else ""
-    return ", ".join(counts) + more
+    return first_few(counts, LISTED, ", ")
 
 
 def _next(running: list[Snapshot], now: float) -> str:

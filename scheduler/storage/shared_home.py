@@ -42,6 +42,14 @@ def shared_home(home: Path) -> SharedHome | None:
     return SharedHome(known, through, here, bool(inode) and inode != str(here))
 
 
+def is_shared(home: Path) -> bool:
+    """Whether machines share the home, as far as this user may know."""
+    try:
+        return shared_home(home) is not None
+    except OSError:  # another user's, who keeps it closed
+        return False
+
+
 def new_home_id() -> str:
     return str(uuid4())
 

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, get_type_hints
 
+from scheduler.core.schedules.schedule import iso
 from scheduler.core.state import Failure, Skips, TaskState
 from scheduler.core.task import Outcome
 from scheduler.process.process_info import Running
@@ -171,7 +172,7 @@ def running_from_json(value: Any) -> Running:
 
 
 def _failure_json(failure: Failure) -> dict[str, str]:
-    return {"time": datetime.fromtimestamp(failure.time, UTC).isoformat(), "error": failure.text}
+    return {"time": iso(failure.time), "error": failure.text}
 
 
 def _timestamp(value: object) -> float:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import as_document, config_file
 from scheduler.cli.standard_error import print_to_stderr
+from scheduler.core.wording.spans import date_and_time
 from scheduler.core.wording.text import clean, plural, size
 
 if TYPE_CHECKING:
@@ -69,14 +69,9 @@ def _lines(found: "Diagnosis") -> Iterator[str]:
 
 
 def _about(one: "CitizenFacts") -> Iterator[str]:
-    owner = (
-        f"{one.role or 'process'} {one.owner} since {_moment(one.since)}" if one.owner else "nobody runs it"
-    )
+    since = date_and_time(one.since or 0.0)
+    owner = f"{one.role or 'process'} {one.owner} since {since}" if one.owner else "nobody runs it"
     service = f", {one.service}.service" if one.service else ""
     yield f"{one.citizen}: {plural(one.tasks, 'task')}, {owner}{service}"
     own = "its own settings" if one.settings else "no settings of its own"
     yield f"  {one.home}: {own}, history {size(one.history_bytes)}, logs {size(one.log_bytes)}"
-
-
-def _moment(when: float | None) -> str:
-    return f"{datetime.fromtimestamp(when or 0.0, UTC).astimezone():%Y-%m-%d %H:%M:%S}"

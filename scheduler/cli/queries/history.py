@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,9 @@ from scheduler.cli.options import (
 from scheduler.cli.printing import readable, table, width
 from scheduler.cli.queries.run_csv import write_csv
 from scheduler.core.records import LISTED, RunQuery, RunRecord
+from scheduler.core.state import first_line
 from scheduler.core.views import Snapshot
-from scheduler.core.wording.spans import took
+from scheduler.core.wording.spans import date_and_time, took
 from scheduler.core.wording.text import clean, failing
 from scheduler.schema.json_codec import to_json
 from scheduler.spending.money import price
@@ -172,7 +172,7 @@ def _why(run: RunRecord) -> str:
 def _cells(citizen: str, run: RunRecord) -> dict[str, str]:
     return {
         "id": str(run.id),
-        "when": f"{datetime.fromtimestamp(run.started, UTC).astimezone():%Y-%m-%d %H:%M:%S}",
+        "when": date_and_time(run.started),
         "citizen": clean(citizen),
         "task": clean(run.task),
         "trigger": clean(_why(run)),
@@ -180,5 +180,5 @@ def _cells(citizen: str, run: RunRecord) -> dict[str, str]:
         "outcome": str(run.outcome),
         "took": took(run.seconds),
         "cost": price(run.cost),
-        "text": clean(next((line.strip() for line in run.text.splitlines() if line.strip()), "")),
+        "text": clean(first_line(run.text)),
     }

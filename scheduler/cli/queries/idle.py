@@ -5,9 +5,10 @@ from pathlib import Path
 
 from scheduler.cli.standard_error import print_to_stderr
 from scheduler.core.views import Snapshot
+from scheduler.core.wording.text import first_few
 from scheduler.errors import PROGRAM
 from scheduler.storage.lock import managed_by
-from scheduler.storage.shared_home import shared_home
+from scheduler.storage.shared_home import is_shared
 
 LISTED = 10  # citizens by name
 
@@ -16,7 +17,7 @@ def print_idle(snapshots: Iterable[Snapshot]) -> None:
     """One line on standard error for those that nothing runs, one for each that a service should run."""
     idle = {one.citizen: Path(one.home) for one in snapshots if one.home and not one.owner}
     units = {name: managed_by(home) for name, home in idle.items()}
-    shared = {name for name, home in idle.items() if _is_shared(home)}
+    shared = {name for name, home in idle.items() if is_shared(home)}
     for name, unit in units.items():
         if name in shared:
             print_to_stderr([f"{name} is not run here: {PROGRAM} engine status shows which machine does"])
@@ -24,13 +25,5 @@ def print_idle(snapshots: Iterable[Snapshot]) -> None:
             print_to_stderr([f"nobody runs {name}: {unit.systemctl('start')}"])
     names = [name for name, unit in units.items() if unit is None and name not in shared]
     if names:
-        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-        only = "" if more else f" {' '.join(names)}"
-        print_to_stderr([f"nobody runs {', '.join(names[:LISTED])}{more}: {PROGRAM} up{only}"])
-
-
-def _is_shared(home: Path) -> bool:
-    try:
-        return shared_home(home) is not None
-    except OSError:  # another user's, who keeps it closed
-        return False
+        only = "" if len(names) > LISTED else f" {' '.join(names)}"
+        print_to_stderr([f"nobody runs {first_few(names, LISTED, ', ')}: {PROGRAM} up{only}"])

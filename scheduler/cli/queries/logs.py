@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import aclosing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from scheduler.config.loader import load
 from scheduler.config.settings import CitizenSettings
 from scheduler.core.records import MOST_LISTED, RunRecord, last_begun
 from scheduler.core.views import Snapshot, TaskView
-from scheduler.core.wording.spans import took
+from scheduler.core.wording.spans import date_and_time, took
 from scheduler.core.wording.text import clean
 from scheduler.errors import PROGRAM, Owned
 from scheduler.system.clock import SystemClock
@@ -116,7 +115,7 @@ class _Logs:
         if row is None or row.running_since is None or row.running_since <= self._shown:
             return False
         self._shown = row.running_since
-        click.echo(clean(f"{self._task}: running since {_clock(row.running_since)}"), err=True)
+        click.echo(clean(f"{self._task}: running since {date_and_time(row.running_since)}"), err=True)
         printout = Printout()
         try:
             async with asyncio.timeout(seconds), aclosing(self._control.follow(self._task)) as chunks:
@@ -129,12 +128,8 @@ class _Logs:
 
     async def _print(self, run: RunRecord) -> None:
         self._shown = max(self._shown, run.started)
-        what = f"run {run.id} of {_clock(run.started)}, {run.outcome} in {took(run.seconds)}"
+        what = f"run {run.id} of {date_and_time(run.started)}, {run.outcome} in {took(run.seconds)}"
         click.echo(clean(f"{self._task}: {what}"), err=True)
         text = await self._control.output(run.id) if run.printed else run.text
         if text:
             click.echo("".join(readable(text)), nl=not text.endswith("\n"))
-
-
-def _clock(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC).astimezone():%Y-%m-%d %H:%M:%S}"

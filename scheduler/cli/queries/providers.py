@@ -1,7 +1,6 @@
 """`experience-tui providers`: which services are away, until when, and one run that tries one now."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 from scheduler.cli.options import as_document, config_file
 from scheduler.cli.printing import table
 from scheduler.config.loader import load
+from scheduler.core.schedules.schedule import iso
 from scheduler.core.wording.spans import moment
 from scheduler.core.wording.text import clean
 from scheduler.errors import SchedulerError
@@ -68,14 +68,10 @@ def _row(outage: Outage, now: float) -> tuple[str, ...]:
 def _document(outage: Outage) -> dict[str, Any]:
     return {
         "provider": outage.provider,
-        "since": _iso(outage.since),
-        "until": _iso(outage.until),
+        "since": iso(outage.since, "seconds"),
+        "until": iso(outage.until, "seconds"),
         "reason": outage.kind,
         "named": outage.named,
         "told_by": outage.told_by,
         "tried_by": outage.probe.citizen if outage.probe else None,
     }
-
-
-def _iso(when: float) -> str:
-    return datetime.fromtimestamp(when, UTC).isoformat(timespec="seconds")

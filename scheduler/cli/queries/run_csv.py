@@ -2,10 +2,10 @@
 
 import csv
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import TextIO
 
 from scheduler.core.records import RunRecord
+from scheduler.core.schedules.schedule import iso
 from scheduler.core.wording.text import clean
 
 COLUMNS = (
@@ -26,7 +26,7 @@ def _row(citizen: str, run: RunRecord) -> list[object]:
     cost = run.cost
     spent = (cost.cost_usd, cost.tokens_in, cost.tokens_out) if cost else (None, None, None)
     facts = (run.seconds, run.outcome, run.trigger or "", run.attempt)
-    times = (_iso(run.started), _iso(run.finished))
+    times = (iso(run.started, "milliseconds"), iso(run.finished, "milliseconds"))
     return [
         run.id,
         citizen,
@@ -38,10 +38,6 @@ def _row(citizen: str, run: RunRecord) -> list[object]:
         _plain(run.machine),
         _plain(run.text),
     ]
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
 
 
 def _plain(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from scheduler.config.loader import load
 from scheduler.core.records import RunQuery, RunRecord
-from scheduler.storage.shared_home import shared_home
+from scheduler.storage.shared_home import is_shared
 
 if TYPE_CHECKING:
     from scheduler.cluster.database import Database
@@ -40,10 +40,7 @@ def shared_output(config: Path | None, citizen: str, home: Path, run: int) -> st
 
 
 def _read(config: Path | None, home: Path, read: "Callable[[Database], Awaitable[T]]") -> T | None:
-    try:
-        if shared_home(home) is None:
-            return None
-    except OSError:  # another user's, who keeps it closed
+    if not is_shared(home):
         return None
     engine = load(config=config).engine
     if engine is None:  # set on other machines only: what this home knows is all there is

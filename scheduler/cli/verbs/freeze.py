@@ -1,8 +1,7 @@
 """`experience-tui freeze` and `thaw`: nothing of citizens is started, wakes included."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +11,12 @@ from scheduler.cli.exit_codes import OK
 from scheduler.cli.options import as_lines, config_file, some_citizens
 from scheduler.cli.verbs.hold import HoldOptions, hold_options
 from scheduler.config.loader import load
-from scheduler.config.settings import CitizenSettings
 from scheduler.core.wording.text import clean
-from scheduler.errors import Disconnected
 from scheduler.schema.json_codec import to_json
 from scheduler.system.clock import SystemClock
-from scheduler.system.unix_socket import client_socket
 
 if TYPE_CHECKING:
     from scheduler.control.freezing import Answer, Freezer
-    from scheduler.control.wire.client import RemoteControl
 
 WHICH = "CITIZEN: one name or a comma-separated list; leave it out for all citizens of the root."
 
@@ -78,33 +73,17 @@ def _run(
 
     from scheduler.control.coordinator import copies_of
     from scheduler.control.freezing import Freezer
+    from scheduler.control.wire.client import owner_at
 
     settings = load(config=config)
     settings.chosen(names)
     citizens = {each.name: each for each in settings.citizens}
     copies = copies_of(settings.engine)
-    freezer = Freezer(settings.root, citizens, SystemClock.now, _owner_of, copies)
+    freezer = Freezer(
+        settings.root, citizens, SystemClock.now, lambda each: owner_at(each.name, each.home), copies
+    )
     answers = asyncio.run(ask(freezer))
     return max((_print(each, as_json) for each in answers), default=OK)
-
-
-@asynccontextmanager
-async def _owner_of(citizen: CitizenSettings) -> "AsyncIterator[RemoteControl | None]":
-    """The connection to who runs the citizen; None where no process answers."""
-    from scheduler.control.wire.client import RemoteControl
-
-    clock = SystemClock()
-    try:
-        owner = RemoteControl(client_socket(citizen.name, citizen.home), clock)
-        await owner.start()
-    except (Disconnected, OSError):
-        yield None
-        return
-    try:
-        yield owner
-    finally:
-        await owner.stop()
-        clock.close()
 
 
 def _print(answer: "Answer", as_json: bool) -> int:

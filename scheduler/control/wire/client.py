@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -20,9 +20,9 @@ from scheduler.errors import Disconnected, NotConfirmed, Refused, SchedulerError
 from scheduler.executors.output import ChunkQueue
 from scheduler.ownership.stream import RemoteStream, Writer
 from scheduler.schema.json_codec import to_json
-from scheduler.system.clock import Clock
+from scheduler.system.clock import Clock, SystemClock
 from scheduler.system.hanging_disks import SILENT, hanging
-from scheduler.system.unix_socket import HomeSocket, peer_of
+from scheduler.system.unix_socket import HomeSocket, client_socket, peer_of
 
 T = TypeVar("T")
 
@@ -330,3 +330,20 @@ class RemoteControl(ObservableControl):
         snapshot = messages.with_events(messages.typed(Snapshot, raw), self._snapshot.events)
         zone = self._connection.zone if self._connection else ""
         self._publish(replace(snapshot, owner=f"attached, {self._owner}", zone=zone))
+
+
+@asynccontextmanager
+async def owner_at(citizen: str, home: Path) -> AsyncIterator[RemoteControl | None]:
+    """The process that runs the citizen, for as long as the block lasts; None where nothing answers."""
+    clock = SystemClock()
+    owner: RemoteControl | None = None
+    try:
+        with suppress(Disconnected, OSError):
+            found = RemoteControl(client_socket(citizen, home), clock)
+            await found.start()
+            owner = found
+        yield owner
+    finally:
+        if owner:
+            await owner.stop()
+        clock.close()

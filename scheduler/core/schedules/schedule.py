@@ -231,6 +231,11 @@ def _plain(expression: str) -> str:
     return MACROS.get(expression.lower(), expression).replace("?", "*")
 
 
+def iso(when: float, timespec: str = "auto") -> str:
+    """The ISO time of Unix seconds, in UTC."""
+    return datetime.fromtimestamp(when, UTC).isoformat(timespec=timespec)
+
+
 def unix(value: object) -> float | None:
     """Unix seconds of an ISO time; None for anything else."""
     try:

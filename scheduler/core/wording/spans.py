@@ -32,6 +32,11 @@ def moment(when: float, now: float) -> str:
     return f"{day} {clock(when, '%H:%M')}" if day else clock(when, "%H:%M")
 
 
+def date_and_time(when: float) -> str:
+    """`2026-02-27 14:02:09`."""
+    return clock(when, "%Y-%m-%d %H:%M:%S")
+
+
 def day_of(when: float, now: float) -> str:
     """The day of a moment, empty for today."""
     if time.localtime(when)[:3] == time.localtime(now)[:3]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
@@ -87,6 +87,12 @@ def ordinal(number: int) -> str:
 def plural(number: int, word: str) -> str:
     """`1 task`, `2 tasks`."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def first_few(texts: Sequence[str], most: int = 3, joint: str = "; ") -> str:
+    """The first texts, and how many more there are."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return joint.join(texts[:most]) + more
 
 
 def size(count: float) -> str:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from scheduler.agents.report import AgentReport, Ending
+from scheduler.core.state import first_line
 from scheduler.core.task import Outcome
-from scheduler.executors import Result
-from scheduler.executors.result import how, plain
+from scheduler.executors.result import Result, how, plain
 
 _LIMITS = {Ending.TURN_LIMIT: "reached its limit of turns", Ending.BUDGET_LIMIT: "reached its budget"}
 
@@ -16,7 +16,7 @@ def as_reported(result: Result, report: AgentReport) -> Result:
         return result
     outcome = _outcome(result.outcome, report.ending)
     said = report.summary if report.ending is Ending.OK else report.failure.text
-    text = _first_line(said) or _LIMITS.get(report.ending, "")
+    text = first_line(said) or _LIMITS.get(report.ending, "")
     if text and report.ending is Ending.OK and result.outcome.bad:  # nor is its answer the reason
         text = f"{how(result.code)}: {text}"
     return replace(result, outcome=outcome, text=plain(text) or result.text)
@@ -26,7 +26,3 @@ def _outcome(outcome: Outcome, ending: Ending) -> Outcome:
     if outcome.bad:
         return outcome
     return Outcome.FAILED if ending is Ending.ERROR else Outcome.WARNING if ending in _LIMITS else outcome
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")

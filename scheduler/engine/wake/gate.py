@@ -11,12 +11,13 @@ from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Command, Context, Gate, Task
 from scheduler.core.values import value
 from scheduler.core.wording.gates import NEWS, NOTHING_NEW, anyway
+from scheduler.core.wording.text import first_few
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Execute
 from scheduler.engine.wake import news
 from scheduler.engine.wake.results import TaskResult
 from scheduler.errors import SchedulerError, TaskFailed
-from scheduler.executors import Result
+from scheduler.executors.result import Result
 from scheduler.process.process_info import Running
 
 LIMIT = 60.0  # seconds that a gate may take
@@ -58,7 +59,7 @@ async def ask_news(
     except TimeoutError:
         return Verdict(True, problem=f"gate: its paths could not be read within {in_words(LIMIT)}")
     if found := news.news(before, now, results, tasks):
-        return Verdict(True, f"{NEWS}{news.in_words(found)}")
+        return Verdict(True, f"{NEWS}{first_few(found, joint=', ')}")
     return Verdict(False, NOTHING_NEW)
 
 

@@ -1,10 +1,10 @@
 """The letter: what a wake reads on its standard input."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.schedules.schedule import iso
 from scheduler.engine.wake.results import TaskResult
 
 QUEUE_SHOWN = 500
@@ -33,5 +33,5 @@ def queue(home: Path) -> list[str]:
 
 
 def _result(result: TaskResult) -> dict[str, Any]:
-    moment = datetime.fromtimestamp(result.time, UTC).isoformat()
+    moment = iso(result.time)
     return {"task": result.task, "outcome": result.outcome, "text": result.text, "time": moment}

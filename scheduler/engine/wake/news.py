@@ -10,7 +10,6 @@ from scheduler.core.task import Outcome, Task
 from scheduler.engine.wake.results import TaskResult
 
 FILES = 20_000  # below one path of the gate; more are only counted up to here
-NAMED = 3  # reasons in words
 
 Seen = Mapping[str, str]  # what there was when the citizen was last woken, and a print of each
 
@@ -38,12 +37,6 @@ def news(
             found.append(f"{each.task} {_how(each, said.get(name))}")
         said[name] = words
     return tuple(dict.fromkeys(found))
-
-
-def in_words(found: Sequence[str]) -> str:
-    """Some of them, and how many more there are."""
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return ", ".join(found[:NAMED]) + more
 
 
 def _words(result: TaskResult, task: Task | None) -> str:

@@ -5,15 +5,14 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.schedules.schedule import unix
+from scheduler.core.schedules.schedule import iso, unix
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Outcome
 from scheduler.errors import Unreadable
-from scheduler.executors import Result
+from scheduler.executors.result import Result
 from scheduler.process.process_info import Running
 from scheduler.storage.failure_journal import append_event
 from scheduler.storage.file_copies import METADATA, NO_COPIES, WAKE_NOTE, FileCopies
@@ -151,7 +150,7 @@ class WakeRecord:
         path = self._home / "metadata.json"
         try:
             if (unix(read_json(path, {}).get("last_wake")) or 0.0) > self._clock.now():
-                _update(path, {"last_wake": datetime.fromtimestamp(last, UTC).isoformat()})
+                _update(path, {"last_wake": iso(last)})
         except OSError as error:
             log.warning("wake not corrected", extra={"citizen": self._citizen, "error": str(error)})
 
@@ -171,7 +170,7 @@ class WakeRecord:
             self._failed(error)
 
     def _write(self, number: int, at: float, result: Result, more: Mapping[str, Any]) -> None:
-        moment = datetime.fromtimestamp(at, UTC).isoformat()
+        moment = iso(at)
         entry = {"wake": number, "time": moment, "outcome": result.outcome, "text": result.text[:500]}
         entry |= {key: value for key, value in more.items() if key != "tasks"}
         event = {"type": "wake_complete", **entry, "tasks": more.get("tasks", 0)}

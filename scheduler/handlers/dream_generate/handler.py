@@ -2,10 +2,10 @@
 
 from asyncio import to_thread
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.schedules.schedule import iso
 from scheduler.core.task import Context, Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.dream_generate.options import Options
@@ -61,7 +61,7 @@ def _memories(made: Prompt) -> str:
 
 def message(role: str, content: str, at: float, **more: Any) -> Message:
     """An entry of the file, as v2's readers know it: role, content and more."""
-    moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    moment = iso(at, "seconds")
     return {"role": role, "content": content, "time": moment, **more}
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scheduler.core.task import Context, Report
+from scheduler.core.wording.text import first_few, plural
 from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check.body import body
 from scheduler.handlers.email_check.message import BODY, MailHeaders, header, one_line, read_headers
 from scheduler.handlers.email_check.options import Options
 from scheduler.handlers.email_check.queued_mail import FULL, MailQueue, work
 from scheduler.handlers.email_check.rules import priority
-from scheduler.handlers.wording import counted, first_few
 from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ class MailboxCheck:
         """What the server did not send, in its own words if it gave any."""
         refusal = f": {one_line(self._refusal)}" if self._refusal else ""
         lacks = [
-            f"{counted(self._unreadable, 'unread message')} cannot be read" if self._unreadable else "",
-            f"the text of {counted(self._textless, 'urgent message')} cannot be read"
+            f"{plural(self._unreadable, 'unread message')} cannot be read" if self._unreadable else "",
+            f"the text of {plural(self._textless, 'urgent message')} cannot be read"
             if self._textless
             else "",
         ]

@@ -1,10 +1,10 @@
 """Work from urgent mail: one file in tasks/queue per message, once ever."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.schedules.schedule import iso
 from scheduler.handlers.home_files import count_files, read_memory, task_fails, write_memory
 from scheduler.system.files import require_home, write_json
 
@@ -67,6 +67,6 @@ def work(email: Mapping[str, Any], subject: str, priority: str, now: float) -> d
         "type": "process_email",
         "description": f"Process email: {subject or 'no subject'}",
         "email": email,
-        "created": datetime.fromtimestamp(now, UTC).isoformat(),
+        "created": iso(now),
         "priority": priority,
     }

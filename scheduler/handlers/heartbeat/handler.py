@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.core.task import Context, Report
-from scheduler.core.wording.text import ago
+from scheduler.core.wording.text import ago, plural
 from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat.options import Options
 from scheduler.handlers.heartbeat.peers import Peer, check_peers
 from scheduler.handlers.home_files import count_files
-from scheduler.handlers.wording import counted
 from scheduler.system.clock import SystemClock
 
 
@@ -68,7 +67,7 @@ def _peers_awake(reading: Reading, options: Options) -> str:
     awake, known = sum(each.awake(options.peer_stale) for each in reading.peers), len(reading.peers)
     if not known:
         return ""
-    peers = counted(known, "peer")
+    peers = plural(known, "peer")
     return f"{peers} awake" if awake == known else f"{awake} of {peers} awake"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.schedules.schedule import unix
+from scheduler.core.state import first_line
 from scheduler.handlers.home_files import task_fails
 from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_in
 from scheduler.storage.failure_journal import NoDay, parse_day
@@ -140,7 +141,7 @@ def line_of(event: Event) -> str:
     for name in _TEXTS:
         if value := event.get(name):
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-            return next((line.strip()[:WIDTH] for line in text.splitlines() if line.strip()), "")
+            return first_line(text)[:WIDTH]
     return ""
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from scheduler.core.task import Context, Llm, Report
+from scheduler.core.wording.text import plural
 from scheduler.handlers.ages import believed_today
 from scheduler.handlers.memory_summary.daily import Outcome, Progress, summarise_days
 from scheduler.handlers.memory_summary.files import days_in
@@ -15,7 +16,7 @@ from scheduler.handlers.memory_summary.prose import Prose, recent_days, recent_p
 from scheduler.handlers.memory_summary.pruning import prune_raw, prune_summaries
 from scheduler.handlers.memory_summary.rollup import Period, roll_up
 from scheduler.handlers.net.llm import Used, not_counted
-from scheduler.handlers.wording import counted, with_problems
+from scheduler.handlers.wording import with_problems
 from scheduler.system.clock import SystemClock
 
 
@@ -69,11 +70,11 @@ def _summarised(days: Iterable[Outcome], rolled: Iterable[Period]) -> list[tuple
 
 
 def _text(done: list[tuple[int, str]], in_prose: int, removed: int) -> str:
-    texts = [counted(number, what) for number, what in done if number]
+    texts = [plural(number, what) for number, what in done if number]
     all_but_last = ", ".join(texts[:-1])
     parts = [" and ".join(filter(None, (all_but_last, *texts[-1:]))) + " summarised"] if texts else []
     parts += [f"{in_prose} in prose"] if in_prose else []
-    parts += [f"{counted(removed, 'old file')} removed"] if removed else []
+    parts += [f"{plural(removed, 'old file')} removed"] if removed else []
     return ", ".join(parts) or "nothing new"
 
 

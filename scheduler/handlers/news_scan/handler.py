@@ -5,6 +5,7 @@ from asyncio import to_thread
 from collections.abc import Sequence
 
 from scheduler.core.task import Context, Report
+from scheduler.core.wording.text import first_few, plural
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.http import open_web
 from scheduler.handlers.news_scan.feed import Check, Feed, check
@@ -12,7 +13,7 @@ from scheduler.handlers.news_scan.feed_state import Memory
 from scheduler.handlers.news_scan.files import NewsFiles
 from scheduler.handlers.news_scan.options import Options
 from scheduler.handlers.news_scan.parser_pool import parsers
-from scheduler.handlers.wording import counted, first_few, with_problems
+from scheduler.handlers.wording import with_problems
 from scheduler.system.clock import SystemClock
 
 AT_ONCE = 8  # feeds that are asked at the same time
@@ -64,9 +65,9 @@ async def _scan(
 
 def _summary(checks: Sequence[tuple[Check, int]]) -> str | Report:
     problems = sorted(f"{each.feed.name}: {each.problem}" for each, _ in checks if each.problem)
-    feeds = counted(len(checks), "feed")
+    feeds = plural(len(checks), "feed")
     if len(problems) == len(checks):
         raise TaskFailed(f"no news from {feeds}: {first_few(problems)}")
     new, sources = sum(added for _, added in checks), sum(added > 0 for _, added in checks)
-    line = f"{counted(new, 'new item')} from {sources} of {feeds}" if new else f"nothing new in {feeds}"
+    line = f"{plural(new, 'new item')} from {sources} of {feeds}" if new else f"nothing new in {feeds}"
     return Report(with_problems(line, problems), warning=True) if problems else line

@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.schedules.schedule import iso
 from scheduler.handlers.home_files import append_lines, count_files, task_fails
 from scheduler.handlers.price_monitor.moves import Move
 from scheduler.system.files import replace_file, require_home, write_json
@@ -40,10 +40,6 @@ def queue(home: Path, pair: str, source: str, move: Move) -> bool:
     return True
 
 
-def iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
-
 def _work(pair: str, source: str, move: Move) -> dict[str, Any]:
     return {
         "type": "price_alert",
@@ -52,10 +48,10 @@ def _work(pair: str, source: str, move: Move) -> dict[str, Any]:
             "pair": pair,
             "source": source,
             "percent": f"{move.percent:.4f}",
-            "before": {"time": iso(move.before.at), "price": move.before.price.text},
-            "after": {"time": iso(move.after.at), "price": move.after.price.text},
+            "before": {"time": iso(move.before.at, "seconds"), "price": move.before.price.text},
+            "after": {"time": iso(move.after.at, "seconds"), "price": move.after.price.text},
         },
-        "created": iso(move.after.at),
+        "created": iso(move.after.at, "seconds"),
         "priority": "high",
     }
 

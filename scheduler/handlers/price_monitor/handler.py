@@ -2,13 +2,15 @@
 
 from asyncio import to_thread
 
+from scheduler.core.schedules.schedule import iso
 from scheduler.core.task import Context, Report
+from scheduler.core.wording.text import first_few
 from scheduler.errors import TaskFailed
-from scheduler.handlers.price_monitor.files import append, iso, queue
+from scheduler.handlers.price_monitor.files import append, queue
 from scheduler.handlers.price_monitor.moves import Move, Point, Tracks
 from scheduler.handlers.price_monitor.options import Options
 from scheduler.handlers.price_monitor.quotes import Quotes, quotes
-from scheduler.handlers.wording import first_few, with_problems
+from scheduler.handlers.wording import with_problems
 from scheduler.system.clock import SystemClock
 
 
@@ -30,7 +32,7 @@ def _check(options: Options) -> None:
 def _recorded(ctx: Context, options: Options, found: Quotes, tracks: Tracks, now: float) -> str | Report:
     if found.prices:
         lines = [
-            {"time": iso(now), "pair": pair, "price": price.text, "source": options.source}
+            {"time": iso(now, "seconds"), "pair": pair, "price": price.text, "source": options.source}
             for pair, price in found.prices.items()
         ]
         append(ctx.home, lines)
