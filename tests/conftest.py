@@ -15,7 +15,7 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Task
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from scheduler.storage.state_store import Store
 from tests.fakes import FakeClock
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Command, Context, Task, Work
-from scheduler.executors import Executor, OutputBuffer, Result
+from scheduler.executors.executor import Executor
+from scheduler.executors.output import OutputBuffer
+from scheduler.executors.result import Result
 from scheduler.process.process_info import Running, stat
 
 

@@ -15,7 +15,7 @@ from scheduler.core.task import Call, Context, Task
 from scheduler.engine.freezing import MemoryFreezes
 from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.scheduler import Scheduler
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from scheduler.process.garbage_collection import GarbageCollector, freeze_memory
 from scheduler.storage.state_file import StateFile, States
 from scheduler.storage.state_store import Adopt, DiskStore, Store

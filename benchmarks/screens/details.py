@@ -13,7 +13,7 @@ from benchmarks.screens.terminal import Terminal
 from benchmarks.table import Bar, Beside, Row
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Retention, Trigger
-from scheduler.executors import OutputBuffer
+from scheduler.executors.output import OutputBuffer
 from scheduler.storage.history_file import HistoryFile
 
 RUNS, SIZE = 10_000, 32 * 1024

@@ -40,7 +40,7 @@ from scheduler.errors import (
     UnknownCitizen,
     Unreadable,
 )
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from scheduler.ownership.coordinator import Coordinator, LocalCoordinator
 from scheduler.ownership.stream import RemoteStream
 from scheduler.storage.lock import LOOP, MONITOR, check_free

@@ -20,7 +20,7 @@ from scheduler.engine.job import Job
 from scheduler.engine.run import RunHandle
 from scheduler.engine.wake.results import Results, TaskResult
 from scheduler.errors import PROGRAM, UnknownTask
-from scheduler.executors import Result
+from scheduler.executors.result import Result
 from scheduler.process.process_info import BOOT, NO_PROCESS, Running, alive
 from scheduler.process.process_info import born as start_ticks
 from scheduler.spending.budget import today_of

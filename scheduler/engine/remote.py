@@ -8,7 +8,7 @@ from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Runner
 from scheduler.errors import PROGRAM, TaskFailed
-from scheduler.executors import Result
+from scheduler.executors.result import Result
 
 Began = Callable[[str], Awaitable[None]]  # on which machine
 Wanted = Callable[[], bool]

@@ -9,7 +9,8 @@ from scheduler.core.costs import RunCost, Usage
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.secrets import NOTHING_SECRET
 from scheduler.core.task import Outcome, Progress, Trigger
-from scheduler.executors import OutputBuffer, Result
+from scheduler.executors.output import OutputBuffer
+from scheduler.executors.result import Result
 from scheduler.process.process_info import Running
 from scheduler.process.who import Who
 

@@ -15,7 +15,8 @@ from scheduler.engine.run import RunHandle
 from scheduler.engine.run_waiters import RunWaiters
 from scheduler.engine.timeouts import RunTimeouts
 from scheduler.errors import SchedulerError, TaskFailed
-from scheduler.executors import Executor, Result
+from scheduler.executors.executor import Executor
+from scheduler.executors.result import Result
 from scheduler.process.process_info import alive
 from scheduler.process.who import UNKNOWN_USER, Who
 from scheduler.system.clock import Clock

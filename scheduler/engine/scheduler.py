@@ -38,8 +38,9 @@ from scheduler.engine.wake.requests import WakeRequests
 from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult, results_since
 from scheduler.engine.wake.wake import Wake
 from scheduler.errors import SchedulerError
-from scheduler.executors import Executor, Result
+from scheduler.executors.executor import Executor
 from scheduler.executors.in_process import THREAD
+from scheduler.executors.result import Result
 from scheduler.process.who import Who
 from scheduler.storage.failure_journal import FailureJournal
 from scheduler.storage.file_copies import NO_COPIES, FileCopies

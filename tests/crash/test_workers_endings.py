@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.task import Command
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from scheduler.executors.process_tree import Family, ProcessTree
 from scheduler.process import process_info as facts
 from scheduler.process.process_info import Running
@@ -275,7 +275,7 @@ async def test_without_proc_the_same_processes_are_found(workers, home, monkeypa
 SCHEDULER = """
 import asyncio, sys
 from pathlib import Path
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from tests.watching import Watching, context, shell, task
 
 async def recorded(running):

@@ -18,7 +18,7 @@ from scheduler.config import files as settings_files
 from scheduler.config.loader import load
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Retention, Trigger
-from scheduler.executors import OutputBuffer
+from scheduler.executors.output import OutputBuffer
 from scheduler.migration.installed_cron import InstalledCron
 from scheduler.process import process_info as facts
 from scheduler.process import who

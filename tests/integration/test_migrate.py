@@ -12,7 +12,7 @@ import pytest
 
 from scheduler.config.loader import load
 from scheduler.core.task import Context, Outcome
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from tests.each import each
 from tests.watching import Watching, task
 

@@ -11,7 +11,7 @@ from scheduler.config.loader import load
 from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Imported, Outcome
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from tests.each import each
 from tests.watching import Watching, context, task
 
@@ -129,7 +129,7 @@ async def test_a_module_that_cannot_be_used_costs_the_run_alone(target, words, h
 
 
 async def test_what_a_module_prints_when_it_is_imported_is_output_of_the_run(home, tmp_path, monkeypatch):
-    from scheduler.executors import capture_prints
+    from scheduler.executors.stdout_capture import capture_prints
 
     (tmp_path / "loud_module.py").write_text("print('imported')\ndef f(): return 'done'\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -21,7 +21,8 @@ from scheduler.core.task import Call, Command, Outcome, Task
 from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import AlreadyRunning
-from scheduler.executors import Executor, subprocesses
+from scheduler.executors import subprocesses
+from scheduler.executors.executor import Executor
 from scheduler.executors.process_tree import ProcessEntry
 from scheduler.process.process_info import BOOT, born, name, pids, stat
 from scheduler.storage.state_store import DiskStore
@@ -427,7 +428,7 @@ HANDLER = """
 import asyncio, os, subprocess
 from pathlib import Path
 from scheduler.core.task import Call
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from scheduler.process.adopted import become_reaper
 from tests.watching import Watching, context, task
 

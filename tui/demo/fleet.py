@@ -31,7 +31,8 @@ from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.holds import Held
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned, UnknownRun
-from scheduler.executors import Executor, Result, RunListener
+from scheduler.executors.executor import Executor
+from scheduler.executors.result import Result, RunListener
 from scheduler.process.who import Who, this_process
 from scheduler.spending.money import amount_from, dollars
 from scheduler.storage.state_store import Store

@@ -14,7 +14,8 @@ from scheduler.core.planning import followed_up
 from scheduler.core.state import TaskState
 from scheduler.core.task import Outcome, Task
 from scheduler.core.views import OutputChunk
-from scheduler.executors import OutputBuffer, Result
+from scheduler.executors.output import OutputBuffer
+from scheduler.executors.result import Result
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
 
 _UNRECORDED = """

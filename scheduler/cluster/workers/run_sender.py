@@ -27,7 +27,7 @@ from scheduler.core.task import Context, Outcome, Progress, Task
 from scheduler.engine.remote import Began, Wanted
 from scheduler.engine.run import RunHandle
 from scheduler.errors import DatabaseAway
-from scheduler.executors import Result
+from scheduler.executors.result import Result
 from scheduler.system.clock import elapsed
 
 log = logging.getLogger("experience.engine")

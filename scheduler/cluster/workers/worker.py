@@ -31,7 +31,8 @@ from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import WRITE_OFF, Runner
 from scheduler.errors import DatabaseAway, TaskFailed
-from scheduler.executors import Executor, Result
+from scheduler.executors.executor import Executor
+from scheduler.executors.result import Result
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock

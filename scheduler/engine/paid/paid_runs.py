@@ -25,7 +25,7 @@ from scheduler.engine.paid.shared_by_root import SharedByRoot
 from scheduler.engine.paid.summary import Summary, summarise
 from scheduler.engine.run import RunHandle
 from scheduler.errors import SchedulerError, TaskFailed
-from scheduler.executors import Result
+from scheduler.executors.result import Result
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.providers.outage import Probe, Refused, may_try
 from scheduler.spending.account import has_limits

@@ -14,7 +14,7 @@ from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Execute
 from scheduler.engine.wake.wake import Wake
 from scheduler.errors import AlreadyRunning
-from scheduler.executors import Result
+from scheduler.executors.result import Result
 from scheduler.process.who import Who, this_process
 from scheduler.system.clock import Clock
 

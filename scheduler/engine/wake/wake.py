@@ -19,7 +19,7 @@ from scheduler.engine.wake.gate import Verdict, ask_command, ask_news, due_anywa
 from scheduler.engine.wake.letter import letter
 from scheduler.engine.wake.record import WakeRecord
 from scheduler.engine.wake.results import TaskResult
-from scheduler.executors import Result
+from scheduler.executors.result import Result
 from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.file_copies import NO_COPIES, FileCopies

@@ -20,7 +20,7 @@ from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.task import Outcome
 from scheduler.engine.wake.record import WakeRecord
-from scheduler.executors import Result
+from scheduler.executors.result import Result
 from scheduler.ownership.coordinator import LocalCoordinator
 from scheduler.spending.account import FOLDER, Account, AllCitizens
 from scheduler.spending.ledger import SpendingLedger

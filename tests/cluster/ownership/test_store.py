@@ -20,7 +20,7 @@ from scheduler.core.task import Call, Context, Outcome, Retention, Task
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import TaskFailed
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from scheduler.process.process_info import BOOT, Running
 from tests.fakes import FakeClock, until
 

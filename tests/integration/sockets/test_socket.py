@@ -23,7 +23,7 @@ from scheduler.core.views import TaskStatus
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from scheduler.executors.stdout_capture import current
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import SystemClock

@@ -6,8 +6,8 @@ from typing import Any
 
 from scheduler.core.records import FinishedRun, Retention, RunQuery, RunRecord, listed
 from scheduler.core.task import Command, Context, Outcome, Task
-from scheduler.executors import Result
 from scheduler.executors.deferred import Deferred
+from scheduler.executors.result import Result
 from scheduler.process.process_info import Running
 from tests.simulation.history import Plan
 

@@ -12,7 +12,7 @@ from scheduler.cli.queries.history import run_table
 from scheduler.core.costs import RunCost
 from scheduler.core.records import FinishedRun, RunRecord, last_begun
 from scheduler.core.task import Outcome, Retention, Trigger
-from scheduler.executors import OutputBuffer
+from scheduler.executors.output import OutputBuffer
 from scheduler.storage.history_file import HistoryFile
 from tests.crash.loops import ROOT, Place, everything_in
 from tests.each import each

@@ -24,7 +24,7 @@ from scheduler.engine.freezing import MemoryFreezes
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import SchedulerError
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from scheduler.process.who import Who
 from scheduler.storage.state_store import Store
 from tests.fakes import NOON, FakeClock

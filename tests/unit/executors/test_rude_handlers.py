@@ -8,7 +8,7 @@ import pytest
 
 from scheduler.core.task import Outcome
 from scheduler.errors import SchedulerError
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from scheduler.process import main_task
 from tests.crash.loops import ROOT, Place
 from tests.watching import call
@@ -134,7 +134,7 @@ def test_an_owner_whose_handler_cancels_everything_ends_with_one_line(tmp_path):
 CLOSES = """
 import asyncio, os, sys
 from pathlib import Path
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from tests.watching import call
 
 def closes(context):

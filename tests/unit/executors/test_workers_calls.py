@@ -13,7 +13,7 @@ import pytest
 from scheduler.core.task import Call, Context, Outcome, Report
 from scheduler.core.task import NotSetUp as Missing
 from scheduler.errors import NotSetUp, TaskFailed
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from tests.each import each
 from tests.fakes import until
 from tests.watching import Watching, call, cancelled, context, gone, task

@@ -16,8 +16,8 @@ import pytest
 
 from scheduler.core.task import Command, Outcome
 from scheduler.errors import TaskFailed
-from scheduler.executors import Executor
 from scheduler.executors.child import BITE, Feeder, Reader, Subprocess
+from scheduler.executors.executor import Executor
 from scheduler.process import process_info as facts
 from tests.each import each
 from tests.fakes import until

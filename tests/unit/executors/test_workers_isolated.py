@@ -8,7 +8,7 @@ import pytest
 from scheduler.core.costs import Usage
 from scheduler.core.task import Isolated, Outcome, Progress, Trigger
 from scheduler.errors import TaskFailed
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from scheduler.executors.isolated import _Mail
 from scheduler.executors.isolated_protocol import LONGEST
 from tests.each import each

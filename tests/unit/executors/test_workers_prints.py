@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from scheduler.executors import Executor, capture_prints
+from scheduler.executors.executor import Executor
+from scheduler.executors.stdout_capture import capture_prints
 from tests.watching import Watching, call
 
 

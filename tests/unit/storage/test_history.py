@@ -19,7 +19,7 @@ from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Retention, Task, Trigger
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
-from scheduler.executors import OutputBuffer
+from scheduler.executors.output import OutputBuffer
 from scheduler.process.process_info import Running
 from scheduler.storage import history_reader as history
 from scheduler.storage.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded
@@ -412,7 +412,7 @@ async def test_a_run_is_in_the_history_as_soon_as_somebody_asks(citizen, clock, 
 
 
 async def test_what_a_handler_prints_is_its_output(citizen, clock, capsys):
-    from scheduler.executors import capture_prints
+    from scheduler.executors.stdout_capture import capture_prints
 
     async def chatty(context: Any) -> str:
         print("half", "way")

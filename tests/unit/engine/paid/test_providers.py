@@ -16,7 +16,7 @@ from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import SchedulerError, TaskFailed
-from scheduler.executors import Executor
+from scheduler.executors.executor import Executor
 from scheduler.providers.outages import Outages
 from scheduler.storage.state_store import Store
 from tests import fakes

@@ -10,7 +10,7 @@ from scheduler.core.views import HoldKind, TaskStatus
 from scheduler.engine.remote import Began, Wanted
 from scheduler.engine.run import RunHandle
 from scheduler.engine.scheduler import Scheduler
-from scheduler.executors import Result
+from scheduler.executors.result import Result
 from tests.fakes import until
 from tests.unit.engine.remote.test_fenced_store import Fenced
 

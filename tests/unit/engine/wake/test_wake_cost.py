@@ -15,8 +15,8 @@ from scheduler.core.task import Call, Command, Outcome, Report, Task, WakeConfig
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.as_reported import as_reported
 from scheduler.errors import SchedulerError
-from scheduler.executors import Result
 from scheduler.executors.output import OutputBuffer
+from scheduler.executors.result import Result
 from scheduler.process.who import Who
 from scheduler.spending import ledger as ledgers
 from scheduler.spending.ledger import SpendingLedger
