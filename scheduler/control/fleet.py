@@ -526,7 +526,8 @@ class Fleet:
             self._move(name, self._come(citizen))
         elif member.settings != citizen:
             self._change(member, citizen)
-            self._move(name, member.share())
+            if not citizen.problems:
+                self._move(name, member.share())
 
     async def _come(self, citizen: CitizenSettings) -> None:
         await self._add(citizen)

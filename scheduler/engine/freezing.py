@@ -13,6 +13,7 @@ from scheduler.core.wording.text import freeze_words
 from scheduler.errors import PROGRAM, BadSchedule, Frozen, SchedulerError
 from scheduler.process.who import Who
 from scheduler.system.clock import Clock, Timer
+from scheduler.system.hanging_disks import SILENT
 
 LOOK = 0.25  # seconds between two looks, at most, while something is about to start
 AHEAD = 1.0  # seconds that a freeze may begin in the future before the clock counts as corrected
@@ -115,8 +116,8 @@ class Freezing:
         """Raise Frozen if nothing may start."""
         if freeze := self.look():
             whose = "" if freeze.together else f" {self._citizen}"
-            words = freeze_words(freeze, self._clock.now())
-            raise Frozen(f"{self._citizen} is {words}; thaw it first: {PROGRAM} thaw{whose}")
+            mend = "" if freeze.problem.endswith(SILENT) else f"; thaw it first: {PROGRAM} thaw{whose}"
+            raise Frozen(f"{self._citizen} is {freeze_words(freeze, self._clock.now())}{mend}")
 
     def _take_up(self, now: float) -> None:
         self._looked_at = self._clock.elapsed()

@@ -9,6 +9,7 @@ from pathlib import Path
 from scheduler.core.task import Context
 from scheduler.errors import TaskFailed
 from scheduler.process.startup import as_utf8, starters_environment
+from scheduler.system.hanging_disks import SILENT, hanging
 
 MARK = "EXPERIENCE_RUN"  # inherited by everything that a run starts, so that it can be found and ended
 
@@ -41,6 +42,8 @@ def _as_utf8(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_folder(folder: Path) -> None:
+    if hanging((str(folder),)):
+        raise TaskFailed(f"{folder}: {SILENT}")
     if not folder.is_dir():
         raise TaskFailed(f"there is no folder {folder} to run in")
 

@@ -21,6 +21,7 @@ from scheduler.process import standard_streams
 from scheduler.schema.json_codec import to_json
 from scheduler.spending.money import price, tokens
 from scheduler.system.foreign_home import make_folder, open_file, rename
+from scheduler.system.hanging_disks import require_disk
 
 QUEUED = 10_000  # lines; further lines are dropped and counted while a reader is stuck
 FILE_SIZE, FILES_KEPT = 10_000_000, 5
@@ -145,7 +146,8 @@ class HomeLogs:
 
     def write(self, record: logging.LogRecord, line: str) -> None:
         if path := self._files.get(_citizen_of(record)):
-            with suppress(OSError):  # a full disk must not end the thread
+            with suppress(OSError):  # a full disk must not end the thread, nor one that hangs keep it
+                require_disk(path.parent.parent)
                 make_folder(path.parent)
                 if _append(path, line) > FILE_SIZE:
                     _rotate(path)

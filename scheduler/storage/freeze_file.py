@@ -19,6 +19,7 @@ from scheduler.schema.json_codec import InvalidJson, from_json, to_json
 from scheduler.storage.file_copies import FREEZE, NO_COPIES, FileCopies
 from scheduler.system.files import read_file, replace_file, require_home
 from scheduler.system.foreign_home import Refused, open_folder, other_user_of
+from scheduler.system.hanging_disks import SILENT, hanging
 from scheduler.system.root_folder import root_folder
 
 NAME = "freeze.json"
@@ -116,7 +117,7 @@ class HomeFreezes:
 
     def __init__(self, home: Path, copies: FileCopies = NO_COPIES) -> None:
         self._home, self._copies = home, copies
-        self._stamps: tuple[Stamp, Stamp] | None = None
+        self._stamps: tuple[Stamp, ...] | None = None  # none at all while its disk hangs
         self._known = Freezes()
 
     @cached_property
@@ -136,13 +137,23 @@ class HomeFreezes:
         return self._stamps != (self.own.stamp(), self.root.stamp())
 
     def read(self, now: float) -> Freezes:
-        """What they say now; two stats if they have not changed."""
-        stamps = (self.own.stamp(), self.root.stamp())
+        """What they say now; two stats if they have not changed.
+
+        Nothing starts in a home that does not answer: whoever tries waits with its disk.
+        """
+        silent = hanging((str(self._home),))
+        stamps = () if silent else (self.own.stamp(), self.root.stamp())
         if stamps != self._stamps:
-            own, root = self.own.read(now), self.root.read(now)
-            problems = tuple(problem for _, problem in (own, root) if problem)
-            self._known, self._stamps = Freezes(own[0], root[0], problems), stamps
+            self._known, self._stamps = self._silent(now) if silent else self._read(now), stamps
         return self._known
+
+    def _read(self, now: float) -> Freezes:
+        own, root = self.own.read(now), self.root.read(now)
+        return Freezes(own[0], root[0], tuple(problem for _, problem in (own, root) if problem))
+
+    def _silent(self, now: float) -> Freezes:
+        problem = f"{self._home}: {SILENT}"
+        return Freezes(FreezeNote(Freeze(now, problem=problem)), problems=(problem,))
 
     def believe(self, now: float) -> None:
         """A freeze that begins in the future began now; raises OSError."""

@@ -14,6 +14,7 @@ from scheduler.core.records import FinishedRun, Notify, RunQuery, RunRecord
 from scheduler.core.task import Retention
 from scheduler.storage.history_file import HistoryFile, NotRecorded
 from scheduler.storage.history_reader import output, runs
+from scheduler.system.hanging_disks import require_disk
 
 ROOM = 64 << 20  # bytes of runs that may wait to be written
 ROW = 1024  # bytes counted for a run, in addition to its texts
@@ -153,8 +154,9 @@ class HistoryRecorder:
     def write(self, runs: Sequence[FinishedRun]) -> None:
         """Called in the writer's thread."""
         try:
+            require_disk(self._home)  # the thread is that of all citizens
             aside = self.file.add(runs, self.keep)
-        except NotRecorded as reason:
+        except (NotRecorded, OSError) as reason:
             self._call_on_loop(self._count_lost, len(runs), str(reason))
             return
         if aside:

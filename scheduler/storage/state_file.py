@@ -14,6 +14,7 @@ from scheduler.storage.state_codec import Document, decode, encode
 from scheduler.system.clock import SystemClock
 from scheduler.system.files import quarantine, read_file, write_partial
 from scheduler.system.foreign_home import place, sync
+from scheduler.system.hanging_disks import require_disk
 
 FILE_NAME = "background_tasks.json"
 SETTLED = 1.0  # an invalid file older than this many seconds is corrupt, not half-written
@@ -103,6 +104,7 @@ class StateFile:
         `durable` waits until a power cut could not undo it. Raises OSError when it cannot, ChangedOutside
         when the file was changed, Behind until `merged` was called after that.
         """
+        require_disk(self.path.parent)  # who waits there takes a thread from the other citizens
         document = replace(self._known.document, states=states)
         text = encode(document)
         with place(self.path, follow=True) as at:

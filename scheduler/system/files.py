@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.system.foreign_home import Place, Refused, open_file, place, rename
+from scheduler.system.hanging_disks import require_disk
 
 log = logging.getLogger("experience.files")
 
@@ -163,7 +164,8 @@ def write_partial(
 
 
 def require_home(home: Path) -> None:
-    """Raise FileNotFoundError if the home is gone: a removed home must not come back."""
+    """Raise FileNotFoundError if the home is gone: a removed home must not come back; OSError if it hangs."""
+    require_disk(home)
     if not home.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(home))
 

@@ -6,13 +6,15 @@ import select
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic, sleep
 
 SILENT = "does not answer: its disk hangs; nothing of it is read until it is back"
 MOUNTS = Path("/proc/self/mountinfo")
 PATIENCE = 1.0  # seconds in which a disk answers
-FRESH = 0.5  # seconds for which an answer holds: a command asks at three places, and each takes two processes
+FRESH = 0.5  # seconds for which an answer holds in a command: each question takes it two processes
+MOUNTED = 2.0  # seconds for which the list of disks holds
 TOGETHER = 0.001  # seconds until who waits looks again: not once for each of 300 answers
 # Kinds of file systems whose server may be away, as /proc/self/mountinfo names them (proc(5)). Local disks
 # answer without reading anything: not to ask them spares a command four processes, a twentieth of --status.
@@ -21,27 +23,34 @@ SERVED = re.compile(
     rb"virtiofs|glusterfs|beegfs)",
     re.MULTILINE,
 )
-_answered: dict[str, float] = {}  # until when a home need not be asked again
+_answered: dict[str, float] = {}  # when a home did, last
 _asking: dict[str, int] = {}  # where the answer of a home will arrive that has not answered
 _one_at_a_time = threading.Lock()
+
+
+def require_disk(home: Path) -> None:
+    """Raise OSError if the disk of this home hangs now, for who is about to use it and must not wait."""
+    if hanging((str(home),)):
+        raise OSError(f"{home}: {SILENT}")
 
 
 def hanging(homes: Iterable[str]) -> frozenset[str]:
     """Those that do not answer: who opens a file there waits with the disk, whatever else there is to do.
 
-    Blocks for a second for each that has just begun to hang.
+    Blocks for a second for the first that has just begun to hang, and for a quarter of one for each of the
+    others.
     """
-    if not _any_served():
+    if not _any_served(int(monotonic() // MOUNTED)):
         return frozenset()
     with _one_at_a_time:
-        now = monotonic()
-        known = [home for home in homes if _answered.get(home, now) <= now]
+        since = monotonic() - (FRESH if _is_command() else 0.0)
+        known = [home for home in homes if _answered.get(home, since) <= since]
         left = [home for home in known if not _still_waits(home)]
         silent = set(known) - set(left)
         while left:
             answers = _ask(left)
             answered = _count(answers, len(left))
-            _answered.update(dict.fromkeys(left[:answered], monotonic() + FRESH))
+            _answered.update(dict.fromkeys(left[:answered], monotonic()))
             if answered == len(left):
                 os.close(answers)
                 break
@@ -51,8 +60,12 @@ def hanging(homes: Iterable[str]) -> frozenset[str]:
         return frozenset(silent)
 
 
-def _any_served() -> bool:
-    """Whether any disk here has a server that may be away; True where the system does not say."""
+@lru_cache(maxsize=1)
+def _any_served(moment: int) -> bool:
+    """Whether any disk here has a server that may be away, read once for each `moment`.
+
+    True where the system does not say.
+    """
     try:
         mounts = MOUNTS.read_bytes()
     except OSError:
@@ -69,6 +82,11 @@ def _still_waits(home: str) -> bool:
     return False
 
 
+def _is_command() -> bool:
+    """Whether this process has no threads, and may have a child."""
+    return threading.active_count() == 1 and hasattr(os, "fork")
+
+
 def _ask(homes: Sequence[str]) -> int:
     """Ask their disks, one after the other: the other end of the pipe gets a byte for each that answered.
 
@@ -76,7 +94,7 @@ def _ask(homes: Sequence[str]) -> int:
     wait. A process with threads may have runs, which would be blamed for that child.
     """
     answers, write = os.pipe()
-    if threading.active_count() > 1 or not hasattr(os, "fork"):
+    if not _is_command():
         threading.Thread(target=_wait_for, args=(homes, write), daemon=True).start()
         return answers
     if not (child := os.fork()):
@@ -100,9 +118,10 @@ def _wait_for(homes: Sequence[str], write: int) -> None:
 
 def _count(answers: int, most: int) -> int:
     """How many have answered, in their order; waits for each as long as a disk may take."""
-    count, until = 0, monotonic() + PATIENCE
+    patience = PATIENCE / 4 if _asking else PATIENCE  # they hang together: on one server
+    count, until = 0, monotonic() + patience
     while count < most and select.select([answers], [], [], max(0.0, until - monotonic()))[0]:
-        count, until = count + len(os.read(answers, most)), monotonic() + PATIENCE
+        count, until = count + len(os.read(answers, most)), monotonic() + patience
         if count < most:
             sleep(TOGETHER)
     return count

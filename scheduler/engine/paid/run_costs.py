@@ -19,6 +19,7 @@ from scheduler.spending.money import believed
 from scheduler.spending.prices import cost_of
 from scheduler.system.clock import Clock
 from scheduler.system.foreign_home import make_folder, names_in, place, remove
+from scheduler.system.hanging_disks import require_disk
 
 log = logging.getLogger("experience.cost")
 
@@ -73,8 +74,10 @@ class RunCosts:
 
     def is_reported(self, charge: RunCharge) -> bool:
         """Whether the run has written what it cost."""
-        with suppress(OSError), place(charge.file) as at:
-            return at.status() is not None
+        with suppress(OSError):
+            require_disk(self._home)
+            with place(charge.file) as at:
+                return at.status() is not None
         return False
 
     def close(self, charge: RunCharge) -> None:

@@ -17,6 +17,7 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
+from scheduler.errors import Frozen
 from scheduler.process.adopted import is_reaper
 from scheduler.system import hanging_disks as disks
 from scheduler.system.hanging_disks import SILENT, hanging
@@ -51,12 +52,14 @@ _statvfs = os.statvfs
 
 
 @pytest.fixture(autouse=True)
-def served(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What the kernel says of the disks: one has a server."""
     mounts = tmp_path_factory.mktemp("proc") / "mountinfo"
     mounts.write_text("36 35 0:47 / /mnt rw shared:17 - nfs4 server:/homes rw\n")
     monkeypatch.setattr(disks, "MOUNTS", mounts)
-    return mounts
+    disks._any_served.cache_clear()
+    yield mounts
+    disks._any_served.cache_clear()
 
 
 @pytest.fixture
@@ -137,15 +140,43 @@ async def test_a_fleet_runs_the_others_and_the_silent_one_once_it_is_back(place,
         await fleet.stop(0)
 
 
-def test_who_has_just_answered_is_not_asked_again(tmp_path, monkeypatch):
+async def test_a_disk_that_begins_to_hang_holds_its_own_citizen_and_no_other(place, hung):
+    hung.back.set()
+    fleet = Fleet(FleetOptions(config=place.config, wakes=False))
+    await fleet.start()
+    try:
+        mira, ran = fleet.members["mira"].control, Place(place.root, "mira")
+        await until(lambda: ran.count("tick") > 1, "both run")
+        hung.back.clear()
+        await until(lambda: mira.snapshot().freeze is not None, "its disk is found to hang")
+        assert mira.snapshot().freeze.problem == f"{hung.folder}: {SILENT}"
+        with pytest.raises(Frozen, match=f"{SILENT}$"):
+            await mira.force("tick")
+        await until(lambda: not mira.snapshot().tasks[0].running_since, "what ran has ended")
+        hung.touched.clear()
+        before = place.count("tick")
+        await until(lambda: place.count("tick") > before + 3, "the other one goes on")
+        assert not hung.touched
+        hung.back.set()
+        before = ran.count("tick")
+        await until(lambda: ran.count("tick") > before + 1, "it runs again")
+        await until(lambda: not (mira.snapshot().freeze or mira.snapshot().problems), "nothing is wrong")
+    finally:
+        await fleet.stop(0)
+
+
+def test_who_has_just_answered_is_not_asked_again_by_a_command(tmp_path, monkeypatch):
     asked: list[list[str]] = []
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
     monkeypatch.setattr(disks, "_ask", lambda homes, real=disks._ask: asked.append(homes) or real(homes))
     one, other = str(tmp_path / "one"), str(tmp_path / "other")
     assert not hanging([one])
     assert not hanging([one, other])
     monkeypatch.setattr(disks, "_answered", dict.fromkeys(disks._answered, 0.0))  # some time later
     assert not hanging([one])
-    assert asked == [[one], [other], [one]]
+    monkeypatch.setattr(threading, "active_count", lambda: 2)  # as in an owner, which is about to use it
+    assert not hanging([one])
+    assert asked == [[one], [other], [one], [one]]
 
 
 @each(
@@ -160,6 +191,7 @@ def test_who_has_just_answered_is_not_asked_again(tmp_path, monkeypatch):
 )
 def test_local_disks_are_not_asked(tmp_path, served, mounted, asked):
     served.write_text(f"{mounted}\n")
+    disks._any_served.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(disks, "_ask", lambda homes, real=disks._ask: known.append(homes) or real(homes))
         known: list[list[str]] = []
@@ -169,4 +201,4 @@ def test_local_disks_are_not_asked(tmp_path, served, mounted, asked):
 
 def test_a_system_that_does_not_name_its_disks_has_them_asked(tmp_path, served):
     served.unlink()
-    assert disks._any_served()
+    assert disks._any_served(0)
