@@ -26,11 +26,13 @@ from scheduler.cluster.workers.run_sender import RunSender
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.machines import Cluster
 from scheduler.core.records import Recorder, RunQuery, RunRecord
+from scheduler.engine.paid.run_costs import RunCosts
 from scheduler.engine.remote import Carrier
 from scheduler.errors import PROGRAM, DatabaseAway, Owned, Unreadable
 from scheduler.ownership.coordinator import Claim, LocalCoordinator
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import this_process
+from scheduler.spending.account import AllCitizens
 from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.storage.shared_home import shared_home
 from scheduler.storage.state_store import Store
@@ -131,8 +133,8 @@ class ClusterCoordinator:
             now = self._local.clock.now()
             await asyncio.to_thread(local.ownership.sign, citizen.home, now, role)
             await self._fetch(citizen.name, citizen.home / FOLDER, owned=False)
-            tasks = {task.name: task for task in citizen.tasks}
-            begun = await self._sender.take_over(lease, tasks, self._local.clock.now())
+            tasks, costs = {task.name: task for task in citizen.tasks}, self._costs(citizen, lease)
+            begun = await self._sender.take_over(lease, tasks, self._local.clock.now(), costs)
             committed = await read_committed(self._database, citizen.name, begun)
             undo.pop_all()
         lease.on_lost.append(partial(self._on_lost, citizen.name))
@@ -145,6 +147,13 @@ class ClusterCoordinator:
         lease.on_lost.append(partial(self._end_later, claim))
         self._claims[citizen.name] = claim
         return claim
+
+    def _costs(self, citizen: CitizenSettings, lease: Lease) -> RunCosts:
+        """The account of a citizen that has no scheduler yet."""
+        home, add = citizen.home, self._notes.of(citizen.name, lease).add
+        costs = RunCosts(citizen.name, home, self._local.clock, AllCitizens(home.parent), add)
+        costs.account.rules = citizen.spending
+        return costs
 
     async def guarded(self) -> None:
         """Return when the guard watches: without it nothing may be started."""

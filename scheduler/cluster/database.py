@@ -14,7 +14,7 @@ from scheduler.config.sections.engine import passwords
 from scheduler.errors import PROGRAM, DatabaseAway, SchedulerError
 
 # Each adds to what the one before made; what is in a released one never changes.
-STEPS = ("schema.sql", "workers.sql", "machines.sql", "server.sql")
+STEPS = ("schema.sql", "workers.sql", "machines.sql", "server.sql", "costs.sql")
 VERSION = len(STEPS)
 CONNECT_WITHIN = 5.0  # seconds
 PER_SERVER = 1_000_000  # epochs and numbers of runs rise by so much: more than a replica can lack

@@ -96,12 +96,14 @@ _WAITING = f""",
 orders AS (
     SELECT row_number() OVER (ORDER BY id) AS place, id AS run, a.citizen, a.task, a.epoch, o.*
     FROM begun JOIN allowed a USING (citizen, task),
-        jsonb_to_record(a."order") AS o (queue text, digest text, priority integer, last_success float8)
+        jsonb_to_record(a."order") AS o (
+            queue text, digest text, priority integer, last_success float8, charge text)
     WHERE a."order" IS NOT NULL),
 jobs AS MATERIALIZED ({jobs("orders")}),
 waiting AS (
-    INSERT INTO experience.remote (run, citizen, task, epoch, queue, digest, last_success, job)
-    SELECT run, citizen, task, epoch, queue, digest, last_success, job FROM orders JOIN jobs USING (place))
+    INSERT INTO experience.remote (run, citizen, task, epoch, queue, digest, last_success, charge, job)
+    SELECT run, citizen, task, epoch, queue, digest, last_success, charge, job
+    FROM orders JOIN jobs USING (place))
 """
 _STARTS_HERE, _STARTS = _STARTS.format(waiting=""), _STARTS.format(waiting=_WAITING)
 
@@ -114,6 +116,7 @@ class Order:
     digest: str  # of the definition
     priority: int  # the highest first
     last_success: float | None
+    charge: str = ""  # the name under which its cost is counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Who changes a file commits it here, too, and tells all machines; each writes wha
 import errno
 import json
 import os
+import select
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ import psycopg
 from scheduler.cluster.bus import CHANNEL, NOTE
 from scheduler.cluster.database import Database
 from scheduler.cluster.leases import Lease
+from scheduler.spending.ledger import LATE
 from scheduler.spending.ledger import NAME as LEDGER
 from scheduler.storage.file_copies import FREEZE, METADATA, WAKE_NOTE
 from scheduler.storage.freeze_file import NAME as FREEZE_FILE
@@ -43,7 +45,7 @@ _KEEP = (
 """
     + _TOLD
 )
-_ADD = (
+ADD_LINE = (
     _OWNER
     + """done AS (INSERT INTO experience.spending (citizen, line) SELECT %(citizen)s, %(content)s FROM owner
     RETURNING 1)
@@ -79,6 +81,8 @@ class Notes:
             self._drop()
 
     def _connected(self) -> "psycopg.Connection[tuple[object, ...]]":
+        if self._connection and _has_ended(self._connection):
+            self._drop()
         if self._connection is None:
             self._connection = self._database.connect_blocking()
         return self._connection
@@ -99,11 +103,18 @@ class CopiesOf:
         self._notes.write(_KEEP, self._values(content) | {"name": name})
 
     def add(self, line: bytes) -> None:
-        self._notes.write(_ADD, self._values(line))
+        self._notes.write(ADD_LINE, self._values(line))
 
     def _values(self, content: bytes) -> dict[str, object]:
         epoch = self._lease.epoch if self._lease else None
         return {"citizen": self._citizen, "epoch": epoch, "content": content.decode("utf-8", "replace")}
+
+
+def _has_ended(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
+    """Whether its server has closed it: one that is asked nothing has nothing else to say."""
+    said = select.poll()
+    said.register(connection.fileno(), select.POLLIN)
+    return bool(said.poll(0))
 
 
 # ------------------------------------------------------------------ into the files
@@ -132,7 +143,7 @@ def write_files(folder: Path, notes: Mapping[str, str], lines: Iterable[str], ow
             path = folder.parent / "metadata.json"
             known = {**read_json_for_update(path), **json.loads(notes[METADATA])}
             _replace(path, json.dumps(known, indent=2).encode())
-    if wanted := [line for line in lines if not owned or '"lift"' in line]:
+    if wanted := [line for line in lines if not owned or '"lift"' in line or LATE in line]:
         add_lines(folder / LEDGER, wanted)
 
 

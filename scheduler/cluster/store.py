@@ -196,7 +196,7 @@ class ClusterStore(DiskStore):
         assert start.remote
         forced = FORCED if start.trigger == Trigger.FORCE else 0
         priority, known = forced - start.remote.priority, digest(start.remote, self._home)
-        return Order(start.remote.queue, known, priority, start.state.last_success)
+        return Order(start.remote.queue, known, priority, start.state.last_success, start.charge)
 
     def _slot(self, start: RunStart) -> str:
         """The same for each attempt: the time of the slot, or the number of the first run."""

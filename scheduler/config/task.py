@@ -117,9 +117,8 @@ def _check_queue(table: TaskTable, at: At, place: Place, problems: Problems) -> 
         return
     if not place.engine:
         problems.add((*at, "queue"), "needs the database that machines share; add [engine] to the main file")
-    for name in ("report", "provider"):
-        if getattr(table, name):
-            problems.add((*at, name), "is not known of runs on a worker; remove it, or queue")
+    if table.provider:
+        problems.add((*at, "provider"), "is not known of runs on a worker; remove it, or queue")
 
 
 def _zone_advice(name: str, place: Place) -> str:

@@ -152,9 +152,11 @@ class TaskRegistry:
         slot = "" if job.state.slot is None or run.trigger is FORCE else repr(job.state.slot)
         task = job.task if job.task.queue else None
         attempt, inside = job.state.attempt + 1, job.inside
-        start = RunStart(run.name, slot, attempt, run.trigger.value, run.since, job.state, task, inside)
+        began = run.trigger.value, run.since, job.state
+        start = RunStart(run.name, slot, attempt, *began, task, inside, run.charge)
         run.variables = await self._store.started(start)
         if run.variables is None:
+            run.never_began = True
             run.reason, run.why = Outcome.INTERRUPTED, "it did not begin: another process owns this citizen"
             raise asyncio.CancelledError
 
@@ -194,7 +196,10 @@ class TaskRegistry:
         run.opened, run.late, run.started_at = False, late, self._clock.elapsed()
         (self.wakes if job.task.is_wake else self.runs)[run.name] = job.run = run
         job.waiting, job.again, job.held, job.announced = None, False, None, ("", "")
-        running = Running(*self._process, now, BOOT)
+        run.before = job.state if job.task.queue else None
+        running = (
+            Running(NO_PROCESS, 0.0, now, BOOT) if job.task.queue else Running(*self._process, now, BOOT)
+        )
         self.update(job, job.state.prepared(running, self._served(job, trigger, now)))
         return run
 

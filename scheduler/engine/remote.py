@@ -9,6 +9,9 @@ from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Runner
 from scheduler.errors import PROGRAM, TaskFailed
 from scheduler.executors.result import Result
+from scheduler.system.clock import elapsed
+
+BUDGET_LOOK = 1.0  # seconds between two looks whether a run that waits fits under its budget
 
 Began = Callable[[str], Awaitable[None]]  # on which machine
 Wanted = Callable[[], bool]
@@ -37,10 +40,11 @@ class RemoteRuns:
         runner: Runner,
         carrier: Carrier | None,
         wanted: Callable[[RunHandle, Task], bool],
+        fits: Callable[[RunHandle, Task], bool],
     ) -> None:
-        """`wanted` says of a run that waits whether it may still begin."""
+        """`wanted` says of a run that waits whether it may still begin, `fits` whether under its budget."""
         self._citizen, self._registry, self._runner = citizen, registry, runner
-        self._carrier, self._wanted = carrier, wanted
+        self._carrier, self._wanted, self._fits = carrier, wanted, fits
 
     async def carry_out(self, task: Task, context: Context, run: RunHandle) -> Result:
         """The result of the run, wherever a worker of its queue carries it."""
@@ -52,8 +56,19 @@ class RemoteRuns:
             self._runner.watch(run, task.timeout)
             await self._registry.began_elsewhere(run, machine)
 
-        result = await self._carrier.run(task, context, run, began, lambda: self._wanted(run, task))
+        looked = elapsed()
+
+        def wanted() -> bool:
+            nonlocal looked
+            if elapsed() - looked >= BUDGET_LOOK:
+                looked = elapsed()
+                return self._wanted(run, task) and self._fits(run, task)
+            return self._wanted(run, task)
+
+        if self._registry.fenced:
+            await self._registry.put_on_record(run)
+        result = await self._carrier.run(task, context, run, began, wanted)
         if result is not None:
             return result
-        run.put_back, run.opened = True, False
+        run.put_back, run.never_began, run.opened = True, True, False
         return Result(Outcome.SKIPPED, "it waited for a worker until it might not begin any more")

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from scheduler.agents.report import AgentReport
 from scheduler.core.costs import RunCost, Usage
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.secrets import NOTHING_SECRET
@@ -42,7 +43,21 @@ class RunHandle:
             "since",
         ),
         *("citizen", "cost", "late", "number", "opened", "put_back", "result", "started_at", "stopped_by"),
-        *("before", "begun_for", "refusal", "survivor", "task", "trigger", "used", "variables", "who", "why"),
+        *(
+            "before",
+            "begun_for",
+            "charge",
+            "never_began",
+            "refusal",
+            "reported",
+            "survivor",
+            "task",
+            "trigger",
+            "used",
+            "variables",
+            "who",
+            "why",
+        ),
         *("_carried", "_exited", "_output", "_publishing", "_shown", "waits", "where"),
     )
     task: asyncio.Task[Any] | None
@@ -56,6 +71,7 @@ class RunHandle:
     who: Who | None  # asked for it
     stopped_by: Who | None
     variables: Mapping[str, str] | None  # for its environment
+    reported: AgentReport | None  # what a worker read there of its cost
     before: "TaskState | None"  # its task's, of a run that waits for a worker: it may be taken back
     _output: OutputBuffer | None
 
@@ -74,8 +90,9 @@ class RunHandle:
         self.citizen, self.who, self.stopped_by, self.number = citizen, who, None, 0
         self._carried, self._shown = carried, shown
         self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
-        self.cost = self.result = self.used = self.variables = self.before = None
+        self.cost = self.result = self.used = self.variables = self.before = self.reported = None
         self.refusal = self.begun_for = ""  # why a service refused it; why the gate of its wake opened
+        self.charge, self.never_began = "", False  # under which name its cost is counted; nothing of it ran
         self.waits = self.where = ""  # for which workers; on which machine a worker carries it
         self.began = self.abandoned = self.held_up = self._exited = self._publishing = False
         self.opened = True  # False while a wake waits for due tasks: a crash now, and it never began

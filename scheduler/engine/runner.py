@@ -66,8 +66,9 @@ class Runner:
         try:
             if run.reason:
                 raise asyncio.CancelledError
-            registry = self._registry
-            on_record = registry.put_on_record(run) if registry.fenced else registry.written()
+            registry, on_record = self._registry, None
+            if not task.queue:  # else it is when its cost is entered: a worker may begin it from then on
+                on_record = registry.put_on_record(run) if registry.fenced else registry.written()
             if on_record is not None:
                 await on_record  # a run that kills this process must not be the next owner's first one again
                 if run.variables:

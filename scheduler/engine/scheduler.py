@@ -89,9 +89,10 @@ class Scheduler(Verbs):
         self._freezing = Freezing(citizen, freezes or HomeFreezes(home, copies), clock, self._freeze_changed)
         self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held, self._freezing)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
-        self._remote = RemoteRuns(citizen, self._registry, self._runner, carrier, self._dispatch.wants)
         shared = shared or shared_by_root(home.parent, clock)
         self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._tell_of_provider, copies)
+        wanted, fits = self._dispatch.wants, self._paid.still_fits
+        self._remote = RemoteRuns(citizen, self._registry, self._runner, carrier, wanted, fits)
         plan = self._rules.wake
         self._wake = self._wake_requests(plan) if plan else None
         self._jump: Timer | None = None
@@ -370,9 +371,8 @@ class Scheduler(Verbs):
     def _carry_out(self, job: Job) -> Execute | None:
         """What carries out the run; None: its worker alone. Before a wake the tasks that are due run."""
         if not job.paid:
-            if job.task.queue:
-                return self._remote.carry_out
-            return self._paid.carry_out_command if isinstance(job.task.work, Command) else None
+            says = job.task.queue or isinstance(job.task.work, Command)
+            return self._paid.carry_out_command if says else None
         if job.is_wake:
             barrier = self.run_due_once if self._rules.background else None
             return self._wakes().turn(barrier, self._workers.run, self._runner.watch)

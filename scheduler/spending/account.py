@@ -76,6 +76,15 @@ class Account:
                 self.ledger.cancel(run)
             return limit
 
+    def still_fits(self, run: str, task: str) -> bool:
+        """Whether a run that was entered, and has not begun, may: it counts today. Raises OSError."""
+        with self._all.one_at_a_time(self.rules.together), self._lock:
+            self.ledger.load()
+            known = self.ledger.knows(run)
+            if known is not None and known.day != self._today():
+                self.ledger.enter(run, task, self._today(), self._clock.now())
+            return self._limit(task, run) is None
+
     def lift(self, amount: Decimal, *, together: bool) -> None:
         """Add this to the limits of today, the citizen's or those of all; raises OSError."""
         with self._lock:

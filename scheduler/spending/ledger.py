@@ -27,6 +27,7 @@ KEPT = 400  # days of charges: a year, and what is left of a month
 MOST = 100_000  # charges, whatever their days
 SESSIONS = 1000
 LAST = 250_000_000_000  # a moment in the year 9892
+LATE = '"late": true'  # in a line that only raises what is known
 TOO_LONG = 20_000  # lines beyond which old charges are dropped, when an owner starts
 
 
@@ -207,6 +208,12 @@ class SpendingLedger:
         replace_file(self._file, "\n".join(lines).encode() + b"\n")
 
 
+def late_line(run: str, cost: Decimal, tokens_in: int | None, tokens_out: int | None) -> str:
+    """The line of a cost that becomes known after its run was settled: it raises what is known."""
+    entry = {"run": run, "cost": str(cost), "tokens_in": tokens_in, "tokens_out": tokens_out}
+    return json.dumps({**entry, "late": True})
+
+
 def _session_entry(session: Session) -> dict[str, Any]:
     totals = {each.model: [each.tokens_in, each.tokens_out] for each in session.used}
     return {"session": session.name, "totals": totals}
@@ -229,7 +236,10 @@ def _in_zone(charge: Charge, zone: tzinfo) -> Charge:
 
 
 def _settled(charge: Charge, entry: dict[str, Any]) -> Charge:
+    """What is known is not forgotten, and nothing that comes late lowers it."""
     cost = None if entry.get("cost") is None else _amount(entry["cost"])
+    if charge.cost is not None and (cost is None or (entry.get("late") and cost <= charge.cost)):
+        return charge
     tokens_in, tokens_out = (_count(entry.get(name)) for name in ("tokens_in", "tokens_out"))
     return replace(charge, cost=cost, tokens_in=tokens_in, tokens_out=tokens_out)
 

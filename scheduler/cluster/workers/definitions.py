@@ -1,6 +1,6 @@
 """Finds in a worker's own settings what a run is to do: no command ever comes from the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from scheduler.config.loader import CitizenSettings, Settings, fingerprint, taken_up
 from scheduler.core.definition import digest
@@ -22,6 +22,11 @@ class Definitions:
         self._looked = -FRESH
         self._found: dict[tuple[str, str, str], Found] = {}  # all tasks of citizens of which one was found
         self._sound: set[str] = set()  # citizens whose homes were there at the last look
+
+    @property
+    def citizens(self) -> Iterable[CitizenSettings]:
+        """Those that may have runs here, as far as their homes are there."""
+        return [each for each in self._settings.citizens if each.home.is_dir() and is_ours(each.home)]
 
     def at_once(self, citizen: str, task: str, known: str) -> Found | None:
         """The same, if one of its citizen was found a moment ago; reads nothing."""

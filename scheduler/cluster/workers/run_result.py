@@ -2,27 +2,39 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from scheduler.agents import FILE
+from scheduler.agents.report import AgentReport, Ending
 from scheduler.cluster.database import Connection
-from scheduler.core.costs import Usage
+from scheduler.core.costs import RunCost, Usage
 from scheduler.core.planning import followed_up
 from scheduler.core.state import TaskState
 from scheduler.core.task import Outcome, Task
 from scheduler.core.views import OutputChunk
+from scheduler.engine.paid.run_costs import RunCosts
 from scheduler.executors.output import OutputBuffer
 from scheduler.executors.result import Result
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
+from scheduler.storage.history_reader import RunFacts
+
+log = logging.getLogger("experience.cost")
 
 _UNRECORDED = """
-SELECT q.run, q.task, q.result, r.started, s.state
+SELECT q.run, q.task, q.charge, q.result, r.started, s.state
 FROM experience.remote q JOIN experience.runs r ON r.id = q.run
 LEFT JOIN experience.states s ON (s.citizen, s.task) = (q.citizen, q.task)
 WHERE q.citizen = %(citizen)s AND q.epoch < %(epoch)s AND q.result IS NOT NULL AND r.outcome IS NULL
+"""
+_WAITED = """
+SELECT charge FROM experience.remote
+WHERE citizen = %(citizen)s AND epoch < %(epoch)s AND worker IS NULL AND charge <> ''
 """
 _RECORD = """
 WITH saved AS (
@@ -40,8 +52,14 @@ def ending(
     used: Iterable[Usage] = (),
     seconds: float = 0.0,
     machine: str = "",
+    reported: AgentReport | None = None,
+    *,
+    began: bool = True,
 ) -> dict[str, Any]:
-    """The ending of a run that took so long there, and whose owner lacks these pieces of its output."""
+    """The ending of a run that took so long there, and whose owner lacks these pieces of its output.
+
+    `reported` is what it said of its cost; it is none if it never `began`.
+    """
     return {
         "seconds": seconds,
         "outcome": result.outcome.value,
@@ -52,6 +70,8 @@ def ending(
         "code": result.code,
         "printed": [[each.skipped, each.text] for each in printed],
         "used": [to_json(each) for each in used],
+        "reported": _as_json(reported) if reported else None,
+        "began": began,
     }
 
 
@@ -96,18 +116,49 @@ def usage_of(raw: dict[str, Any]) -> list[Usage]:
         return []
 
 
+def _as_json(said: AgentReport) -> dict[str, Any]:
+    cost = "" if said.cost is None else str(said.cost)
+    text = to_json(
+        RunCost(cost, False, said.tokens_in, said.tokens_out, said.turns, "", said.session, said.summary)
+    )
+    return {**text, "by_model": [to_json(each) for each in said.used]}
+
+
+def reported_of(raw: dict[str, Any]) -> AgentReport | None:
+    """What the run said of its cost; None if it said nothing, or nothing that can be read."""
+    try:
+        if not (found := raw.get("reported")):
+            return None
+        said, used = from_json(RunCost, found), from_json(tuple[Usage, ...], found.get("by_model", []))
+        cost = Decimal(said.cost_usd) if said.cost_usd else None
+    except (InvalidJson, ArithmeticError):
+        return None
+    tokens = said.tokens_in, said.tokens_out, said.turns
+    return AgentReport(Ending.OK, cost, *tokens, said.session, said.summary, used)
+
+
 async def record_endings(
-    connection: Connection, citizen: str, epoch: int, tasks: Mapping[str, Task], now: float
+    connection: Connection,
+    citizen: str,
+    epoch: int,
+    tasks: Mapping[str, Task],
+    now: float,
+    costs: RunCosts,
 ) -> None:
     """Put on record how runs ended whose owner died before it had: in a transaction of the caller's.
 
-    Who takes over does so before it drops the rows of these runs.
+    Who takes over does so before it drops the rows of these runs. What they cost is counted once;
+    what had waited for a worker cost nothing.
     """
     asked = {"citizen": citizen, "epoch": epoch}
-    for run, task, raw, started, state in await (await connection.execute(_UNRECORDED, asked)).fetchall():
+    for (charge,) in await (await connection.execute(_WAITED, asked)).fetchall():
+        await asyncio.to_thread(_count, costs, charge, "", None, {"began": False})
+    ended = await (await connection.execute(_UNRECORDED, asked)).fetchall()
+    for run, task, charge, raw, started, state in ended:
         result, output = result_of(raw), OutputBuffer()
         with suppress(TypeError, ValueError):  # not written by a worker of ours
             print_rest(raw, output)
+        cost = await asyncio.to_thread(_count, costs, charge, task, tasks.get(task), raw) if charge else None
         before = from_json(TaskState, state or {})
         began = before.running.since if before.running else started
         finished = min(now, began + _seconds(raw, now - began))
@@ -122,9 +173,21 @@ async def record_endings(
             "text": result.text,
             "output": await asyncio.to_thread(output.text),
             "traceback": result.traceback,
-            "facts": json.dumps({"machine": machine_of(raw)}),
+            "facts": json.dumps(to_json(RunFacts(cost, machine=machine_of(raw)))),
         }
         await connection.execute(_RECORD, asked | values)
+
+
+def _count(costs: RunCosts, charge: str, name: str, task: Task | None, raw: dict[str, Any]) -> RunCost | None:
+    """What the run cost, which is in the ledger from now on; blocks."""
+    program = "" if task is None or task.report == FILE else task.report
+    try:
+        if raw.get("began") is not False:
+            return costs.settle_once(charge, name, program, reported_of(raw), usage_of(raw))
+        costs.account.cancel(charge)
+    except OSError as error:  # it stays unknown, and counts as the dearest of the last ones
+        log.warning("cost not noted", extra={"task": name, "error": str(error)})
+    return None
 
 
 def _seconds(raw: dict[str, Any], otherwise: float) -> float:

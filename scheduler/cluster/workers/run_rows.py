@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from scheduler.cluster.database import Connection
 from scheduler.cluster.fence import jobs, storable
+from scheduler.cluster.shared_files import ADD_LINE
 from scheduler.storage.freeze_file import note_of
 
 _CLAIM = """
@@ -32,8 +33,8 @@ claimed AS (
             SELECT 1 FROM experience.remote x JOIN experience.workers w ON w.id = x.worker
             WHERE (x.citizen, x.task) = (q.citizen, q.task) AND x.run <> q.run AND x.result IS NULL
                 AND w.until > clock_timestamp())
-    RETURNING q.run, q.citizen, q.task, q.digest, q.last_success, q.epoch, r.slot, r.attempt, r.trigger,
-        owner.holder, array(
+    RETURNING q.run, q.citizen, q.task, q.digest, q.last_success, q.charge, q.epoch, r.slot, r.attempt,
+        r.trigger, owner.holder, array(
             SELECT content FROM experience.notes n WHERE n.name = 'freeze' AND n.citizen IN (q.citizen, '')))
 SELECT knock.run, claimed.* FROM knock LEFT JOIN claimed USING (run)
 """
@@ -46,7 +47,7 @@ _CLAIM_NEXT = _CLAIM.format(
 )
 _GIVE_BACK = """
 UPDATE experience.remote SET worker = NULL, knocked = clock_timestamp()
-WHERE run = %s AND worker = %s AND result IS NULL
+WHERE run = %s AND worker = %s AND result IS NULL AND NOT stop
 """
 _FINISH = """
 WITH ended AS (
@@ -69,6 +70,7 @@ WITH dropped AS (
 gone AS (DELETE FROM procrastinate_jobs j USING dropped WHERE j.id = dropped.job AND j.status = 'todo')
 SELECT run FROM dropped
 """
+_OPEN_CHARGES = "SELECT charge FROM experience.remote WHERE charge = ANY(%s)"
 _STOP = """
 WITH asked AS (
     UPDATE experience.remote SET stop = true WHERE run = %(run)s AND worker IS NOT NULL RETURNING run)
@@ -132,6 +134,7 @@ class Claimed:
     task: str
     digest: str
     last_success: float | None
+    charge: str  # the name under which its owner counts what it costs
     epoch: int
     slot: str
     attempt: int
@@ -209,6 +212,17 @@ async def finish(
 async def results(connection: Connection, runs: Collection[int]) -> dict[int, dict[str, Any]]:
     """The results that there are of these runs."""
     return dict(await (await connection.execute(_RESULTS, (list(runs),))).fetchall())
+
+
+async def open_charges(connection: Connection, charges: Collection[str]) -> frozenset[str]:
+    """Those of these charges whose runs have rows: their owners will hear what they cost."""
+    rows = await (await connection.execute(_OPEN_CHARGES, (list(charges),))).fetchall()
+    return frozenset(charge for (charge,) in rows)
+
+
+async def tell_cost(connection: Connection, citizen: str, line: str) -> None:
+    """Add the line to the ledger of the citizen, whoever runs it, and wherever."""
+    await connection.execute(ADD_LINE, {"citizen": citizen, "epoch": None, "content": line})
 
 
 async def asked(connection: Connection, worker: UUID) -> dict[int, bool]:

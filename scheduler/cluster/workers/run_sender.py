@@ -20,10 +20,12 @@ from scheduler.cluster.workers.run_result import (
     print_piece,
     print_rest,
     record_endings,
+    reported_of,
     result_of,
     usage_of,
 )
 from scheduler.core.task import Context, Outcome, Progress, Task
+from scheduler.engine.paid.run_costs import RunCosts
 from scheduler.engine.remote import Began, Wanted
 from scheduler.engine.run import RunHandle
 from scheduler.errors import DatabaseAway
@@ -69,6 +71,7 @@ class Sent:
             self.handle.where = self.handle.where or machine_of(raw)
             for each in usage_of(raw):
                 self.handle.use(each)
+            self.handle.reported, self.handle.never_began = reported_of(raw), raw.get("began") is False
             self.ended.set_result(result_of(raw))
 
     def lost(self) -> None:
@@ -115,12 +118,14 @@ class RunSender:
         """What sends the runs of one citizen."""
         return CitizenSender(self, lease, store)
 
-    async def take_over(self, lease: Lease, tasks: Mapping[str, Task], now: float) -> frozenset[str]:
+    async def take_over(
+        self, lease: Lease, tasks: Mapping[str, Task], now: float, costs: RunCosts
+    ) -> frozenset[str]:
         """Record or end what the owners before left on workers; the tasks of which a run did begin."""
         async with self._database.connection() as connection, connection.transaction():
             if not await run_rows.owns(connection, lease.citizen, lease.epoch):
                 return frozenset()
-            await record_endings(connection, lease.citizen, lease.epoch, tasks, now)
+            await record_endings(connection, lease.citizen, lease.epoch, tasks, now, costs)
             return await run_rows.take_over(connection, lease.citizen, lease.epoch)
 
     async def carry(self, sent: Sent) -> Result | None:
@@ -191,7 +196,7 @@ class RunSender:
         asked = False
         while sent.lease.held and not sent.ended.done():
             with contextlib.suppress(DatabaseAway, psycopg.Error):
-                if not await self._stop(sent.row):
+                if not await self._stop(sent):
                     await self._look()
                     break
                 if not asked:
@@ -201,11 +206,12 @@ class RunSender:
         if not sent.ended.done():
             sent.ended.set_result(Result(Outcome.INTERRUPTED, "interrupted"))
 
-    async def _stop(self, row: int) -> bool:
+    async def _stop(self, sent: Sent) -> bool:
         """Whether a worker has it, and was asked to end it; it will not begin if it waits."""
         async with self._asking:
             connection = await self._connected()
-            return not await run_rows.take_back(connection, [row]) and await run_rows.stop(connection, row)
+            sent.handle.never_began = bool(await run_rows.take_back(connection, [sent.row]))
+            return not sent.handle.never_began and await run_rows.stop(connection, sent.row)
 
     # -------------------------------------------------------------- looking
 

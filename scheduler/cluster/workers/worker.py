@@ -22,6 +22,7 @@ from scheduler.cluster.workers.definitions import Definitions
 from scheduler.cluster.workers.procrastinate_jobs import hear
 from scheduler.cluster.workers.run_reporter import RunReporter
 from scheduler.cluster.workers.run_result import ending
+from scheduler.cluster.workers.worker_costs import WorkerCharge, charge_of, tell, tell_left_over
 from scheduler.cluster.workers.worker_lease import WorkerLease
 from scheduler.config.loader import Settings
 from scheduler.config.settings import EngineSettings
@@ -56,6 +57,7 @@ class Carried:
     def __init__(self, claimed: run_rows.Claimed, worker: UUID, handle: RunHandle) -> None:
         self.claimed, self.worker, self.handle = claimed, worker, handle
         self.over = False  # only its result is on its way
+        self.charge: WorkerCharge | None = None
 
 
 class Worker:
@@ -96,6 +98,8 @@ class Worker:
         await asyncio.to_thread(self._guard.begin)
         await self._enter(stop)
         self._bus.begin()
+        with contextlib.suppress(psycopg.Error, DatabaseAway):  # at the next start, then
+            await tell_left_over(await self._connected(), self._definitions.citizens, self._clock)
         work = (self._lease.keep(), self._look_forever(), self._hear_forever())
         keeping, looking, hearing = (asyncio.create_task(each, name="worker") for each in work)
         queues = ", ".join(self._queues)
@@ -213,7 +217,7 @@ class Worker:
         self._registry.runs[name] = handle
         teller = RunReporter(self._bus, claimed, handle, self._machine)
         log.info("begins", extra={"citizen": claimed.citizen, "task": claimed.task})
-        handle.task = asyncio.create_task(self._run(claimed, handle), name=name)
+        handle.task = asyncio.create_task(self._run(carried), name=name)
         try:
             await asyncio.wait({handle.task})
             carried.over = True
@@ -222,7 +226,8 @@ class Worker:
             self._registry.free_worker(handle)
             del self._carried[claimed.run]
 
-    async def _run(self, claimed: run_rows.Claimed, handle: RunHandle) -> None:
+    async def _run(self, carried: Carried) -> None:
+        claimed, handle = carried.claimed, carried.handle
         try:
             known = (claimed.citizen, claimed.task, claimed.digest)
             found = self._definitions.at_once(*known)
@@ -233,6 +238,8 @@ class Worker:
             return
         citizen, task = found
         handle.masks = Masks(citizen.hidden)
+        carried.charge = charge_of(citizen, task, claimed.charge, self._clock)
+        says = carried.charge.variables if carried.charge else {}
         context = Context(
             citizen.name,
             citizen.home,
@@ -244,7 +251,7 @@ class Worker:
             handle.report,
             citizen.llm,
             handle.use,
-            claimed.variables,
+            {**claimed.variables, **says},
         )
         self._runner.watch(handle, task.timeout + WRITE_OFF)  # if its owner is no longer there to end it
         await self._runner.run(task, handle, context)
@@ -254,7 +261,11 @@ class Worker:
         claimed, handle = carried.claimed, carried.handle
         result = handle.result or Result(Outcome.FAILED, "it left without a result")
         took = self._clock.elapsed() - handle.began_at if handle.began_at else 0.0
-        raw = ending(result, teller.rest(), handle.used or (), took, self._machine)
+        charge, reported = carried.charge, None
+        if charge:
+            reported = await asyncio.to_thread(charge.read, handle.printed, failed=result.outcome.bad)
+        said = (teller.rest(), handle.used or (), took, self._machine, reported)
+        raw = ending(result, *said, began=handle.began)
         channel = "" if teller.tells else own_channel(claimed.holder)  # what is on its line comes first
         counts = None
         while counts is None and self._may_finish():
@@ -265,8 +276,12 @@ class Worker:
             if counts is None:
                 await asyncio.sleep(AGAIN)
         teller.end(raw if counts else None)
-        said = result.outcome.value if counts else "its result is refused: it was written off meanwhile"
-        log.info(said, extra={"citizen": claimed.citizen, "task": claimed.task})
+        word = result.outcome.value if counts else "its result is refused: it was written off meanwhile"
+        log.info(word, extra={"citizen": claimed.citizen, "task": claimed.task})
+        if charge and counts is not None:  # else it is told at the next start
+            with contextlib.suppress(psycopg.Error, DatabaseAway):
+                late = None if counts else reported
+                await tell(await self._connected(), claimed.citizen, charge, late)
 
     def _may_finish(self) -> bool:
         return not self._stopping or self._lease.held
@@ -304,7 +319,7 @@ class Worker:
             unanswered = asked.keys() - self._tasks.keys()
             self._unanswered = {run for run in unanswered if not asked[run]}
             for run in unanswered - self._unanswered:  # its owner wants it no more
-                await run_rows.finish(connection, run, worker, ending(NEVER_BEGAN))
+                await run_rows.finish(connection, run, worker, ending(NEVER_BEGAN, began=False))
         for each in seen:
             stop = asked.get(each.claimed.run)
             if not each.over and each.handle.reason is None and stop is not False:

@@ -186,6 +186,25 @@ class PaidRuns:
         if task.provider:
             self._outages.ended(task.provider, charge.run, tried=False)
 
+    def _withdraw(self, task: Task, run: RunHandle, admitted: Admission, ended: Ended) -> Result:
+        """The run was entered and never began: it waited for a worker. Blocks."""
+        try:
+            self.costs.account.cancel(admitted.charge.run)
+            self._summary = self._summarise(self._clock.now())
+            self._give_back(task, admitted.charge)
+        except OSError as error:  # it counts as the dearest of the last ones
+            self._warn("cost not noted", error)
+        return ended.result
+
+    def still_fits(self, run: RunHandle, task: Task) -> bool:
+        """Whether a run that waits for a worker may still begin under its budget; reads small files."""
+        if run.job is None or not run.job.paid:
+            return True
+        try:
+            return self.costs.account.still_fits(run.charge, task.name)
+        except OSError:
+            return False
+
     def lift(self, amount: Decimal, *, together: bool) -> str:
         """Add this to today's limits; what they are now. Blocks, raises SchedulerError."""
         account = self.costs.account
@@ -223,7 +242,7 @@ class PaidRuns:
     async def _carry_out_admitted(
         self, task: Task, context: Context, run: RunHandle, admitted: Admission
     ) -> Result:
-        context = self._told_where(context, admitted.charge)
+        context = self._told_where(context, run, admitted.charge)
         begun, ended = self._clock.elapsed(), Ended(Result(Outcome.FAILED))
         failure = None
         try:
@@ -236,7 +255,8 @@ class PaidRuns:
             run.exited()  # what it cost is settled, however it ends
             if run.reason:
                 ended = replace(ended, result=replace(ended.result, outcome=run.reason))
-            settled = await asyncio.to_thread(self._settle, task, run, admitted, ended)
+            conclude = self._withdraw if run.never_began else self._settle
+            settled = await asyncio.to_thread(conclude, task, run, admitted, ended)
             self._tell_news()
         if failure is not None and settled.outcome is not Outcome.REFUSED:
             raise failure
@@ -246,15 +266,17 @@ class PaidRuns:
         """The result of a command that may say what it cost, although nothing was known of that before."""
         charge = self.costs.new_charge(task.name)
         try:
-            return await self._execute(task, self._told_where(context, charge), run)
+            return await self._execute(task, self._told_where(context, run, charge), run)
         finally:
-            if self.costs.is_reported(charge):
+            said = (run.reported or run.used) if task.queue else self.costs.is_reported(charge)
+            if said:
                 run.exited()
                 await asyncio.to_thread(self._settle_unasked, task, run, charge)
             self.costs.close(charge)
 
-    def _told_where(self, context: Context, charge: RunCharge) -> Context:
+    def _told_where(self, context: Context, run: RunHandle, charge: RunCharge) -> Context:
         """The run finds in its environment where it may say what it cost, and what it may."""
+        run.charge = charge.run
         return replace(context, variables={**(context.variables or {}), **self.costs.environment(charge)})
 
     async def settle_used(self, task: Task, run: RunHandle) -> None:
@@ -304,6 +326,7 @@ class PaidRuns:
             ended.outcome.bad,
             run.used or (),
             otherwise=Decimal(0) if at_once else None,
+            said=run.reported,
         )
         self._summary = self._summarise(self._clock.now())
 

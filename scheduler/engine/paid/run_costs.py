@@ -24,6 +24,7 @@ from scheduler.system.hanging_disks import require_disk
 log = logging.getLogger("experience.cost")
 
 REPORTS = Path(FOLDER) / "reports"
+ON_WORKERS = Path(FOLDER) / "worker-reports"  # the owner's look at what is left over must not see these
 WORDS = 200  # characters of a model, a session or a summary
 
 
@@ -46,9 +47,10 @@ class RunCosts:
         clock: Clock,
         all_citizens: AllCitizens,
         add: Add = lambda line: None,
+        reports: Path = REPORTS,
     ) -> None:
         self.account = Account(home, clock, all_citizens, add)
-        self._citizen, self._home, self._clock = citizen, home, clock
+        self._citizen, self._home, self._clock, self._reports = citizen, home, clock, reports
         self._made = False  # the folder of the reports
         self._open: set[str] = set()  # runs of this owner that are not settled
 
@@ -59,13 +61,16 @@ class RunCosts:
 
     def new_charge(self, task: str) -> RunCharge:
         """For a run: unless it is entered, it counts only if it says what it cost."""
+        return self.opened(f"{task}-{self._clock.now():.0f}-{secrets.token_hex(4)}", task)
+
+    def opened(self, run: str, task: str) -> RunCharge:
+        """That of a run which has this name already."""
         if not self._made:
             make_folder(self._home / FOLDER)
-            make_folder(self._home / REPORTS)
+            make_folder(self._home / self._reports)
             self._made = True
-        run = f"{task}-{self._clock.now():.0f}-{secrets.token_hex(4)}"
         self._open.add(run)
-        return RunCharge(run, task, self._home / REPORTS / f"{run}.json")
+        return RunCharge(run, task, self._home / self._reports / f"{run}.json")
 
     def enter(self, charge: RunCharge) -> OverBudget | None:
         """The run is counted from now on, or must not start; raises OSError: then it must not, either."""
@@ -97,12 +102,13 @@ class RunCosts:
         failed: bool,
         used: Sequence[Usage] = (),
         otherwise: Decimal | None = None,
+        said: AgentReport | None = None,
     ) -> RunCost | None:
         """Note what the run cost: by its report file, else by what its program printed or it used itself.
 
-        `otherwise` is what it cost if none of them says so; None: unknown.
+        `otherwise` is what it cost if none of them says so; None: unknown. A worker has `said` what it read.
         """
-        report = self._report(charge, program, output, failed)
+        report = said or self.read(charge, program, output, failed)
         session = _session(report, program)
         used = self._used_of(session) or used or _said(report)
         cost = self._amount(charge, report, program, used)
@@ -112,7 +118,7 @@ class RunCosts:
         if entered or cost is not None:
             self.account.settle(charge.run, charge.task, cost, tokens, session)
         self.close(charge)
-        _remove(charge.file)
+        self.remove(charge)
         if not entered and cost is None and tokens == (None, None):
             return None
         return _run_cost(report, cost, entered, tokens, used)
@@ -121,23 +127,49 @@ class RunCosts:
         """What the run used of a session whose program reports its total; nothing of any other."""
         return _used_since(self.account.used_before(session.name), session.used) if session else ()
 
+    def settle_once(
+        self, run: str, task: str, program: str, said: AgentReport | None, used: Sequence[Usage]
+    ) -> RunCost | None:
+        """Note what a run cost whose owner died, unless that had noted it; raises OSError."""
+        known = self.account.knows(run)
+        if known is not None and known.cost is not None:
+            return RunCost(str(known.cost), False, known.tokens_in, known.tokens_out)
+        return self.settle(self.opened(run, task), program, "", failed=False, used=used, said=said)
+
+    def left_over(self) -> list[RunCharge]:
+        """Runs that said what they cost, and are not open."""
+        names = [name.removesuffix(".json") for name in names_in(self._home / self._reports)]
+        return [
+            RunCharge(run, "", self._home / self._reports / f"{run}.json")
+            for run in names
+            if run not in self._open
+        ]
+
     def settle_left_over(self) -> None:
         """Count what runs said that are not settled: their owner died, or they wrote after their end."""
-        for name in names_in(self._home / REPORTS):
-            if (run := name.removesuffix(".json")) not in self._open:
-                self._settle_late(run, self._home / REPORTS / name)
+        for each in self.left_over():
+            self._settle_late(each)
 
-    def _settle_late(self, run: str, file: Path) -> None:
+    def _settle_late(self, late: RunCharge) -> None:
         """What was written after the end may raise a cost that is known, not lower it."""
-        if (charge := self.account.knows(run)) is not None:
-            late = RunCharge(run, charge.task, file)
-            report = self._report(late, "", "", failed=False)
-            cost = self._amount(late, report, "", _said(report))
+        if (charge := self.account.knows(late.run)) is not None:
+            report = self.read(late, "", "", failed=False)
+            cost = self.amount(late, report)
             if cost is not None and (charge.cost is None or cost > charge.cost):
-                self.account.settle(run, charge.task, cost, (report.tokens_in, report.tokens_out))
-        _remove(file)
+                self.account.settle(late.run, charge.task, cost, (report.tokens_in, report.tokens_out))
+        self.remove(late)
 
-    def _report(self, charge: RunCharge, program: str, output: str, failed: bool) -> AgentReport:
+    def remove(self, charge: RunCharge) -> None:
+        """What it said is noted. A run can make a folder there: that must not keep others from starting."""
+        with suppress(IsADirectoryError, PermissionError):
+            remove(charge.file)
+
+    def amount(self, charge: RunCharge, report: AgentReport, program: str = "") -> Decimal | None:
+        """What the run cost by this report, as if it had used all that its session has."""
+        return self._amount(charge, report, program, _said(report))
+
+    def read(self, charge: RunCharge, program: str, output: str, failed: bool) -> AgentReport:
+        """What the run says in its file, else in what its program printed."""
         try:
             if report := read_report_file(charge.file):
                 return report
@@ -211,9 +243,3 @@ def _run_cost(
         report.session[:WORDS],
         report.summary[:WORDS],
     )
-
-
-def _remove(report: Path) -> None:
-    """A run can make a folder there: that must not keep others from being settled, or from starting."""
-    with suppress(IsADirectoryError, PermissionError):
-        remove(report)

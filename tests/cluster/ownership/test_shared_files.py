@@ -13,7 +13,7 @@ import pytest
 from scheduler.cluster.coordinator import ClusterCoordinator
 from scheduler.cluster.database import Database
 from scheduler.cluster.membership import join, leave
-from scheduler.cluster.shared_files import write_files
+from scheduler.cluster.shared_files import Notes, write_files
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.ports import FleetOptions
@@ -23,7 +23,7 @@ from scheduler.engine.wake.record import WakeRecord
 from scheduler.executors.result import Result
 from scheduler.ownership.coordinator import LocalCoordinator
 from scheduler.spending.account import FOLDER, Account, AllCitizens
-from scheduler.spending.ledger import SpendingLedger
+from scheduler.spending.ledger import SpendingLedger, late_line
 from scheduler.storage.file_copies import FREEZE, METADATA
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
 from scheduler.storage.shared_home import mark_shared
@@ -216,3 +216,29 @@ def test_a_note_that_is_heard_several_times_at_once_is_written(tmp_path: Path) -
         for each in written:
             each.result()
     assert (tmp_path / "x" / NAME).read_text().isdecimal()
+
+
+def test_what_is_written_after_the_database_was_restarted_is_written(url: str, database: Database) -> None:
+    notes = Notes(database)
+    notes.of("opus").add(b"before")
+    with psycopg.connect(url, autocommit=True) as other:
+        others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s"
+        assert other.execute(others, ("experience",)).fetchall()
+        notes.of("opus").add(b"after")
+        assert other.execute("SELECT line FROM experience.spending ORDER BY id").fetchall() == [
+            ("before",),
+            ("after",),
+        ]
+    notes.close()
+
+
+def test_a_cost_that_becomes_known_late_reaches_the_ledger_of_the_owner(tmp_path: Path) -> None:
+    ledger = SpendingLedger(tmp_path)
+    ledger.enter("render-1", "render", DAY)
+    line = late_line("render-1", Decimal("0.50"), None, None)
+    for _ in range(2):  # it may be told twice
+        write_files(
+            tmp_path, {}, [line, '{"run": "other-1", "task": "other", "day": "2026-03-02"}'], owned=True
+        )
+        ledger.load()
+        assert [charge.cost for charge in ledger.charges(DAY, DAY)] == [Decimal("0.50")]

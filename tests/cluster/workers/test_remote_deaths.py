@@ -6,7 +6,11 @@ task runs again.
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from itertools import count
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +23,12 @@ from scheduler.cluster.fence import Ended, Saved, Started
 from scheduler.cluster.leases import Leases
 from scheduler.cluster.workers import run_rows
 from scheduler.cluster.workers.run_sender import RunSender
+from scheduler.engine.paid.run_costs import RunCosts
 from scheduler.errors import DatabaseAway
 from scheduler.process.process_info import BOOT, Running
+from scheduler.spending.account import AllCitizens
 from tests.cluster.desk import OK, ORDER, Desk
+from tests.fakes import FakeClock
 
 STEPS = ("started", "claimed", "ended", "recorded")
 
@@ -130,6 +137,18 @@ async def test_whoever_dies_after_this_step(desk: Desk, step: str) -> None:
 
 RUNNING = {"pid": 1, "born": 1.0, "since": 10.0, "boot": "another"}
 ENDED = {**OK, "seconds": 5.0, "machine": "g1", "printed": [[0, "half"], [0, " done"]]}
+ENDED["reported"] = {"cost_usd": "0.25", "tokens_in": 7}
+PAID = replace(ORDER, charge="render-1")
+
+
+def account(home: Path) -> RunCosts:
+    (home / ".experience").mkdir(parents=True)
+    return RunCosts("opus", home, FakeClock(), AllCitizens(home.parent))
+
+
+def charges(costs: RunCosts) -> list[tuple[str, Decimal | None, int | None]]:
+    found = costs.account.ledger.charges(date.min, date.max)
+    return [(each.run, each.cost, each.tokens_in) for each in found]
 
 
 class Died(psycopg.OperationalError):
@@ -138,9 +157,12 @@ class Died(psycopg.OperationalError):
 
 @pytest.mark.parametrize("saved", [False, True], ids=["nothing saved", "its state saved"])
 async def test_the_end_of_a_run_that_a_dead_owner_had_not_recorded_is_recorded_by_the_next(
-    desk: Desk, saved: bool, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, saved: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The next owner may die, too, before each of its statements; the one after it records the end."""
+    """The next owner may die, too, before each of its statements; the one after it records the end.
+
+    What the run cost is counted once, and what waited for a worker cost nothing.
+    """
     execute, statements, last = psycopg.AsyncConnection.execute, count(), 0
 
     async def dying(connection: Connection, *arguments: Any) -> Any:
@@ -152,8 +174,12 @@ async def test_the_end_of_a_run_that_a_dead_owner_had_not_recorded_is_recorded_b
     for last in range(20):
         await desk.connection.execute("TRUNCATE runs, states, remote, workers, procrastinate_jobs CASCADE")
         desk.lease = await desk.another()
-        start = Started("render", 1, "1", 1, "schedule", 9.0, {"running": RUNNING, "last_run": 10.0}, ORDER)
-        (run,) = await desk.writer.write(desk.lease, [start])
+        costs = account(tmp_path / str(last))
+        for charge in (PAID.charge, "waits-1"):
+            assert costs.account.enter(charge, charge[:-2]) is None
+        start = Started("render", 1, "1", 1, "schedule", 9.0, {"running": RUNNING, "last_run": 10.0}, PAID)
+        waits = replace(start, task="waits", order=replace(PAID, charge="waits-1"))
+        run, _ = await desk.writer.write(desk.lease, [start, waits])
         worker = await desk.enter()
         assert await desk.claim(run, worker) and await run_rows.finish(desk.connection, run, worker, ENDED)
         if saved:
@@ -161,12 +187,16 @@ async def test_the_end_of_a_run_that_a_dead_owner_had_not_recorded_is_recorded_b
         statements, owner = count(), await desk.another()
         with monkeypatch.context() as patch, suppress(DatabaseAway):
             patch.setattr(psycopg.AsyncConnection, "execute", dying)
-            await RunSender(desk.database).take_over(owner, {}, 100.0)
+            await RunSender(desk.database).take_over(owner, {}, 100.0, costs)
         died = next(statements) > last
-        await RunSender(desk.database).take_over(await desk.another(), {}, 100.0)
+        await RunSender(desk.database).take_over(await desk.another(), {}, 100.0, costs)
+        assert charges(costs) == [("render-1", Decimal("0.25"), 7)]
+        await desk.connection.execute("DELETE FROM runs WHERE task = 'waits'")
+        await desk.connection.execute("DELETE FROM states WHERE task = 'waits'")
         (row,) = await desk.ask("SELECT row(finished, seconds, outcome, text, output)::text FROM runs")
         assert row == '(15,5,ok,done,"half done")' if not saved else row.startswith("(14,5,ok,done")
         assert await desk.ask("SELECT facts::jsonb->>'machine' FROM runs") == ["g1"]
+        assert await desk.ask("SELECT facts::jsonb->'cost'->>'cost_usd' FROM runs") == ["0.25"]
         (state,) = await desk.ask("SELECT state FROM states")
         assert (state["run_count"], state["outcome"], "running" in state) == (1, "ok", False)
         assert await desk.ask("SELECT run FROM remote") == []
@@ -175,10 +205,10 @@ async def test_the_end_of_a_run_that_a_dead_owner_had_not_recorded_is_recorded_b
     assert 2 < last < 19
 
 
-async def test_an_end_is_not_recorded_by_who_is_no_owner_any_more(desk: Desk) -> None:
+async def test_an_end_is_not_recorded_by_who_is_no_owner_any_more(desk: Desk, tmp_path: Path) -> None:
     run, worker = await desk.start(), await desk.enter()
     assert await desk.claim(run, worker) and await desk.finish(run, worker)
     late = await desk.another()
     await desk.another()
-    await RunSender(desk.database).take_over(late, {}, 100.0)
+    await RunSender(desk.database).take_over(late, {}, 100.0, account(tmp_path))
     assert await desk.ask("SELECT outcome FROM runs") == [None]

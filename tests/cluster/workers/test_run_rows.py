@@ -204,7 +204,7 @@ async def test_a_knock_that_nobody_followed_is_made_again(desk: Desk) -> None:
 async def test_tables_of_the_version_before_are_completed_and_others_are_refused(url: str) -> None:
     database = Database(url)
     async with database.connection() as connection:
-        await connection.execute((files("scheduler.cluster") / STEPS[0]).read_bytes())
+        await connection.execute((files("scheduler.cluster") / "sql" / STEPS[0]).read_bytes())
         with pytest.raises(NotInstalled, match=f"version 1, this program knows {VERSION}: .*engine setup"):
             await require_schema(connection, database)
         assert await install(database) and not await install(database)

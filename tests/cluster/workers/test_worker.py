@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 
 from scheduler.process.process_info import stat
+from scheduler.spending.ledger import SpendingLedger
 from tests.cluster.machines import Machine
 from tests.cluster.postgres import Postgres
 
@@ -22,6 +24,7 @@ FAILOVER = 3.0
 SETTINGS = f"""failover = "{FAILOVER:.0f}s"
 [citizens.opus]
 workers = 16
+budget = {{ day = 4 }}
 """
 TASK = """
 [citizens.opus.tasks.{name}]
@@ -33,6 +36,9 @@ retries = {retries}
 retry_delay = "0.1s"
 command = ["sh", "-c", "{command}"]
 """
+
+PAYS = r"""printf '{{\"cost_usd\": %s}}' $(cat {notes}/price) > $EXPERIENCE_REPORT; """
+PAYS += "[ ! -e {notes}/stay ] || exec sleep 300"
 
 
 def task(name: str, command: str, queue: str = "gpu", timeout: str = "1m", retries: int = 0) -> str:
@@ -90,6 +96,16 @@ class Shop:
     def until_begun(self, name: str) -> None:
         self.until(f"SELECT 1 FROM remote WHERE task = '{name}' AND worker IS NOT NULL", 1)
 
+    def spent(self) -> list[Any]:
+        """What the ledger of the owner's home says of the cost of each run."""
+        ledger = SpendingLedger(self.owner.home("opus") / ".experience")
+        ledger.load()
+        return [charge.cost and float(charge.cost) for charge in ledger.charges(date.min, date.max)]
+
+    def reports(self) -> list[Path]:
+        """What runs on the worker have said, and nobody has heard yet."""
+        return [*(self.other.home("opus") / ".experience" / "worker-reports").glob("*")]
+
     def note(self, name: str) -> str:
         path = self.other.folder / "notes" / name
         return path.read_text() if path.exists() else ""
@@ -120,6 +136,7 @@ def shop(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             task("talks", f"echo one; until [ -e {notes}/go ]; do sleep 0.05; done; echo two"),
             task("other", "echo {machine}"),
             task("alone", "true", queue="nobody"),
+            task("paid", PAYS.format(notes=notes)).replace("command", 'report = "file"\ncommand'),
         )
     )
     owner, other = (
@@ -160,6 +177,16 @@ def test_a_worker_carries_the_run_of_another_machine(shop: Shop) -> None:
     assert (run["text"], run["machine"]) == ("by opus/render/1 1 on g1", "g1")
     printed = shop.owner.run("history", "opus", "--output", str(run["id"]))
     assert printed.stdout == "by opus/render/1 1 on g1\n", printed.stderr
+
+
+def test_what_it_costs_is_counted_by_its_owner_under_the_budget_of_its_citizen(shop: Shop) -> None:
+    (shop.other.folder / "notes" / "price").write_text("1.25")
+    shop.force("paid", "--wait")
+    assert shop.ended("paid") == [("ok", "")]
+    (run,) = json.loads(shop.owner.run("history", "opus", "paid", "--json").stdout)
+    assert run["cost"]["cost_usd"] == "1.25" and shop.spent() == [1.25]
+    while shop.reports():
+        time.sleep(0.02)
 
 
 def test_a_failure_is_tried_again_by_the_rule_of_its_task(shop: Shop) -> None:
@@ -271,3 +298,25 @@ def test_a_worker_that_dies_is_noticed_and_another_goes_on(shop: Shop) -> None:
     assert worker.wait(30) == 0, shop.said()
     assert shop.rows("SELECT 1 FROM workers WHERE until > clock_timestamp()") == []
     assert "Traceback" not in shop.said()
+
+
+def test_a_worker_that_died_tells_at_its_next_start_what_its_run_had_cost(shop: Shop) -> None:
+    notes = shop.other.folder / "notes"
+    (notes / "price").write_text("2.5")
+    (notes / "stay").touch()
+    worker = shop.work("--queue", "gpu")
+    shop.force("paid")
+    end = time.monotonic() + 30.0
+    while not any(report.stat().st_size for report in shop.reports()):
+        assert time.monotonic() < end, (shop.said(), shop.owner.said(), shop.rows("SELECT * FROM remote"))
+        time.sleep(0.02)
+    worker.kill()
+    assert shop.ended("paid", 2)[-1] == ("interrupted", "interrupted: g1 was lost")
+    assert shop.spent() == [1.25, None]  # it counts as the dearest of the last ones
+    shop.work("--queue", "gpu")
+    while shop.spent() != [1.25, 2.5]:
+        assert time.monotonic() < end, (shop.spent(), shop.said())
+        time.sleep(0.02)
+    assert shop.reports() == []
+    held = shop.owner.run("force", "opus", "paid")
+    assert held.returncode and "over budget" in held.stderr and "$3.75 of $4.00" in held.stderr

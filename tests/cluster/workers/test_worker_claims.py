@@ -16,7 +16,7 @@ from scheduler.cluster.workers.worker import Worker
 from scheduler.config.settings import EngineSettings, Settings
 from tests.fakes import FakeClock, until
 
-CLAIMED = Claimed(7, "opus", "render", "", None, 1, "1", 1, "schedule", uuid4(), ())
+CLAIMED = Claimed(7, "opus", "render", "", None, "", 1, "1", 1, "schedule", uuid4(), ())
 
 
 class Slow(Worker):

@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.core.costs import Usage
 from scheduler.spending import ledger as ledger_module
-from scheduler.spending.ledger import NAME, Session, SpendingLedger
+from scheduler.spending.ledger import NAME, Session, SpendingLedger, late_line
 from tests.each import each
 
 DAY = date(2026, 12, 1)
@@ -31,6 +31,17 @@ def test_a_run_is_counted_once_it_is_entered_and_its_cost_once_it_is_settled(tmp
     assert costs(opened(tmp_path)) == [None]
     ledger.settle("a", Decimal("0.10"), 5, 6)
     assert costs(ledger) == costs(opened(tmp_path)) == [Decimal("0.10")]
+
+
+def test_what_is_known_of_a_cost_is_neither_forgotten_nor_lowered_by_what_comes_late(tmp_path: Path) -> None:
+    ledger, late = opened(tmp_path), lambda cost: late_line("a", Decimal(cost), 1, 2).encode()
+    ledger.enter("a", "render", DAY)
+    for cost, known in (("0.20", "0.20"), ("0.10", "0.20"), ("0.30", "0.30")):
+        with (tmp_path / NAME).open("ab") as file:
+            file.write(late(cost) + b"\n" + late_line("b", Decimal(9), 1, 2).encode() + b"\n")
+        assert costs(opened(tmp_path)) == [Decimal(known)]
+    ledger.settle("a", None, None, None)  # its owner never heard
+    assert costs(ledger) == [Decimal("0.30")]
 
 
 def test_a_run_is_on_the_disk_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

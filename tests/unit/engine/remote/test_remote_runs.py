@@ -1,17 +1,22 @@
 """A task with a queue: its run waits for a worker, begins where that is, and its time counts from there."""
 
 import asyncio
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
+from scheduler.agents.report import AgentReport
 from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Every
-from scheduler.core.task import Call, Context, Outcome, Task
+from scheduler.core.task import Call, Command, Context, Outcome, Task
 from scheduler.core.views import HoldKind, TaskStatus
 from scheduler.engine.remote import Began, Wanted
 from scheduler.engine.run import RunHandle
 from scheduler.engine.scheduler import Scheduler
 from scheduler.executors.result import Result
+from scheduler.spending.ledger import SpendingLedger
 from tests.fakes import until
+from tests.unit.engine.paid.test_paid_tasks import DAY, costs, ledger, under
 from tests.unit.engine.remote.test_fenced_store import Fenced
 
 HOUR = 3600.0
@@ -24,6 +29,7 @@ class Elsewhere:
     def __init__(self) -> None:
         self.free, self.done = asyncio.Event(), asyncio.Event()
         self.asked = self.cancelled = 0
+        self.reported: AgentReport | None = None
 
     async def run(
         self, task: Task, context: Context, run: RunHandle, began: Began, wanted: Wanted
@@ -36,6 +42,7 @@ class Elsewhere:
                 await asyncio.sleep(0.001)
             await began("g1")
             await self.done.wait()
+            run.reported = self.reported
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -44,6 +51,10 @@ class Elsewhere:
 
 def render(**more: Any) -> Task:
     return Task("render", Every(300), Call(lambda context: "here"), queue="gpu", **more)
+
+
+def paid() -> Task:
+    return Task("render", Every(3600), Command(("true",)), queue="gpu", report="file")
 
 
 async def test_it_waits_for_a_worker_and_says_where_it_runs(build, clock):
@@ -156,3 +167,69 @@ async def test_what_a_person_asked_for_waits_through_a_pause_and_not_through_a_f
     await scheduler.thaw()
     await clock.advance(1)
     await until(lambda: elsewhere.asked == 2, "it is asked for still")
+
+
+async def test_what_a_run_on_a_worker_costs_is_counted_from_before_it_is_handed_over(build, clock, home):
+    elsewhere, store = Elsewhere(), Fenced()
+    scheduler = await build(paid(), carrier=elsewhere, store=store, spending=under(day="1.00"))
+    await clock.advance(1)
+    await until(lambda: elsewhere.asked == 1, "it waits for a worker")
+    (charge,) = ledger(home).charges(date.min, date.max)
+    assert (store.asked[0].charge, charge.cost) == (charge.run, None)
+    elsewhere.reported = AgentReport(cost=Decimal("0.60"))
+    elsewhere.free.set()
+    elsewhere.done.set()
+    await until(lambda: scheduler.snapshot().tasks[0].run_count == 1, "it ended")
+    assert costs(home) == [Decimal("0.60")]
+    await clock.advance(3601)
+    held = scheduler.snapshot().tasks[0].held
+    assert held and held.why.startswith("over budget") and elsewhere.asked == 1  # two would be 1.20
+
+
+async def test_a_run_that_waits_is_taken_back_when_it_could_pass_its_budget(build, clock, home, monkeypatch):
+    """It was entered yesterday, and waits: it counts today, and others have spent meanwhile."""
+    monkeypatch.setattr("scheduler.engine.remote.BUDGET_LOOK", 0.0)
+    elsewhere, store = Elsewhere(), Fenced()
+    scheduler = await build(paid(), carrier=elsewhere, store=store, spending=under(day="1.00"))
+    await clock.advance(1)
+    await until(lambda: elsewhere.asked == 1, "it waits for a worker")
+    await clock.advance(86400)
+    await until(
+        lambda: [c.day for c in ledger(home).charges(date.min, date.max)] == [DAY + timedelta(1)], "moved"
+    )
+    spent = SpendingLedger(home / ".experience")
+    spent.enter("other", "other", DAY + timedelta(1))
+    spent.settle("other", Decimal("1.50"), None, None)
+    await until(lambda: store.put_back == ["render"], "it is taken back")
+    await until(lambda: costs(home) == [Decimal("1.50")], "it is counted no more")
+    await clock.advance(1)
+    held = scheduler.snapshot().tasks[0].held
+    assert held and held.why.startswith("over budget") and elsewhere.asked == 1
+
+
+async def test_one_that_was_stopped_before_it_began_cost_nothing(build, clock, home):
+    class Dropped(Elsewhere):
+        async def run(self, task, context, run, began, wanted):
+            try:
+                return await super().run(task, context, run, began, wanted)
+            except asyncio.CancelledError:
+                run.never_began = True
+                raise
+
+    scheduler = await build(paid(), carrier=(elsewhere := Dropped()), store=Fenced())
+    await clock.advance(1)
+    await until(lambda: elsewhere.asked, "it waits for a worker")
+    assert costs(home) == [None]
+    await scheduler.stop_run("render")
+    await until(lambda: scheduler.snapshot().tasks[0].outcome is Outcome.STOPPED, "it was stopped")
+    assert costs(home) == []
+
+
+async def test_a_cost_of_which_nothing_was_known_before_is_counted_too(build, clock, home):
+    scheduler = await build(render(), carrier=(elsewhere := Elsewhere()), store=Fenced())
+    elsewhere.reported = AgentReport(cost=Decimal("0.10"))
+    elsewhere.free.set()
+    elsewhere.done.set()
+    await clock.advance(1)
+    await until(lambda: scheduler.snapshot().tasks[0].run_count == 1, "it ended")
+    assert costs(home) == [Decimal("0.10")]
