@@ -26,7 +26,6 @@ class Successor(Protocol):
 
     def poll(self) -> int | None:
         """Its exit code, None while it lives."""
-        ...
 
 
 Start = Callable[[Sequence[str], Path], Successor]  # of a process for these citizens; one of their homes

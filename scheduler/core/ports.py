@@ -31,23 +31,18 @@ class Control(Protocol):
 
     def watch(self) -> AsyncIterator[Snapshot]:
         """The whole snapshot at once, then the newest after each change; slow readers skip some."""
-        ...
 
     def pulse(self) -> Heartbeat:
         """How long ago the scheduler's loop last turned; answers at once, from any thread."""
-        ...
 
     async def force(self, task: str, *, again: bool = False) -> Receipt:
         """Run the task now; `again` runs it once more when it is running already."""
-        ...
 
     async def reset(self, task: str) -> Receipt:
         """Forget the last run and the last error: due at the next check."""
-        ...
 
     async def pause(self, task: str, *, until: float | None = None, why: str = "") -> Receipt:
         """Start it no more by schedule, until this time or until it is resumed; `why` is shown."""
-        ...
 
     async def resume(self, task: str) -> Receipt: ...
 
@@ -56,27 +51,21 @@ class Control(Protocol):
 
         Raises NotRunning.
         """
-        ...
 
     async def freeze(self, *, until: float | None = None, why: str = "") -> Receipt:
         """Start nothing of the citizen, wakes included, until this time or until it is thawed."""
-        ...
 
     async def thaw(self) -> Receipt:
         """Lift the citizen's freeze; raises Frozen while all citizens of its root are frozen."""
-        ...
 
     async def wake(self) -> Receipt:
         """Start the wake cycle now."""
-        ...
 
     async def add_to_budget(self, amount: str, *, together: bool = False) -> Receipt:
         """Lift today's limits by so many dollars: the citizen's, or those of all `together`."""
-        ...
 
     async def try_provider(self, provider: str) -> Receipt:
         """The next run that is due tries this provider, although it is said to be away."""
-        ...
 
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
@@ -85,19 +74,15 @@ class Control(Protocol):
 
         Raises UnknownTask for a task that is neither in the settings nor in the history.
         """
-        ...
 
     async def output(self, run: int) -> str:
         """The output of the run with this id, bounded, and its traceback; raises UnknownRun."""
-        ...
 
     async def explain(self, task: str) -> TaskDetails:
         """What the task is, its secrets masked, and its next times; raises UnknownTask."""
-        ...
 
     async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
         """When these tasks will run in the window, if runs start on time; unknown ones are left out."""
-        ...
 
     def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         """The output of the current run: what it has printed so far, then more until it ends.
@@ -105,7 +90,6 @@ class Control(Protocol):
         Waits for a queued run; without one it ends at once. Skips output if there is too much of it or
         the reader is slow. Close it when you leave early. The first step raises UnknownTask.
         """
-        ...
 
 
 class RequestingControl:
@@ -197,37 +181,29 @@ class Citizens(Protocol):
 
     def watch(self) -> AsyncIterator[FleetView]:
         """The fleet at once, then again whenever citizens come or go or the settings change."""
-        ...
 
     async def take_over(self, citizen: str) -> None:
         """Own a citizen here whose owner has died; raises Owned while there is one."""
-        ...
 
     async def look(self, citizen: str) -> Snapshot:
         """The citizen as its files show it, whoever ran it; raises Owned where it may not be owned here."""
-        ...
 
     async def start_in_background(self, citizen: str) -> None:
         """Have a process of its own run a citizen that has no owner."""
-        ...
 
     async def freeze(
         self, names: Collection[str], *, until: float | None, why: str, stop_runs: bool = False
     ) -> None:
         """Start nothing of these citizens, or of all of the root if none is named; raises SchedulerError."""
-        ...
 
     async def thaw(self, names: Collection[str]) -> None:
         """Lift the freezes of these citizens, or of the root and all of its citizens if none is named."""
-        ...
 
     async def move(self, citizen: str, machine: str) -> None:
         """Let another machine run a shared citizen; its runs get the grace of a shutdown."""
-        ...
 
     def why_not_own(self, citizen: str) -> str:
         """Why the citizen cannot be taken over, as far as known; empty if a try may work."""
-        ...
 
 
 class PlannedChange(Protocol):
@@ -238,7 +214,6 @@ class PlannedChange(Protocol):
 
     def apply(self) -> object:
         """Make it; raises SchedulerError, or OSError where the file cannot be written."""
-        ...
 
 
 @value
@@ -278,47 +253,36 @@ class Editor(Protocol):
 
     def why_not(self, citizen: str) -> str:
         """Why the settings of this citizen are not changed here, of any if it is ""; empty if they are."""
-        ...
 
     def zone(self, citizen: str) -> tzinfo | None:
         """The zone of its times; None: the machine's."""
-        ...
 
     def preview(self, fields: Mapping[str, str], now: float, zone: tzinfo | None) -> Preview:
         """The task of these fields (name, when, command, timeout, retries), looked at without a file."""
-        ...
 
     def plan(self, citizen: str, fields: Mapping[str, str]) -> PlannedChange:
         """The new task of these fields, checked as the scheduler will read it."""
-        ...
 
     def plan_lines(self, citizen: str, task: str, lines: str) -> PlannedChange:
         """A task of these lines of TOML, checked in the same way."""
-        ...
 
     def place(self, citizen: str, task: str = "") -> SettingsPlace:
         """Where this task is set, or would be; "" for the citizen's own file, or for the main one."""
-        ...
 
     def problems(self, citizen: str) -> tuple[str, ...]:
         """All that is wrong with the settings as they are in the files now."""
-        ...
 
     def excerpt(self, citizen: str, file: Path, line: int, key: str, words: str) -> Excerpt | None:
         """Where a problem stands in this user's file, without secrets; None if it is not found."""
-        ...
 
     def make(self, name: str) -> Path:
         """A new citizen; gives its settings file."""
-        ...
 
     def last_change(self, citizen: str) -> str:
         """What the last change of this citizen's settings did that can be undone."""
-        ...
 
     def undo(self, citizen: str) -> str:
         """Take back the last change of this citizen's settings; says what that was."""
-        ...
 
 
 @value
@@ -343,14 +307,11 @@ class Listener(Protocol):
 
     def began(self, tasks: Iterable[tuple[Task, TaskState]]) -> None:
         """A scheduler starts with these tasks and their saved states."""
-        ...
 
     def started(self, task: Task) -> None: ...
 
     def held(self, task: Task, hold: Hold) -> None:
         """A run that is due does not start; called once, as long as it is for the same reason."""
-        ...
 
     def finished(self, task: Task, before: TaskState, after: TaskState) -> None:
         """A run has ended, but not by a shutdown of its scheduler."""
-        ...

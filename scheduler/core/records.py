@@ -101,23 +101,18 @@ class Recorder(Protocol):
 
     def begin(self, notify: Notify) -> None:
         """Runs are recorded from now on, by this loop; `notify` gets what is wrong with that, as an event."""
-        ...
 
     def record(self, run: FinishedRun) -> None:
         """Remember the run; returns at once."""
-        ...
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
         """The runs that were asked for; raises UnknownTask for a task that is in neither, Unreadable."""
-        ...
 
     async def output(self, run: int) -> str:
         """What that run wrote; raises UnknownRun."""
-        ...
 
     async def close(self) -> None:
         """Everything that was recorded is in the history, unless its disk hangs."""
-        ...
 
 
 class Forgetful:

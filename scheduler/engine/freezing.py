@@ -38,15 +38,12 @@ class FreezeFiles(Protocol):
 
     def read(self, now: float) -> Freezes:
         """What holds now; cheap if nothing has changed."""
-        ...
 
     def differ(self) -> bool:
         """Whether it has changed since it was read; for any thread."""
-        ...
 
     def believe(self, now: float) -> None:
         """A freeze that begins in the future began now; blocks, and may raise OSError."""
-        ...
 
 
 class Freezing:

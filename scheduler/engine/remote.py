@@ -27,7 +27,6 @@ class Carrier(Protocol):
 
         None if it waited until it was not `wanted` any more: it will not begin.
         """
-        ...
 
 
 class RemoteRuns:

@@ -29,19 +29,15 @@ class RunListener(Protocol):
     @property
     def output(self) -> OutputBuffer:
         """Where everything that the run writes goes."""
-        ...
 
     async def carried_by(self, running: Running) -> None:
         """A child process waits at its gate; it starts when this returns, with its pid in the state file."""
-        ...
 
     def exited(self) -> None:
         """Its process has exited: the result is there, and only its last words are read."""
-        ...
 
     def left_behind(self, what: str, alive: Callable[[], bool], process: Running | None = None) -> None:
         """Something could not be stopped and may still run, for as long as `alive` says so."""
-        ...
 
 
 URGENT = "URGENT"

@@ -32,15 +32,12 @@ class Claim(Protocol):
 
     def counts(self, inside: Callable[[], int]) -> None:
         """`inside` says how many handlers of the citizen run in this process."""
-        ...
 
     def in_place(self) -> bool:
         """Whether it still holds; may block, for any thread."""
-        ...
 
     async def release(self) -> None:
         """Let another process own the citizen."""
-        ...
 
 
 class Remote(Protocol):
@@ -48,7 +45,6 @@ class Remote(Protocol):
 
     async def connect(self) -> RemoteStream:
         """A stream to its owner; raises Disconnected where there is none."""
-        ...
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]: ...
 
@@ -60,31 +56,24 @@ class Coordinator(Protocol):
 
     async def acquire(self, citizen: CitizenSettings, role: str = "") -> Claim:
         """Own the citizen, as what; raises Owned, naming who does, or Unreadable."""
-        ...
 
     async def free(self) -> Collection[str]:
         """Citizens of other machines whose owners are gone: this process may acquire them now."""
-        ...
 
     def remote(self, citizen: CitizenSettings) -> Remote | None:
         """The way to its owner on another machine; None if it belongs to this one."""
-        ...
 
     def copies(self, citizen: CitizenSettings | None) -> FileCopies:
         """Where other machines read what a person says of it; None: of all citizens."""
-        ...
 
     async def overview(self) -> Cluster | None:
         """The machines that share citizens; None if there is this one alone."""
-        ...
 
     async def move(self, citizen: str, machine: str) -> None:
         """Let another machine run a shared citizen; raises SchedulerError."""
-        ...
 
     def stands_by(self) -> bool:
         """Whether a citizen that another machine runs may come here later."""
-        ...
 
     async def close(self) -> None: ...
 

@@ -20,7 +20,6 @@ class Writer(Protocol):
 
     def get_extra_info(self, name: str) -> Any:
         """The `socket`, if there is one; asyncio says Any, too."""
-        ...
 
     def write(self, data: bytes) -> None: ...
 

@@ -10,11 +10,9 @@ class FileCopies(Protocol):
 
     def keep(self, name: str, content: bytes) -> None:
         """The file of this name says this from now on."""
-        ...
 
     def add(self, line: bytes) -> None:
         """One more line of the ledger."""
-        ...
 
 
 class NoCopies:

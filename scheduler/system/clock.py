@@ -37,15 +37,12 @@ class Clock(Protocol):
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Call back at wall time `when`, also if the clock is set meanwhile."""
-        ...
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back after so many seconds, whatever the wall clock does."""
-        ...
 
     def on_jump(self, callback: Callable[[], None]) -> Timer:
         """Call back after the wall clock was set, or the machine slept, until cancelled."""
-        ...
 
 
 class ClockSteps:
