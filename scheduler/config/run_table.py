@@ -4,15 +4,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from scheduler.config.sections.report_and_provider import OutsideTable
+from scheduler.agents import FILE, PROGRAMS
 from scheduler.config.sections.services import PINGS, secret_address, subset_of
 from scheduler.config.times import Times
 from scheduler.schema.table import At, Nested, Problems, Table, key, read, table_of
-from scheduler.schema.values import Flag, Text, argv_of, flag, integer, pairs, path, seconds, text
+from scheduler.schema.values import (
+    Flag,
+    Text,
+    argv_of,
+    flag,
+    integer,
+    name_of,
+    one_of,
+    pairs,
+    path,
+    seconds,
+    text,
+)
 
 
-class WorkTable(Times, OutsideTable):
-    """The keys that say what runs, and at which times."""
+class WorkTable(Times):
+    """The keys that say what runs, at which times, what its cost is known by, and whom it asks."""
+
+    report: Annotated[str, one_of((*PROGRAMS, FILE))] = key(
+        "", 'Whose output tells the cost; "file": EXPERIENCE_REPORT.'
+    )
+    provider: Annotated[str, name_of("provider", "anthropic")] = key(
+        "", "The service that it calls, such as anthropic."
+    )
 
     command: Annotated[tuple[str, ...] | None, argv_of] = key(
         None, "The program and its arguments; no shell."

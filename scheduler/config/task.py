@@ -11,7 +11,6 @@ from typing import Annotated, Any, NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
 from scheduler.config.run_table import RunTable, WorkTable, limits_of
-from scheduler.config.sections.engine import queue_name
 from scheduler.config.sections.services import SHORTEST
 from scheduler.config.times import active_hours, cron_schedule
 from scheduler.core.planning import active_slot
@@ -26,6 +25,7 @@ from scheduler.schema.values import (
     InvalidValue,
     document,
     integer,
+    name_of,
     reason,
     seconds,
     text,
@@ -40,7 +40,9 @@ class TaskTable(RunTable):
     timeout: Annotated[float, time_limit(0.001)] = key(300.0, 'How long a run may take; "none": no limit.')
     priority: Annotated[int, integer(-1000, 1000)] = key(50, "Of the due tasks, the lowest starts first.")
     input: Annotated[str | None, text] = key(None, "Text for the command's standard input.")
-    queue: Annotated[str, queue_name] = key("", "The workers that carry its runs; else its owner does.")
+    queue: Annotated[str, name_of("queue", "gpu")] = key(
+        "", "The workers that carry its runs; else its owner does."
+    )
     options: Annotated[dict[str, Any] | None, document] = key(
         None, "What a handler of your own finds in ctx.options."
     )

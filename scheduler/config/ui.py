@@ -6,38 +6,25 @@ from typing import Annotated, Any
 
 from scheduler.core.ui_options import EVERYWHERE, KEEP, KEYS, ON_CLOSE, THEMES, Monitor
 from scheduler.schema.table import Problems, Source, Table, key, read, unknown
-from scheduler.schema.values import Flag, InvalidValue, reads, reason, text, type_name
+from scheduler.schema.values import Flag, InvalidValue, one_of, reason, type_name
 
 NAMED = (
     "up down left right home end pageup pagedown tab enter escape space backspace delete insert comma "
     + " ".join(f"f{number}" for number in range(1, 13))
 ).split()
 _PART = re.compile(r"(?:(?:ctrl|shift|alt)\+)*")
+CHOICE = "is {value!r}; write one of {words}"
 FIX = 'write one character, or a name such as "f5", "pageup" or "ctrl+x"'
-
-
-@reads(type="string", enum=list(THEMES))
-def _theme(value: Any) -> str:
-    if (name := text(value)) not in THEMES:
-        raise InvalidValue(f"is {name!r}; write one of {', '.join(THEMES)}")
-    return name
-
-
-@reads(type="string", enum=list(ON_CLOSE))
-def _on_close(value: Any) -> str:
-    if (choice := text(value)) not in ON_CLOSE:
-        raise InvalidValue(f"is {choice!r}; write one of {', '.join(ON_CLOSE)}")
-    return choice
 
 
 class MonitorTable(Table):
     """The keys of `[monitor]`."""
 
-    theme: Annotated[str, _theme] = key(THEMES[0], "The colours.")
+    theme: Annotated[str, one_of(THEMES, CHOICE)] = key(THEMES[0], "The colours.")
     ascii: Flag = key(False, "Draw with plain ASCII.")
     title: Flag = key(True, "Put counts into the terminal's title.")
     bell: Flag = key(False, "Ring the bell when a task begins to fail.")
-    on_close: Annotated[str, _on_close] = key(
+    on_close: Annotated[str, one_of(ON_CLOSE, CHOICE)] = key(
         KEEP, "When its terminal is closed: keep its citizens running in the background, or stop them."
     )
 

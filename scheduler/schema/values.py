@@ -4,7 +4,7 @@ Without pydantic, whose models only name these readers: a process that runs one 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +14,7 @@ from scheduler.core.schedules.schedule import LONGEST, NEVER, duration
 from scheduler.core.secrets import Sensitive, holds_sensitive
 from scheduler.core.task import Group
 from scheduler.errors import BadSchedule
+from scheduler.system.homes import NAME
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -104,6 +105,30 @@ def text(value: Any) -> str:
     if "\0" in value:
         raise InvalidValue("contains a NUL character; remove it")
     return value
+
+
+def one_of(words: Sequence[str], wrong: str = "{value!r} is none of: {words}") -> Reader[str]:
+    """Reads one of these words; `wrong` says of any other what is wrong with it."""
+
+    @reads(type="string", enum=list(words))
+    def read_word(value: Any) -> str:
+        if text(value) not in words:
+            raise InvalidValue(wrong.format(value=value, words=", ".join(words)))
+        return str(value)
+
+    return read_word
+
+
+def name_of(what: str, example: str) -> Reader[str]:
+    """Reads a name that becomes that of a file, or part of a channel of the database."""
+
+    @reads(type="string", pattern=f"^{NAME.pattern}$")
+    def read_name(value: Any) -> str:
+        if not NAME.fullmatch(text(value)):
+            raise InvalidValue(f"{value!r} is no name of a {what}; use a-z, 0-9, _ and -, like {example}")
+        return str(value)
+
+    return read_name
 
 
 @reads(type="string")

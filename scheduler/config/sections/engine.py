@@ -11,7 +11,6 @@ from scheduler.config.settings import EngineSettings
 from scheduler.core.secrets import Sensitive
 from scheduler.schema.table import Problems, Table, key, read
 from scheduler.schema.values import InvalidValue, listed, reads, reads_list, seconds, text
-from scheduler.system.homes import NAME
 
 SHORTEST_FAILOVER = 3.0  # seconds: an owner that is only slow for a moment must not lose its citizens
 ENCRYPTED = ("require", "verify-ca", "verify-full")
@@ -71,14 +70,6 @@ def _machine(value: Any) -> str:
 def machines_of(value: Any) -> tuple[str, ...]:
     """Names of machines, as each calls itself in its `[engine]`."""
     return tuple(_machine.read(each) for each in listed(value, '["m1", "m2"]'))
-
-
-@reads(type="string", pattern=f"^{NAME.pattern}$")
-def queue_name(value: Any) -> str:
-    """The name of a queue: it becomes part of a channel of the database."""
-    if not NAME.fullmatch(text(value)):
-        raise InvalidValue(f"{value!r} is no name of a queue; use a-z, 0-9, _ and -, like gpu")
-    return str(value)
 
 
 class EngineTable(Table):

@@ -5,17 +5,9 @@ from typing import Annotated, Any
 
 from scheduler.agents.refusals.refusal_rule import RefusalRule
 from scheduler.schema.table import At, Problems, Table, is_table, key, read, table_of
-from scheduler.schema.values import Flag, InvalidValue, Reader, Text, listed, reads, reads_list, text
+from scheduler.schema.values import Flag, InvalidValue, Reader, Text, listed, one_of, reads_list, text
 
 WAITS = ("yes", "named", "no")
-
-
-@reads(type="string", enum=list(WAITS))
-def _wait(value: Any) -> str:
-    """Whether waiting helps."""
-    if text(value) not in WAITS:
-        raise InvalidValue(f"{value!r} is none of: {', '.join(WAITS)}")
-    return str(value)
 
 
 @reads_list()
@@ -30,7 +22,9 @@ class RefusalTable(Table):
     """The keys of `[[refusals]]`."""
 
     kind: Text = key("overloaded", "The word on screen, such as usage_limit or overloaded.")
-    wait: Annotated[str, _wait] = key("yes", '"named": only until a time in the text; "no": a failure.')
+    wait: Annotated[str, one_of(WAITS)] = key(
+        "yes", '"named": only until a time in the text; "no": a failure.'
+    )
     patterns: Annotated[tuple[str, ...], _patterns] = key((), "Words of a failed run; ' ... ' parts them.")
     spans: Flag = key(True, "false: a span in the text is not when it ends.")
 

@@ -17,6 +17,7 @@ from scheduler.schema.values import (
     argv_of,
     integer,
     listed,
+    one_of,
     reads,
     reads_list,
     seconds,
@@ -70,12 +71,7 @@ def _server(value: Any) -> str:
     return Sensitive(url.rstrip("/")) if isinstance(value, Sensitive) else url.rstrip("/")
 
 
-@reads(type="string", enum=list(APIS))
-def _protocol(value: Any) -> str:
-    """Which of the two protocols the server speaks."""
-    if text(value) not in APIS:
-        raise InvalidValue('is unknown; write "ollama", or "openai" for every server compatible with it')
-    return str(value)
+_PROTOCOL = one_of(APIS, 'is unknown; write "ollama", or "openai" for every server compatible with it')
 
 
 @reads(type="string")
@@ -92,7 +88,7 @@ class LlmTable(Table):
 
     url: Annotated[str, _server] = key("", "The server, http:// or https://.")
     model: Text = key("", "A name that the server knows.")
-    api: Annotated[str, _protocol] = key("ollama", "The protocol that the server speaks.")
+    api: Annotated[str, _PROTOCOL] = key("ollama", "The protocol that the server speaks.")
     timeout: Annotated[float, seconds(0.1)] = key(120.0, "How long the server may keep silent.")
     key: Annotated[str, _header] = key("", 'Sent as Bearer; a secret: "${LLM_KEY}".')
 
