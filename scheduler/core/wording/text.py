@@ -95,6 +95,11 @@ def first_few(texts: Sequence[str], most: int = 3, joint: str = "; ") -> str:
     return joint.join(texts[:most]) + more
 
 
+def with_problems(line: str, problems: Sequence[str]) -> str:
+    """`line; 2 with problems: the first; the second`."""
+    return f"{line}; {len(problems)} with problems: {first_few(problems)}" if problems else line
+
+
 def size(count: float) -> str:
     """Bytes in words: `18.2 MB`."""
     for unit in ("B", "kB", "MB", "GB"):

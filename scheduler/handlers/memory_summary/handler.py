@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from scheduler.core.task import Context, Llm, Report
-from scheduler.core.wording.text import plural
+from scheduler.core.wording.text import plural, with_problems
 from scheduler.handlers.ages import believed_today
 from scheduler.handlers.memory_summary.daily import Outcome, Progress, summarise_days
 from scheduler.handlers.memory_summary.files import days_in
@@ -16,7 +16,6 @@ from scheduler.handlers.memory_summary.prose import Prose, recent_days, recent_p
 from scheduler.handlers.memory_summary.pruning import prune_raw, prune_summaries
 from scheduler.handlers.memory_summary.rollup import Period, roll_up
 from scheduler.handlers.net.llm import Used, not_counted
-from scheduler.handlers.wording import with_problems
 from scheduler.system.clock import SystemClock
 
 

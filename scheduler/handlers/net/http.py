@@ -5,16 +5,17 @@ import email.utils
 import logging
 import os
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from scheduler.errors import TaskFailed
-from scheduler.handlers.net.redirects import leads_inward
 from scheduler.handlers.net.urls import origin, redacted
 from scheduler.system.clock import SystemClock
 
@@ -196,6 +197,22 @@ def _next(url: str, place: str, headers: dict[str, str]) -> tuple[str, dict[str,
     return target, headers
 
 
+async def leads_inward(url: str, target: str) -> bool:
+    """Whether a public address redirects to one that only this machine or its network can reach."""
+    return not await _is_inside(url) and await _is_inside(target)
+
+
+async def _is_inside(url: str) -> bool:
+    """Whether any address of the host is private, of this machine or link-local; False if it has none."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            urlsplit(url).hostname, None, type=socket.SOCK_STREAM
+        )
+    except (OSError, UnicodeError):  # behind a proxy, names may have no address here
+        return False
+    return any(not ip_address(str(each[4][0]).partition("%")[0]).is_global for each in found)
+
+
 def _raise_if_rate_limited(url: str, answer: Answer) -> Answer:
     wait = retry_after(answer.headers.get("retry-after", ""))
     if wait is None or answer.status < 400:  # a ban has many numbers: 429, 503, 403, 418, 420
@@ -239,8 +256,6 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def why(error: Exception) -> str:
     """The error in words that never quote an address or a header."""
-    import socket
-
     import httpx2
 
     for each in _chain(error):

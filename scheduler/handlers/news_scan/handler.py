@@ -5,7 +5,7 @@ from asyncio import to_thread
 from collections.abc import Sequence
 
 from scheduler.core.task import Context, Report
-from scheduler.core.wording.text import first_few, plural
+from scheduler.core.wording.text import first_few, plural, with_problems
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.http import open_web
 from scheduler.handlers.news_scan.feed import Check, Feed, check
@@ -13,7 +13,6 @@ from scheduler.handlers.news_scan.feed_state import Memory
 from scheduler.handlers.news_scan.files import NewsFiles
 from scheduler.handlers.news_scan.options import Options
 from scheduler.handlers.news_scan.parser_pool import parsers
-from scheduler.handlers.wording import with_problems
 from scheduler.system.clock import SystemClock
 
 AT_ONCE = 8  # feeds that are asked at the same time

@@ -4,13 +4,12 @@ from asyncio import to_thread
 
 from scheduler.core.schedules.schedule import iso
 from scheduler.core.task import Context, Report
-from scheduler.core.wording.text import first_few
+from scheduler.core.wording.text import first_few, with_problems
 from scheduler.errors import TaskFailed
 from scheduler.handlers.price_monitor.files import append, queue
 from scheduler.handlers.price_monitor.moves import Move, Point, Tracks
 from scheduler.handlers.price_monitor.options import Options
 from scheduler.handlers.price_monitor.quotes import Quotes, quotes
-from scheduler.handlers.wording import with_problems
 from scheduler.system.clock import SystemClock
 
 

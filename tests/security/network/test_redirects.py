@@ -5,8 +5,7 @@ import socket
 
 import pytest
 
-from scheduler.handlers.net.http import NoAnswer, open_web
-from scheduler.handlers.net.redirects import leads_inward
+from scheduler.handlers.net.http import NoAnswer, leads_inward, open_web
 from tests.each import each
 from tests.handlers.net.web_servers import Reply, site
 

@@ -306,7 +306,7 @@ async def test_a_ping_follows_redirects_so_far_but_not_from_the_internet_into_th
     async def inside(url: str) -> bool:
         return "localhost" in url
 
-    monkeypatch.setattr("scheduler.handlers.net.redirects._is_inside", inside)
+    monkeypatch.setattr("scheduler.handlers.net.http._is_inside", inside)
     targets = Targets()
     with loopback() as server:
         within = server.url.replace("127.0.0.1", "localhost")
