@@ -159,9 +159,7 @@ def read_citizen(citizen: str, config: Path | None = None) -> Snapshot:
 
 def read_citizens(names: Sequence[str] = (), config: Path | None = None) -> list[Snapshot]:
     """These citizens (all, if none is named) from their owners, else from their files."""
-    settings = load(config=config, only=names)
-    if settings.problems:
-        raise BadSettings(settings.problems)
+    settings = load(config=config, only=names).valid()
     chosen = [settings.named(name) for name in names] if names else settings.citizens
     hung = hanging(str(each.home) for each in chosen)
     silent = {os.getpid()}  # in its own process a handler that asks would wait for itself

@@ -77,6 +77,20 @@ class Files:
             os.close(handle)
 
 
+class FilesWithUnwritten(Files):
+    """The files as they are, but for some that are not written yet; None: one that will be gone."""
+
+    def __init__(self, texts: Mapping[str, str | None]) -> None:
+        super().__init__()
+        self._texts = texts
+
+    def text(self, path: str) -> str | None:
+        if path not in self._texts:
+            return super().text(path)
+        text = self._texts[path]
+        return None if text is None else text.removeprefix("\ufeff")
+
+
 def _read(path: str, handle: int) -> bytes:
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):

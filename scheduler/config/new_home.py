@@ -2,10 +2,28 @@
 
 from pathlib import Path
 
-from scheduler.config.citizen import CitizenTable
+from scheduler.config.citizen import BAD_NAME, CitizenTable
 from scheduler.config.defaults import STARTER
+from scheduler.config.loader import load
+from scheduler.errors import SchedulerError
 from scheduler.schema.json_schema import DIRECTIVE, write_beside
 from scheduler.system.files import replace_file
+from scheduler.system.homes import NAME
+
+
+def make_citizen(name: str, config: Path | None) -> tuple[Path, bool]:
+    """The settings file of a citizen, and whether it was made now; raises SchedulerError, OSError."""
+    if not NAME.fullmatch(name):
+        raise SchedulerError(f"{name!r} {BAD_NAME}")
+    home = load(config=config, only=(name,)).valid().root / name
+    file = home / "experience.toml"
+    if file.exists():
+        return file, False
+    if home.is_dir():
+        write_starter(home)
+    else:
+        make_home(home)
+    return file, True
 
 
 def make_home(home: Path) -> None:
@@ -17,12 +35,11 @@ def make_home(home: Path) -> None:
     write_starter(home)
 
 
-def write_starter(home: Path) -> Path:
-    """Write the first settings file of a home; its path. Raises OSError."""
+def write_starter(home: Path) -> None:
+    """Write the first settings file of a home; raises OSError."""
     file = home / "experience.toml"
     write_beside(file, CitizenTable)
     replace_file(file, f"{DIRECTIVE}\n{STARTER}".encode())
-    return file
 
 
 def _make_root(folder: Path) -> None:

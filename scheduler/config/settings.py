@@ -11,7 +11,7 @@ from scheduler.core.costs import SpendingRules
 from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
 from scheduler.core.ui_options import Monitor
 from scheduler.core.values import value
-from scheduler.errors import UnknownCitizen
+from scheduler.errors import BadSettings, UnknownCitizen
 from scheduler.system.files import FileStamp, stamp
 from scheduler.system.hanging_disks import hanging
 from scheduler.system.homes import homes
@@ -91,6 +91,12 @@ class Settings:
     file: str = ""  # the main one, whether it is there or not
     mark: SettingsFingerprint | None = field(default=None, repr=False, compare=False)
     given: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
+
+    def valid(self) -> "Settings":
+        """These settings; raises BadSettings if anything is wrong in the main file."""
+        if self.problems:
+            raise BadSettings(self.problems)
+        return self
 
     def citizen(self, name: str) -> CitizenSettings | None:
         return next((each for each in self.citizens if each.name == name), None)

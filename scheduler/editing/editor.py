@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
-from scheduler.config.citizen import BAD_NAME
 from scheduler.config.files import main_candidates
 from scheduler.config.loader import load
-from scheduler.config.new_home import make_home, write_starter
+from scheduler.config.new_home import make_citizen
 from scheduler.core.ports import Excerpt, Preview, SettingsPlace
 from scheduler.core.secrets import Masks
 from scheduler.core.task import WAKE
 from scheduler.editing import document, typed
 from scheduler.editing.excerpts import excerpt
 from scheduler.editing.journal import content_of, last_change
-from scheduler.editing.plans import SETTINGS, PlannedEdit, SettingsFiles, add_task, settings_files, undo_last
-from scheduler.errors import BadSettings, SchedulerError
+from scheduler.editing.plans import PlannedEdit, SettingsFiles, add_task, settings_files, undo_last
+from scheduler.errors import SchedulerError
 from scheduler.system.foreign_home import is_ours
-from scheduler.system.homes import NAME
 
 
 @dataclass(frozen=True)
@@ -80,18 +78,10 @@ class FileEditor:
     def make(self, name: str) -> Path:
         if self.off:
             raise SchedulerError(self.off)
-        if not NAME.fullmatch(name):
-            raise SchedulerError(f"{name!r} {BAD_NAME}")
-        settings = load(config=self.config, only=(name,))
-        if settings.problems:
-            raise BadSettings(settings.problems)
-        home = settings.root / name
-        if (home / SETTINGS).exists():
-            raise SchedulerError(f"{name} is there already; its settings: {home / SETTINGS}")
-        if home.is_dir():
-            return write_starter(home)
-        make_home(home)
-        return home / SETTINGS
+        file, made = make_citizen(name, self.config)
+        if not made:
+            raise SchedulerError(f"{name} is there already; its settings: {file}")
+        return file
 
     def last_change(self, citizen: str) -> str:
         return last_change(self._files(citizen).home)

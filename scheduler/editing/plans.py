@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from scheduler.config.files import Files, main_candidates
+from scheduler.config.files import FilesWithUnwritten, main_candidates
 from scheduler.config.settings import CitizenSettings, Settings
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Command, NotSetUp
@@ -75,20 +75,6 @@ class SettingsFiles:
 
         files = FilesWithUnwritten({str(file): text for file, text in (changed or {}).items()})
         return load_all(self.config, self.environ, (self.citizen,), create=False, files=files)
-
-
-class FilesWithUnwritten(Files):
-    """The files as they are, but for some that are not written yet; None: one that will be gone."""
-
-    def __init__(self, texts: Mapping[str, str | None]) -> None:
-        super().__init__()
-        self._texts = texts
-
-    def text(self, path: str) -> str | None:
-        if path not in self._texts:
-            return super().text(path)
-        text = self._texts[path]
-        return None if text is None else text.removeprefix("\ufeff")
 
 
 def settings_files(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scheduler.config.citizen import Sources, citizen
-from scheduler.config.files import LIMIT, Files
+from scheduler.config.files import LIMIT, FilesWithUnwritten
 from scheduler.config.settings import CitizenSettings
 from scheduler.core.schedules.schedule import AtStart, Every
 from scheduler.errors import BadSettings, SchedulerError
@@ -155,17 +155,6 @@ def _commented_out(planned: LinePlan, citizen: str) -> bytes:
 # ------------------------------------------------------------------ read back
 
 
-class _FilesWithUnwritten(Files):
-    """The files as they are, but for one that is not written yet."""
-
-    def __init__(self, file: Path, text: str) -> None:
-        super().__init__()
-        self._file, self._text = str(file), text
-
-    def text(self, path: str) -> str | None:
-        return self._text if path == self._file else super().text(path)
-
-
 def _check_length(target: Target, length: int) -> None:
     if length > LIMIT:
         what = f"{target.file} would be longer than {LIMIT >> 10} KiB"
@@ -174,7 +163,8 @@ def _check_length(target: Target, length: int) -> None:
 
 def _check(target: Target, text: str, moved: Iterable[LinePlan]) -> None:
     _check_length(target, len(text.encode()))
-    read = citizen(target.name, target.home, target.given, _FilesWithUnwritten(target.file, text)).citizen
+    files = FilesWithUnwritten({str(target.file): text})
+    read = citizen(target.name, target.home, target.given, files).citizen
     if read.problems:
         raise BadSettings(read.problems)
     if changed := next((planned for planned in moved if not _same(planned, read)), None):

@@ -15,7 +15,7 @@ from scheduler.config.files import main_candidates
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.wire.owner_snapshot import owner_snapshot
 from scheduler.core.wording.text import size
-from scheduler.errors import PROGRAM, BadSettings, SchedulerError
+from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.storage.lock import abandoned, managed_by, owner_of, role_of
 from scheduler.system.foreign_home import is_ours, names_in, place
 from scheduler.system.version import VERSION
@@ -87,9 +87,7 @@ def diagnose(config: Path | None = None) -> Diagnosis:
 
 def unattended(config: Path | None = None) -> tuple[str, ...]:
     """A line for each citizen that no process runs, or whose process does not answer, with the fix."""
-    settings = load(config=config)
-    if settings.problems:
-        raise BadSettings(settings.problems)
+    settings = load(config=config).valid()
     pairs = zip(settings.citizens, _all_facts(settings), strict=True)
     elsewhere = _about_engine(settings)[2]
     return tuple(line for citizen, facts in pairs for line in _about_owner(citizen, facts, elsewhere))

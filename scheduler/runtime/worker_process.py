@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from scheduler.config.loader import Settings, load
-from scheduler.errors import BadSettings, SchedulerError
+from scheduler.errors import SchedulerError
 from scheduler.process import main_task
 from scheduler.process.startup import prepare_process, wanted_signals
 from scheduler.runtime.log_output import log_lines
@@ -21,9 +21,7 @@ def run_worker(
 
     Raises SchedulerError.
     """
-    settings = load(config=config)
-    if settings.problems:
-        raise BadSettings(settings.problems)
+    settings = load(config=config).valid()
     if settings.engine is None:
         raise SchedulerError(
             f"a worker needs the database that machines share; add [engine] to {settings.file}"

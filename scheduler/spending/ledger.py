@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scheduler.core.costs import Usage
-from scheduler.spending.budget import Charge, Spending, dearest, spending
+from scheduler.spending.budget import Charge, dearest
 from scheduler.spending.money import EXACT, ZERO, believed
 from scheduler.system.files import LIMIT, NotRegular, replace_file
 from scheduler.system.foreign_home import Refused, open_file, other_user_of
@@ -112,10 +112,6 @@ class SpendingLedger:
         for each in self._charges.values():
             if (since - each.day).days <= 2 and (each.day - until).days <= 2:
                 yield _in_zone(each, zone)
-
-    def spent(self, since: date, until: date) -> Spending:
-        """What these days cost together, both included."""
-        return spending(self.charges(since, until), self.dearest())
 
     def dearest(self) -> Mapping[str, Decimal]:
         """Of each task the dearest of its last runs, as far as any cost of it is known."""

@@ -52,7 +52,7 @@ def brief(amount: Decimal) -> str:
         return f"${rounded}"
     if (rounded := _rounded(amount, "1")) < 1000:
         return f"${rounded}"
-    return f"${_three_figures(int(amount), figures=2)}"
+    return f"${count_tokens(int(amount), figures=2)}"
 
 
 def about(amount: Decimal) -> str:
@@ -75,16 +75,11 @@ def tokens(cost: RunCost | None) -> str:
     """In and out together: `850 tok`, `12.3k tok`, `1.24M tok`; blank if they were not counted."""
     if cost is None or (cost.tokens_in is None and cost.tokens_out is None):
         return ""
-    return f"{_three_figures((cost.tokens_in or 0) + (cost.tokens_out or 0))} tok"
+    return f"{count_tokens((cost.tokens_in or 0) + (cost.tokens_out or 0))} tok"
 
 
-def count_tokens(number: int) -> str:
-    """`850`, `12.3k`, `1.24M`."""
-    return _three_figures(number)
-
-
-def _three_figures(number: int, figures: int = 3) -> str:
-    """Rounded down, so that no figure is carried into the next unit."""
+def count_tokens(number: int, figures: int = 3) -> str:
+    """`850`, `12.3k`, `1.24M`: rounded down, so that no figure is carried into the next unit."""
     for unit, one in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if number >= one:
             places = max(0, figures - len(str(number // one)))

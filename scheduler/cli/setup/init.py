@@ -5,10 +5,8 @@ from pathlib import Path
 import click
 
 from scheduler.cli.options import config_file
-from scheduler.config.loader import load
 from scheduler.core.wording.text import clean
-from scheduler.errors import PROGRAM, BadSettings, SchedulerError
-from scheduler.system.homes import NAME
+from scheduler.errors import PROGRAM
 
 
 @click.command(
@@ -20,23 +18,12 @@ from scheduler.system.homes import NAME
 @config_file
 def init_command(name: str, config: Path | None) -> int:
     """Make a citizen: its folder, and a settings file that says what to write in it."""
-    from scheduler.config.citizen import BAD_NAME
-    from scheduler.config.new_home import make_home, write_starter
+    from scheduler.config.new_home import make_citizen
 
-    if not NAME.fullmatch(name):
-        raise SchedulerError(f"{name!r} {BAD_NAME}")
-    settings = load(config=config, only=(name,))
-    if settings.problems:
-        raise BadSettings(settings.problems)
-    home = settings.root / name
-    file = home / "experience.toml"
-    if file.exists():
+    file, made = make_citizen(name, config)
+    if not made:
         click.echo(clean(f"{name} is there already; its settings: {file}"))
         return 0
-    if home.is_dir():
-        write_starter(home)
-    else:
-        make_home(home)
     click.echo(clean(f"made {name}; its settings: {file}"))
     click.echo(f"a first task: {PROGRAM} add {name} hello --every 5m -- date")
     click.echo(f"to run it: {PROGRAM} up {name}")

@@ -16,7 +16,7 @@ from scheduler.cli.printing import width
 from scheduler.config.loader import Settings, load
 from scheduler.core.schedules.schedule import local_zone
 from scheduler.core.wording.text import clean
-from scheduler.errors import PROGRAM, BadSettings, SchedulerError
+from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.migration.crontab import Crontab
 from scheduler.migration.installed_cron import installed_cron, is_folder, is_user, processes_of
 from scheduler.migration.plan import CrontabPlan, MigrationRequest, plan
@@ -60,7 +60,7 @@ def migrate_command(files: tuple[Path, ...], applying: bool, undoing: bool, **as
     if applying and undoing:
         raise click.UsageError("--apply and --undo exclude each other")
     _check_system()
-    settings = _settings(asked["config"])
+    settings = load(config=asked["config"]).valid()
     if undoing:
         return _undo(settings, asked["citizen"])
     target, wanted, crontabs = _planned(files, settings, asked)
@@ -80,13 +80,6 @@ def _check_system() -> None:
         import pwd  # noqa: F401  # only whether it is there
     except ImportError as error:
         raise SchedulerError("this system has no cron") from error
-
-
-def _settings(config: Path | None) -> Settings:
-    settings = load(config=config)
-    if settings.problems:
-        raise BadSettings(settings.problems)
-    return settings
 
 
 def _planned(

@@ -12,6 +12,7 @@ from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Llm, Outcome, Task, WakeConfig
 from scheduler.errors import SchedulerError
+from scheduler.spending.budget import spending
 from scheduler.spending.ledger import SpendingLedger
 from tests.fakes import NOON, until
 
@@ -141,7 +142,8 @@ async def test_a_run_that_is_killed_with_its_owner_counts_as_the_dearest(build, 
     assert costs(home) == [Decimal("0.40"), None]
     scheduler.stop_now()
     await scheduler.stop(0)
-    assert ledger(home).spent(DAY, DAY).total == Decimal("0.80")
+    found = ledger(home)
+    assert spending(found.charges(DAY, DAY), found.dearest()).total == Decimal("0.80")
 
 
 async def test_handlers_that_ask_a_model_with_a_price_are_paid_and_free_ones_only_counted(
