@@ -11,7 +11,7 @@ from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.home_snapshot import read_snapshot
 from scheduler.core.task import Handler, Outcome
 from scheduler.core.views import Receipt, Snapshot, TaskView
-from scheduler.errors import BadSettings, Owned, UnknownTask
+from scheduler.errors import BadSettings, Owned, UnknownTask, Unreadable
 from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock
 from scheduler.system.hanging_disks import SILENT, hanging
@@ -163,16 +163,21 @@ def read_citizens(names: Sequence[str] = (), config: Path | None = None) -> list
     chosen = [settings.named(name) for name in names] if names else settings.citizens
     hung = hanging(str(each.home) for each in chosen)
     silent = {os.getpid()}  # in its own process a handler that asks would wait for itself
-    return [_hung(each) if str(each.home) in hung else _snapshot(each, silent) for each in chosen]
+    return [
+        _unread(each, f"{each.home}: {SILENT}") if str(each.home) in hung else _snapshot(each, silent)
+        for each in chosen
+    ]
 
 
 def _snapshot(citizen: CitizenSettings, silent: set[int]) -> Snapshot:
-    return _from_owner(citizen, silent) or read_snapshot(citizen, SystemClock.now())
+    try:
+        return _from_owner(citizen, silent) or read_snapshot(citizen, SystemClock.now())
+    except Unreadable as error:  # one home must not keep all others from being seen
+        return _unread(citizen, str(error))
 
 
-def _hung(citizen: CitizenSettings) -> Snapshot:
-    said = citizen.problems or (f"{citizen.home}: {SILENT}",)
-    return Snapshot(citizen.name, home=str(citizen.home), problems=said)
+def _unread(citizen: CitizenSettings, why: str) -> Snapshot:
+    return Snapshot(citizen.name, home=str(citizen.home), problems=citizen.problems or (why,))
 
 
 def _from_owner(citizen: CitizenSettings, silent: set[int]) -> Snapshot | None:

@@ -41,7 +41,8 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
         print_errors(str(error))
         return error.exit_code
     except OSError as error:  # without a name it is the output: a full disk, a closed terminal
-        return print_errors(f"{error.filename or 'the output'}: {error.strerror or error}")
+        fix = "; correct its permissions" if isinstance(error, PermissionError) else ""
+        return print_errors(f"{error.filename or 'the output'}: {error.strerror or error}{fix}")
 
 
 def _with_example(error: click.MissingParameter) -> str:

@@ -3,11 +3,12 @@
 import codecs
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 
-from scheduler.cli.exit_codes import WRONG
+from scheduler.cli.exit_codes import OK, WRONG
+from scheduler.core.views import Snapshot
 from scheduler.core.wording.text import ASCII_GLYPHS, GLYPHS, clean
 
 
@@ -19,6 +20,12 @@ def print_to_stderr(problems: Iterable[str]) -> None:
 def print_errors(*problems: str) -> int:
     print_to_stderr(problems)
     return WRONG
+
+
+def print_problems(found: Sequence[Snapshot]) -> int:
+    """Say what is wrong with these citizens; the exit code, WRONG if the tasks of one are unknown for it."""
+    print_to_stderr(problem for one in found for problem in one.problems)
+    return WRONG if any(one.problems and not one.tasks for one in found) else OK
 
 
 def replace_unprintable() -> None:

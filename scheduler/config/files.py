@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scheduler.system.files import FileStamp, stamp
+from scheduler.system.files import FileStamp, allowed, stamp
 from scheduler.system.foreign_home import Refused, open_file
 
 # What one citizen writes must not hold up the others: tomllib takes gigabytes for one key of 100,000 parts.
@@ -70,7 +70,10 @@ class Files:
         except Refused as error:
             raise Unusable(f"{path}: {error.strerror}") from error
         except OSError as error:
-            raise Unusable(f"{path}: cannot be read: {error.strerror}; correct its permissions") from error
+            whose = _closed_folder(Path(path)) or "its"
+            raise Unusable(
+                f"{path}: cannot be read: {error.strerror}; correct {whose} permissions"
+            ) from error
         try:
             return _read(path, handle)
         finally:
@@ -101,6 +104,12 @@ def _read(path: str, handle: int) -> bytes:
     if len(content) > LIMIT:
         raise Unusable(f"{path}: is longer than 256 KiB; settings never are")
     return content
+
+
+def _closed_folder(path: Path) -> str:
+    """The outermost folder on the way to the file that may not be entered; "" if there is none."""
+    closed = (f"the {each.name}/ folder's" for each in reversed(path.parents) if not allowed(each, os.X_OK))
+    return next(closed, "")
 
 
 def _names(tables: Mapping[str, Any], above: str = "") -> Iterable[str]:

@@ -242,7 +242,7 @@ def _blocked_by_main_file(citizen: CitizenSettings, wrong: list[str]) -> Citizen
 def _create(root: Path, named: Collection[str], only: Collection[str]) -> list[str]:
     """Make the homes that are missing; a first citizen, if there is none. What could not be made."""
     missing = [name for name in named if not only or name in only]
-    if not named and not list_homes(root)[0]:
+    if not named and list_homes(root) == ([], []):
         missing = [name for name in only or (FIRST,) if NAME.fullmatch(name)]
     wrong = []
     for name in missing:

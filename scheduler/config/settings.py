@@ -11,7 +11,7 @@ from scheduler.core.costs import SpendingRules
 from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
 from scheduler.core.ui_options import Monitor
 from scheduler.core.values import value
-from scheduler.errors import BadSettings, UnknownCitizen
+from scheduler.errors import BadSettings, SchedulerError, UnknownCitizen
 from scheduler.system.files import FileStamp, stamp
 from scheduler.system.hanging_disks import hanging
 from scheduler.system.homes import homes
@@ -102,17 +102,21 @@ class Settings:
         return next((each for each in self.citizens if each.name == name), None)
 
     def named(self, name: str) -> CitizenSettings:
-        """The citizen of this name; raises UnknownCitizen."""
+        """The citizen of this name; raises UnknownCitizen, BadSettings."""
         if citizen := self.citizen(name):
             return citizen
-        raise UnknownCitizen(name, self.known)
+        raise self._unknown(name)
 
     def chosen(self, names: Collection[str]) -> tuple[CitizenSettings, ...]:
-        """The citizens of these names, all if there are none; raises UnknownCitizen."""
+        """The citizens of these names, all if there are none; raises UnknownCitizen, BadSettings."""
         for name in names:
             if name not in self.known:
-                raise UnknownCitizen(name, self.known)
+                raise self._unknown(name)
         return tuple(each for each in self.citizens if not names or each.name in names)
+
+    def _unknown(self, name: str) -> SchedulerError:
+        """What is wrong with the root or the main file may be why it is not known."""
+        return BadSettings(self.problems) if self.problems else UnknownCitizen(name, self.known)
 
 
 def taken_up(before: Settings, after: Settings) -> Settings:

@@ -64,7 +64,7 @@ class OfflineControl(ObservableControl):
                 await asyncio.to_thread(read_snapshot, self._settings, self._clock.now())
             )
         except SchedulerError as error:
-            snapshot = Snapshot(self.citizen, stale=str(error))
+            snapshot = Snapshot(self.citizen, stale=str(self.reason if self._settings.problems else error))
         if snapshot != self._snapshot:
             self._publish(snapshot)
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from scheduler.config.files import FilesWithUnwritten, main_candidates
+from scheduler.config.files import FilesWithUnwritten
 from scheduler.config.settings import CitizenSettings, Settings
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Command, NotSetUp
 from scheduler.editing import document
 from scheduler.editing.journal import FileChange, Written, content_of, undo, write
-from scheduler.errors import PROGRAM, BadSettings, SchedulerError, TaskFailed, UnknownCitizen, UnknownTask
+from scheduler.errors import PROGRAM, BadSettings, SchedulerError, TaskFailed, UnknownTask
 from scheduler.executors.environment import check_program
 from scheduler.handlers.registry import BUILT_IN
 from scheduler.schema.json_schema import DIRECTIVE
@@ -80,15 +80,12 @@ class SettingsFiles:
 def settings_files(
     citizen: str, config: Path | None = None, environ: Mapping[str, str] = os.environ
 ) -> SettingsFiles:
-    """Where this citizen's settings are; raises UnknownCitizen."""
+    """Where this citizen's settings are; raises UnknownCitizen, BadSettings."""
     from scheduler.config.loader import load
 
     found = load(config=config, environ=environ, only=(citizen,))
-    if citizen not in found.known:
-        raise UnknownCitizen(citizen, found.known)
-    candidates = main_candidates(config, environ)
-    main = next((each for each in candidates if each.exists()), candidates[0])
-    return SettingsFiles(citizen, found.root / citizen, main, config, environ)
+    found.chosen((citizen,))
+    return SettingsFiles(citizen, found.root / citizen, Path(found.file), config, environ)
 
 
 # ------------------------------------------------------------------ the changes

@@ -86,6 +86,14 @@ def _print(report: LoopReport) -> LoopReport:
 
 def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> NewLoop | LoopReport:
     """A new loop, or the report why none was started."""
+    try:
+        return _start_free(citizen, flags, own_as_root)
+    except OSError as error:
+        why = f"{error.filename or citizen.home}: {error.strerror}"
+        return _not_started(citizen.name, (*citizen.problems, why)[0])
+
+
+def _start_free(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> NewLoop | LoopReport:
     name, owner = citizen.name, owner_of(citizen.home)
     if unit := managed_by(citizen.home):
         how = f", which runs it, pid {owner.pid}" if owner else f"; start it with {unit.systemctl('start')}"
@@ -97,13 +105,10 @@ def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> New
         return LoopReport(f"{name}: runs already, pid {owner.pid}")
     if citizen.problems:
         return _not_started(name, citizen.problems[0])
-    try:
-        if reason := _why_not_allowed(citizen.home, own_as_root):
-            return _not_started(name, reason)
-        command = loop_command([name], flags)
-        return in_screen(citizen, command) or detached(citizen.home, command)
-    except OSError as error:
-        return _not_started(name, f"{error.filename or citizen.home}: {error.strerror}")
+    if reason := _why_not_allowed(citizen.home, own_as_root):
+        return _not_started(name, reason)
+    command = loop_command([name], flags)
+    return in_screen(citizen, command) or detached(citizen.home, command)
 
 
 async def ask_to_hand_over(citizens: Iterable[CitizenSettings]) -> None:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from scheduler.config.files import main_candidates
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.wire.owner_snapshot import owner_snapshot
 from scheduler.core.wording.text import size
 from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.storage.lock import abandoned, managed_by, owner_of, role_of
+from scheduler.storage.state_file import FILE_NAME
+from scheduler.system.files import allowed
 from scheduler.system.foreign_home import is_ours, names_in, place
 from scheduler.system.version import VERSION
 
@@ -65,7 +66,6 @@ class Diagnosis:
 def diagnose(config: Path | None = None) -> Diagnosis:
     """Look at everything, also where the settings are broken."""
     settings = load(config=config)
-    file = next((each for each in main_candidates(config, os.environ) if each.exists()), None)
     citizens = _all_facts(settings)
     free = _free(settings.root)
     engine, problems, elsewhere = _about_engine(settings)
@@ -74,8 +74,8 @@ def diagnose(config: Path | None = None) -> Diagnosis:
         program=str(Path(__file__).parents[2]),
         python=f"{platform.python_version()} ({sys.executable})",
         system=f"{platform.system()} {platform.release()}",
-        settings=str(file or settings.file),
-        settings_exist=file is not None,
+        settings=settings.file,
+        settings_exist=_exists(settings.file),
         root=str(settings.root),
         free_bytes=free,
         environment=tuple(sorted(name for name in os.environ if name.startswith("EXPERIENCE_"))),
@@ -142,7 +142,7 @@ def _wrong(
         yield f"{settings.root}: is on a disk that is read-only; nothing can be saved"
     elif free is not None and free < LEAST_FREE:
         yield f"{settings.root}: {size(free)} free; make room, or saves will fail"
-    if not settings.known:
+    if not settings.known and not settings.problems:
         yield f"no citizens yet: {PROGRAM} init opus makes the first"
     for citizen, facts in zip(settings.citizens, citizens, strict=True):
         yield from citizen.problems
@@ -172,6 +172,10 @@ def _about_home(citizen: CitizenSettings, facts: CitizenFacts, elsewhere: Collec
     if not is_ours(home) and os.geteuid() != 0:
         yield f"{home}: belongs to another user; run it as that user"
         return  # who knows what is wrong in it
+    if not allowed(home, os.X_OK):
+        return  # as its settings say
+    if (state := home / FILE_NAME).exists() and not allowed(state, os.R_OK):
+        yield f"{state}: cannot be read; correct its permissions"
     yield from _about_owner(citizen, facts, elsewhere)
     secrets, folder = _status(home / ".env"), _status(home)
     if secrets and folder and secrets.st_mode & 0o044 and folder.st_mode & 0o011:
@@ -218,6 +222,17 @@ def _status(path: Path) -> os.stat_result | None:
     with suppress(OSError), place(path, follow=True) as at:
         return at.status()
     return None
+
+
+def _exists(path: str) -> bool:
+    """Also true of a file in a folder that is closed to us: it may be there."""
+    try:
+        os.stat(path)  # noqa: PTH116  # Path.exists() raises where a folder is closed
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _size(path: Path) -> int:

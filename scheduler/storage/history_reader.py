@@ -139,7 +139,8 @@ def _rows(home: Path, query: str, values: tuple[Any, ...]) -> list[Any]:
     except FileNotFoundError:
         return []
     except (OSError, sqlite3.Error) as error:
-        raise Unreadable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        fix = "; make it readable" if isinstance(error, PermissionError) else ""
+        raise Unreadable(f"{path}: {getattr(error, 'strerror', None) or error}{fix}") from error
 
 
 def _version(path: Path, database: sqlite3.Connection) -> int:

@@ -63,6 +63,11 @@ def _in_words(size: int) -> str:
     return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"
 
 
+def allowed(path: Path, mode: int) -> bool:
+    """Whether this process may do that, such as os.R_OK, with what is there."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
 def stamp(path: str) -> FileStamp | None:
     """Changes when the file does, in content, permissions or by being replaced; None if there is none."""
     try:

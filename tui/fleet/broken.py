@@ -8,8 +8,9 @@ from scheduler.core.views import Snapshot
 from scheduler.core.wording.spans import moment
 from scheduler.core.wording.text import plural
 
-_FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
-_LINE = re.compile(r"(?P<file>.+?\.toml)(?::(?P<line>\d+))?: (?:(?P<key>[\w.-]+): )?(?P<words>.*)", re.DOTALL)
+_FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/(?:experience\.toml|\.env|background_tasks\.json)\b)")
+_FILE, _KEY = r"(?P<file>.+?(?:\.toml|/\.env))(?::(?P<line>\d+))?", r"(?P<key>[\w.-]+)"
+_LINE = re.compile(rf"{_FILE}: (?:{_KEY}: )?(?P<words>.*)", re.DOTALL)
 
 
 @value
@@ -60,7 +61,7 @@ def meanwhile(wrong: Broken, now: float) -> str:
 
 
 def near(text: str) -> str:
-    """Shorten the path of a settings file to its folder: the problem comes after it, and room is short."""
+    """Shorten the path of a file of a home to its folder: the problem comes after it, and room is short."""
     return _FAR.sub("", text)
 
 

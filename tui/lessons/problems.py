@@ -7,7 +7,7 @@ from textual import work
 
 from scheduler.core.ports import Excerpt
 from tui.common.pane import EMPTY, Row, StyledText
-from tui.common.text import cells, clean, plural, shorten
+from tui.common.text import cells, clean, plural, shorten, wrapped
 from tui.fleet.broken import near, parted
 from tui.glyphs import Glyphs
 from tui.keys import key_of
@@ -92,14 +92,21 @@ class WrongSettings(Lesson):
         line = problem.line or (place.line if place else 0)
         file = near(problem.file) if self.wrong[number][0] else tilde_in(problem.file)
         where = clean(file + (f":{line}" if line else ""), plain)
-        mark = f"{self.glyphs.cursor} " if number == self.chosen else "  "
-        first = [StyledText(mark, "here"), StyledText(shorten(where, room, self.glyphs.ellipsis), "title")]
+        mark = StyledText(f"{self.glyphs.cursor} " if number == self.chosen else "  ", "here")
+        if not where:
+            return self._said(mark, problem.words)
+        first = [mark, StyledText(shorten(where, room, self.glyphs.ellipsis), "title")]
         key = clean(problem.key, plain)
         if key and cells(where) + 2 + cells(key) <= room:
             first.append(StyledText(f"  {key}"))
         indent = min(cells(where) + 4, max(3, room // 2))
-        said = shorten(clean(problem.words, plain), self.inner - indent, self.glyphs.ellipsis)
-        return [Row(tuple(first)), Row((StyledText(" " * indent), StyledText(said, "failed")))]
+        return [Row(tuple(first)), *self._said(StyledText(" " * indent), problem.words)]
+
+    def _said(self, before: StyledText, words: str) -> list[Row]:
+        """What is wrong, `before` its first line."""
+        gap = StyledText(" " * cells(before.text))
+        lines = wrapped(clean(words, self.glyphs.plain), self.inner - cells(gap.text))
+        return [Row((gap if n else before, StyledText(line, "failed"))) for n, line in enumerate(lines)]
 
     def _excerpt(self) -> list[Row]:
         """The line in question, with one around it."""

@@ -13,6 +13,7 @@ import click
 from scheduler.cli.exit_codes import OK, WRONG
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
+from scheduler.cli.standard_error import print_to_stderr
 from scheduler.config.loader import load
 from scheduler.config.settings import CitizenSettings
 from scheduler.core.schedules.schedule import Schedule
@@ -52,15 +53,16 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
     CITIZEN: one name or a comma-separated list; leave it out for all. A cost that is unknown counts as the
     dearest of the last ten runs of its task.
     """
-    chosen = load(config=config, only=names).chosen(names)
-    costs, wrong = [], []
+    settings = load(config=config, only=names)
+    chosen, costs = settings.chosen(names), []
+    wrong = dict.fromkeys((*settings.problems, *(line for each in chosen for line in each.problems)))
     for each in chosen:
         try:
             costs.append(_cost(each, days))
         except OSError as error:  # one home must not keep the costs of all others from being seen
-            wrong.append(f"{each.name}: {error.filename}: {error.strerror or error}")
-    for line in wrong:
-        click.echo(clean(f"experience: {line}"), err=True)
+            if not each.problems:
+                wrong[f"{each.name}: {error.filename}: {error.strerror or error}"] = None
+    print_to_stderr(wrong)
     together = spent_together(chosen)
     if as_json:
         documents = [{**_document(cost), "together": together and amounts(together)} for cost in costs]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler import background
-from scheduler.cli.exit_codes import FAILED
+from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import (
     as_document,
     citizens_and_rest,
@@ -20,11 +20,13 @@ from scheduler.cli.options import (
 )
 from scheduler.cli.printing import readable, table, width
 from scheduler.cli.queries.run_csv import write_csv
+from scheduler.cli.standard_error import print_problems
 from scheduler.core.records import LISTED, RunQuery, RunRecord
 from scheduler.core.state import first_line
 from scheduler.core.views import Snapshot
 from scheduler.core.wording.spans import date_and_time, took
 from scheduler.core.wording.text import clean, failing
+from scheduler.errors import UnknownTask, Unreadable
 from scheduler.schema.json_codec import to_json
 from scheduler.spending.money import price
 
@@ -80,6 +82,7 @@ def history_command(
     if len(citizens) != 1 and (run or before):
         raise click.UsageError("each citizen has its own ids: use --before and --output with one citizen")
     snapshots = background.read_citizens(citizens, config)
+    wrong = print_problems(snapshots)
     if run is not None:
         return _output(snapshots[0], run, as_json, config)
     asked = RunQuery(tasks[0] if tasks else None, limit, failed, before)
@@ -90,7 +93,7 @@ def history_command(
         click.echo(json.dumps([_document(*each) for each in found], indent=2))
     else:
         _print(found, snapshots, asked)
-    return FAILED if any(_failing(one, asked.task) for one in snapshots) else 0
+    return wrong or (FAILED if any(_failing(one, asked.task) for one in snapshots) else OK)
 
 
 def _output(one: Snapshot, run: int, as_json: bool, config: Path | None) -> int:
@@ -147,7 +150,12 @@ def _runs(
     answer = ask_owner(one.citizen, home, ask)
     known = {row.name for each in snapshots for row in each.tasks}
     answer = shared_runs(config, one.citizen, home, query, known) if answer is None else answer
-    return history.runs(home, query, known) if answer is None else answer
+    try:
+        return history.runs(home, query, known) if answer is None else answer
+    except (UnknownTask, Unreadable):
+        if one.problems:  # they are the reason, and are said
+            return ()
+        raise
 
 
 def _failing(snapshot: Snapshot, task: str | None) -> bool:

@@ -14,8 +14,12 @@ LISTED = 10  # citizens by name
 
 
 def print_idle(snapshots: Iterable[Snapshot]) -> None:
-    """One line on standard error for those that nothing runs, one for each that a service should run."""
-    idle = {one.citizen: Path(one.home) for one in snapshots if one.home and not one.owner}
+    """One line on standard error for those that nothing runs, one for each that a service should run.
+
+    None for one whose settings are wrong: nothing could run it.
+    """
+    startable = (one for one in snapshots if one.home and (one.tasks or not one.problems))
+    idle = {one.citizen: Path(one.home) for one in startable if not one.owner}
     units = {name: managed_by(home) for name, home in idle.items()}
     shared = {name for name, home in idle.items() if is_shared(home)}
     for name, unit in units.items():

@@ -16,7 +16,7 @@ from scheduler.core.records import MOST_LISTED, RunRecord, last_begun
 from scheduler.core.views import Snapshot, TaskView
 from scheduler.core.wording.spans import date_and_time, took
 from scheduler.core.wording.text import clean
-from scheduler.errors import PROGRAM, Owned
+from scheduler.errors import PROGRAM, BadSettings, Owned, UnknownTask, Unreadable
 from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -39,7 +39,12 @@ def logs_command(citizen: str, task: str, following: bool, config: Path | None) 
     Which run it is stands on standard error.
     """
     settings = load(config=config, only=(citizen,)).named(citizen)
-    return asyncio.run(_logs(settings, task, following))
+    try:
+        return asyncio.run(_logs(settings, task, following))
+    except (UnknownTask, Unreadable):
+        if settings.problems:
+            raise BadSettings(settings.problems) from None
+        raise
 
 
 async def _logs(settings: CitizenSettings, task: str, following: bool) -> int:

@@ -13,6 +13,7 @@ from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
 from scheduler.cli.queries.idle import print_idle
 from scheduler.cli.queries.status import NONE_YET
+from scheduler.cli.standard_error import print_problems
 from scheduler.config.loader import load
 from scheduler.core.schedules.schedule import NEVER, Cron, Every, local_zone, parse, zone_named
 from scheduler.core.task import Task
@@ -114,12 +115,13 @@ def _next_tasks(
 ) -> int:
     found, known = background.read_citizens(citizens, config), _known(citizens, config)
     now = SystemClock.now()
+    wrong = print_problems(found)
     firsts = sorted(_firsts(found, now))
     often = [one for one in firsts if days and not as_json and _often(one, known)]
     runs = _until(now + days * DAY, firsts, often, known) if days else firsts[:count]
     if as_json:
         click.echo(json.dumps([_document(run) for run in runs], indent=2))
-        return 0
+        return wrong
     if not found:
         click.echo(NONE_YET)
     _print_zones_and_freezes(found, now)
@@ -130,7 +132,7 @@ def _next_tasks(
         listed = (f"{one.about} ({_in_words(one, known)})" for one in often)
         click.echo(f"hourly or more often: {', '.join(listed)}")
     print_idle(found)
-    return 0
+    return wrong
 
 
 def _firsts(found: Sequence[Snapshot], now: float) -> Iterator[Run]:

@@ -9,10 +9,10 @@ from time import time
 import click
 
 from scheduler import background
-from scheduler.cli.exit_codes import FAILED, OK, WRONG
+from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.queries.idle import print_idle
-from scheduler.cli.standard_error import print_to_stderr
+from scheduler.cli.standard_error import print_problems, print_to_stderr
 from scheduler.core.views import Snapshot
 from scheduler.core.wording.spans import moment
 from scheduler.core.wording.text import failing, lines
@@ -36,16 +36,14 @@ def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -
 
 def print_status(names: tuple[str, ...], config: Path | None, as_json: bool = False) -> int:
     snapshots = background.read_citizens(names, config)
-    print_to_stderr(problem for snapshot in snapshots for problem in snapshot.problems)
+    wrong = print_problems(snapshots)
     print_to_stderr(filter(None, map(_goes_on, snapshots)))
     if as_json:
         click.echo(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))
     else:
         click.echo(status_text(snapshots, alone=len(names) == 1))
         print_idle(snapshots)
-    if any(one.problems and not one.tasks for one in snapshots):
-        return WRONG
-    return FAILED if any(map(failing, snapshots)) else OK
+    return wrong or (FAILED if any(map(failing, snapshots)) else OK)
 
 
 def _goes_on(snapshot: Snapshot) -> str:

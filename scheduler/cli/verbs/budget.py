@@ -10,7 +10,7 @@ from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file
 from scheduler.cli.queries.cost import ALL, amounts, spent_by, spent_together
 from scheduler.config.loader import CitizenSettings, Settings, load
-from scheduler.errors import SchedulerError
+from scheduler.errors import BadSettings, SchedulerError
 from scheduler.spending.account import FOLDER
 from scheduler.spending.budget import Spent, today_of
 from scheduler.spending.ledger import SpendingLedger
@@ -47,6 +47,8 @@ def budget_command(
     names = (citizen,) if citizen else ()
     settings = load(config=config, only=names)
     chosen = settings.chosen(names)
+    if problems := settings.problems or (chosen[0].problems if citizen else ()):
+        raise BadSettings(problems)  # its limits are unknown
     if amount is not None:
         if not for_today:
             raise click.UsageError("--add lifts the limits of one day; add --today")

@@ -290,7 +290,10 @@ def _instead_of_tasks(citizen: str, snapshot: Snapshot | None, said: list[Notice
     if snapshot is None:
         return "waiting for its scheduler"
     wrong = any(note.rank in (Severity.STALE, Severity.PROBLEM) and SETTINGS in note.text for note in said)
-    return f"{PROGRAM} check {citizen} shows what is wrong" if wrong or broken(snapshot) else NO_TASKS
+    if wrong or broken(snapshot):
+        return f"{PROGRAM} check {citizen} shows what is wrong"
+    unread = snapshot.stale and not snapshot.tasks
+    return f"{PROGRAM} doctor shows what is wrong" if unread else NO_TASKS
 
 
 def paint(state: RowState, styles: Styles) -> list[Segment]:
