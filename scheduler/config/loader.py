@@ -43,10 +43,9 @@ def load_or_raise(
     config: Path | None = None,
     environ: Mapping[str, str] = os.environ,
     only: Collection[str] = (),
-    create: bool = False,
 ) -> Settings:
     """The settings, if nothing is wrong with any of them; raises BadSettings with every problem."""
-    settings = load(config=config, environ=environ, only=only, create=create)
+    settings = load(config=config, environ=environ, only=only)
     own = (line for each in settings.citizens for line in each.problems)
     if problems := tuple(dict.fromkeys((*settings.problems, *own))):
         raise BadSettings(problems)

@@ -89,7 +89,7 @@ class Feeder:
 
     def __init__(self, fd: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self._fd, self._left, self._watched = fd, memoryview(b""), False
+        self._fd, self._left = fd, memoryview(b"")
 
     def feed(self, data: bytes) -> None:
         self._left = memoryview(data)

@@ -188,20 +188,16 @@ def time_limit(low: float) -> Reader[float]:
     return Reader(read_limit, {"anyOf": words}, is_duration=True)
 
 
-def number(low: float = 0.0) -> Reader[float]:
-    """Reads a number of at least `low`."""
-
-    @reads(anyOf=[{"type": "number", "minimum": low}, _SECRET])
-    def read_number(value: Any) -> float:
-        if isinstance(value, Sensitive) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
-            value = float(value)
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise InvalidValue(f"is {type_name(value)}; write a number")
-        if not low <= value < NEVER:
-            raise InvalidValue(f"is {value}; write a number of at least {low:g}")
-        return float(value)
-
-    return read_number
+@reads(anyOf=[{"type": "number", "minimum": 0.0}, _SECRET])
+def number(value: Any) -> float:
+    """A number from 0 on."""
+    if isinstance(value, Sensitive) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
+        value = float(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InvalidValue(f"is {type_name(value)}; write a number")
+    if not 0 <= value < NEVER:
+        raise InvalidValue(f"is {value}; write a number of at least 0")
+    return float(value)
 
 
 @reads(type="number", exclusiveMinimum=0, maximum=MOST_DOLLARS)

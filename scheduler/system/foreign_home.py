@@ -52,19 +52,19 @@ class Place(NamedTuple):
             return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
         return None
 
-    def open(self, flags: int, mode: int = 0o600) -> int:
+    def open(self, flags: int) -> int:
         """A descriptor of the file; never waits for a pipe. A new one (O_CREAT) gets its folder's owner."""
         if flags & os.O_EXCL:
-            return self._open_new(flags, mode)
+            return self._open_new(flags)
         if flags & os.O_CREAT:
             with suppress(FileNotFoundError):
                 return self._open_existing(flags & ~os.O_CREAT)
             with suppress(FileExistsError):  # another process was faster
-                return self._open_new(flags | os.O_EXCL, mode)
+                return self._open_new(flags | os.O_EXCL)
         return self._open_existing(flags & ~os.O_CREAT)
 
-    def _open_new(self, flags: int, mode: int) -> int:
-        descriptor = os.open(self.name, flags | _CLOSED, mode, dir_fd=self.folder)
+    def _open_new(self, flags: int) -> int:
+        descriptor = os.open(self.name, flags | _CLOSED, 0o600, dir_fd=self.folder)
         self.give(descriptor)
         return descriptor
 
@@ -163,10 +163,10 @@ def make_folder(path: Path) -> None:
                 raise
 
 
-def open_file(path: Path, flags: int, mode: int = 0o600, *, make: bool = False, follow: bool = True) -> int:
+def open_file(path: Path, flags: int, *, make: bool = False, follow: bool = True) -> int:
     """A descriptor of the file; see Place.open and place."""
     with place(path, make=make, follow=follow) as at:
-        return at.open(flags, mode)
+        return at.open(flags)
 
 
 def names_in(path: Path) -> list[str]:

@@ -6,7 +6,7 @@ from scheduler.schema.table import Table, key
 from scheduler.schema.values import Flag, integer, number, percent, seconds
 
 Percent = Annotated[float, percent]
-Load = Annotated[float, number()]
+Load = Annotated[float, number]
 
 
 class Options(Table):

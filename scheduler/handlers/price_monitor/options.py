@@ -51,7 +51,7 @@ def _pairs(value: Any) -> tuple[str, ...]:
 
 @reads(type="number", exclusiveMinimum=0)
 def _percent(value: Any) -> Decimal:
-    limit = Decimal(str(number()(value)))
+    limit = Decimal(str(number(value)))
     if not limit:
         raise InvalidValue("is 0; write per cent above 0, like 5")
     return limit
