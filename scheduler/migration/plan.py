@@ -13,19 +13,17 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.schedules.forecast import upcoming
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, Schedule, zone_named
 from scheduler.core.state import TaskState
-from scheduler.core.task import Command, Task
+from scheduler.core.task import WAKE, Command, Task
 from scheduler.errors import BadSchedule
 from scheduler.migration.cron_fields import NotCron, read_fields
 from scheduler.migration.crontab import Line, LineKind, has_users, read, split_input, split_user
-from scheduler.migration.debian_syntax import first_syntax_error
 from scheduler.migration.hints import anacron_job, as_setting, sixth_field
-from scheduler.migration.installed_cron import InstalledCron, is_installed
+from scheduler.migration.installed_cron import InstalledCron, first_syntax_error, is_installed
 from scheduler.migration.names import folders_in, in_background, keeps_alive, name_of, numbered, script_of
 from scheduler.migration.reboot_lines import Processes, leaves_a_daemon, running_copy
 
 Moments = tuple[float, ...]
 
-WAKE = "wake"
 # The scripts that v1's crontab ran, and what each became here.
 V1_SCRIPTS = {
     "autonomous_wake": WAKE,

@@ -11,13 +11,13 @@ from scheduler.config.files import Files, main_candidates
 from scheduler.config.settings import Settings
 from scheduler.core.schedules.schedule import unix
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Imported
+from scheduler.core.task import WAKE, Call, Imported
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import Crontab, LineKind, read
 from scheduler.migration.installed_cron import READ_BY_CRON, SYSTEM, why_ignored
 from scheduler.migration.journal import newest, why_none
 from scheduler.migration.names import folders_in
-from scheduler.migration.plan import WAKE, Source, v1_name
+from scheduler.migration.plan import Source, v1_name
 from scheduler.migration.settings_writer import Target
 from scheduler.storage.state_file import StateFile
 from scheduler.system.files import read_file, read_json
