@@ -2,12 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import tzinfo
-from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.schedules.forecast import upcoming
@@ -20,9 +18,16 @@ from scheduler.migration.crontab import Line, LineKind, has_users, read, split_i
 from scheduler.migration.hints import anacron_job, as_setting, sixth_field
 from scheduler.migration.installed_cron import InstalledCron, first_syntax_error, is_installed
 from scheduler.migration.names import folders_in, in_background, keeps_alive, name_of, numbered, script_of
-from scheduler.migration.reboot_lines import Processes, leaves_a_daemon, running_copy
-
-Moments = tuple[float, ...]
+from scheduler.migration.planned import (
+    CannotMigrate,
+    CrontabPlan,
+    Fate,
+    LinePlan,
+    MigrationRequest,
+    Moments,
+    Source,
+)
+from scheduler.migration.reboot_lines import leaves_a_daemon, running_copy
 
 # The scripts that v1's crontab ran, and what each became here.
 V1_SCRIPTS = {
@@ -38,90 +43,6 @@ SHOWN = 3  # times before and after
 _FLAGS = re.compile(r"(?:-[nqs]+[ \t]+)+(?=\S)")  # FreeBSD's and OpenBSD's, about mail and syslog
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _MINUTES, _HOURS = re.compile(r"\*/(\d+) \* \* \* \*"), re.compile(r"\d+ \*/(\d+) \* \* \*")
-
-
-class Fate(StrEnum):
-    """What a line becomes."""
-
-    TASK = "task"
-    WAKE = "wake"
-    NEEDS_YOU = "needs you"
-    SETTING = "setting"
-    COMMENT = "comment"
-    BLANK = "blank"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A crontab and where it is; a `path` of None is the user's own, which `crontab` keeps."""
-
-    label: str
-    content: bytes
-    path: Path | None = None
-    column: bool | None = None  # whether its lines name users; None: look
-    ignored: str = ""  # why cron runs none of its lines
-
-
-class LinePlan(NamedTuple):
-    """One line and what it becomes; `work` of None is the built-in handler."""
-
-    line: Line
-    fate: Fate
-    name: str = ""
-    schedule: Schedule | None = None
-    zone: str = ""  # where the crontab named one, or the citizen has another
-    work: Command | None = None
-    before: Moments = ()
-    after: Moments = ()
-    notes: tuple[str, ...] = ()
-    reason: str = ""
-    nearest: str = ""
-
-    @property
-    def moves(self) -> bool:
-        return self.fate in (Fate.TASK, Fate.WAKE)
-
-
-@dataclass(frozen=True, slots=True)
-class CrontabPlan:
-    """A crontab and the plan for each of its lines, in their order."""
-
-    source: Source
-    column: bool
-    lines: tuple[LinePlan, ...]
-
-    def counts(self) -> dict[str, int]:
-        fates = [planned.fate for planned in self.lines]
-        return {str(fate): fates.count(fate) for fate in Fate}
-
-
-@dataclass(frozen=True, slots=True)
-class MigrationRequest:
-    """Who gets the lines, and what is set already."""
-
-    citizen: str
-    user: str
-    home: str  # the user's, where cron runs its commands
-    now: float
-    zone: tzinfo
-    told_zone: str = ""  # its name, where the citizen's times are in another one
-    builtin: frozenset[str] = frozenset()  # built-in tasks to be taken instead of v1's commands
-    every: bool = False
-    states: Mapping[str, TaskState] = field(default_factory=dict)  # of the citizen's tasks and its wake
-    taken: Mapping[str, str] = field(default_factory=dict)  # tasks (and the wake) that are set already: where
-    others: frozenset[str] = frozenset()  # other citizens
-    cron: InstalledCron = InstalledCron()  # noqa: RUF009  # frozen
-    processes: Callable[[], Processes] = dict  # of the user, now
-    is_folder: Callable[[Path], bool] = Path.is_absolute
-    is_user: Callable[[str], bool] = bool
-
-
-class CannotMigrate(Exception):
-    """Why a line cannot be moved as it is, and what could."""
-
-    def __init__(self, reason: str, nearest: str = "") -> None:
-        super().__init__(reason)
-        self.nearest = nearest
 
 
 @dataclass(frozen=True, slots=True, eq=False)

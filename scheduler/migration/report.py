@@ -9,7 +9,7 @@ from typing import Any
 
 from scheduler.core.schedules.schedule import iso
 from scheduler.core.wording.text import clean
-from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationRequest
+from scheduler.migration.planned import CrontabPlan, Fate, LinePlan, MigrationRequest
 
 NARROWEST = 60  # columns: below that the terminal wraps the lines
 INDENT = 8

@@ -12,7 +12,7 @@ from scheduler.config.settings import CitizenSettings
 from scheduler.core.schedules.schedule import AtStart, Every
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import BOM
-from scheduler.migration.plan import CrontabPlan, Fate, LinePlan
+from scheduler.migration.planned import CrontabPlan, Fate, LinePlan
 from scheduler.schema.json_schema import DIRECTIVE
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from scheduler.migration.crontab import Crontab, LineKind, read
 from scheduler.migration.installed_cron import READ_BY_CRON, SYSTEM, why_ignored
 from scheduler.migration.journal import newest, why_none
 from scheduler.migration.names import folders_in
-from scheduler.migration.plan import Source, v1_name
+from scheduler.migration.plan import v1_name
+from scheduler.migration.planned import Source
 from scheduler.migration.settings_writer import Target
 from scheduler.storage.state_file import StateFile
 from scheduler.system.files import read_file, read_json

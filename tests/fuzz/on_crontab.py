@@ -11,7 +11,8 @@ from scheduler.config.citizen import Sources
 from scheduler.core.schedules.schedule import local_zone
 from scheduler.errors import SchedulerError
 from scheduler.migration.crontab import LineKind, read
-from scheduler.migration.plan import Fate, MigrationRequest, Source, plan
+from scheduler.migration.plan import plan
+from scheduler.migration.planned import Fate, MigrationRequest, Source
 from scheduler.migration.report import as_json, lines
 from scheduler.migration.settings_writer import Target, crontab_without, settings_with
 from tests.fuzz.bent import bent

@@ -14,7 +14,8 @@ from scheduler.core.task import Call, Context
 from scheduler.migration import installed_cron as machine
 from scheduler.migration.installed_cron import InstalledCron, installed_cron, why_ignored
 from scheduler.migration.pam_environment import pam_environment
-from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationRequest, Source, plan
+from scheduler.migration.plan import plan
+from scheduler.migration.planned import CrontabPlan, Fate, LinePlan, MigrationRequest, Source
 from scheduler.migration.reboot_lines import leaves_a_daemon, running_copy
 from scheduler.migration.settings_writer import settings_with
 from scheduler.migration.target import load_target, sources, states_of

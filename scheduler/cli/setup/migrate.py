@@ -19,7 +19,8 @@ from scheduler.core.wording.text import clean
 from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.migration.crontab import Crontab
 from scheduler.migration.installed_cron import installed_cron, is_folder, is_user, processes_of
-from scheduler.migration.plan import CrontabPlan, MigrationRequest, plan
+from scheduler.migration.plan import plan
+from scheduler.migration.planned import CrontabPlan, MigrationRequest
 from scheduler.migration.report import as_json, lines
 from scheduler.system.clock import SystemClock
 

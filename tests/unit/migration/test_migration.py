@@ -8,7 +8,8 @@ import pytest
 
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, zone_named
 from scheduler.migration.names import in_background, keeps_alive, name_of, numbered
-from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationRequest, Source, plan
+from scheduler.migration.plan import plan
+from scheduler.migration.planned import CrontabPlan, Fate, LinePlan, MigrationRequest, Source
 from scheduler.migration.report import as_json, lines
 from scheduler.system.homes import NAME
 from tests.each import each
