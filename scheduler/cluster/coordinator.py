@@ -16,7 +16,7 @@ from scheduler.cluster.database import Database
 from scheduler.cluster.fence import FencedWriter
 from scheduler.cluster.guard import Guard
 from scheduler.cluster.history import ClusterHistory, read_output, read_runs
-from scheduler.cluster.leases import ENDING, Lease, Leases, has_ended
+from scheduler.cluster.leases import ENDING, Lease, Leases, has_ended, too_slow
 from scheduler.cluster.membership import move
 from scheduler.cluster.presence import Presence, overview
 from scheduler.cluster.shared_files import FOLDER, ROOT, Notes, read_notes, write_files
@@ -136,6 +136,8 @@ class ClusterCoordinator:
             tasks, costs = {task.name: task for task in citizen.tasks}, self._costs(citizen, lease)
             begun = await self._sender.take_over(lease, tasks, self._local.clock.now(), costs)
             committed = await read_committed(self._database, citizen.name, begun)
+            if not lease.held:  # meanwhile
+                raise DatabaseAway(f"{citizen.name}: {too_slow(self._database, self._leases.seconds)}")
             undo.pop_all()
         lease.on_lost.append(partial(self._on_lost, citizen.name))
         lease.on_wanted = partial(self._on_wanted, citizen.name)

@@ -1,13 +1,14 @@
 """Writes under an epoch: states, starts and ends of runs are accepted from the owner of the citizen alone.
 
-All that waits goes into one transaction. It locks the owners' rows for sharing: a take-over waits for writes
-under way and refuses those that come later, also ones that a cut network delivers late.
+All that waits goes into one transaction. It keeps the epochs of the owners as they are: a take-over waits for
+writes under way, which a renewal does not, and refuses those that come later, also ones that a cut network
+delivers late.
 """
 
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, fields
 from typing import Any, LiteralString
@@ -35,7 +36,7 @@ WITH batch AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%(batch)s) AS each 
 owner AS MATERIALIZED (
     SELECT citizen, epoch FROM experience.owners
     WHERE until > clock_timestamp() AND (citizen, epoch) IN (SELECT citizen, epoch FROM batch)
-    ORDER BY citizen FOR SHARE),
+    ORDER BY citizen FOR KEY SHARE),
 allowed AS (  -- no join: of one the planner expects a single row, and compares each of many with each
     SELECT * FROM batch b WHERE (SELECT true FROM owner o WHERE (o.citizen, o.epoch) = (b.citizen, b.epoch)))
 """
@@ -190,7 +191,8 @@ class FencedWriter:
         self._connection: Connection | None = None
         self._waiting: list[_Asked] = []
         self._task: asyncio.Task[None] | None = None
-        self._said = False
+        self.trouble = ""  # why nothing new is started at this moment
+        self.on_trouble: set[Callable[[str], None]] = set()  # they hear when that changes
 
     async def write(self, lease: Lease, changes: Sequence[Change]) -> list[int]:
         """The number of each row of a start, 1 for other changes; 0 if it is not committed.
@@ -218,13 +220,15 @@ class FencedWriter:
             while batch := self._still_owned():
                 try:
                     await self._commit(batch)
-                    pause, self._said = FIRST_RETRY, False
+                    pause = FIRST_RETRY
+                    self._say("")
                 except (psycopg.DataError, psycopg.ProgrammingError) as error:  # again it would fail again
                     log.error("not written", extra={"error": str(error)})
                     for asked in batch:
                         asked.refuse()
                 except (psycopg.Error, DatabaseAway, TimeoutError) as error:
-                    self._say(error)
+                    away = error if isinstance(error, DatabaseAway) else self._database.away(error)
+                    self._say(str(away))
                     if self._connection:
                         await self._connection.close()
                     self._connection = None
@@ -233,12 +237,14 @@ class FencedWriter:
         finally:
             self._task = None
 
-    def _say(self, error: Exception) -> None:
+    def _say(self, trouble: str) -> None:
         """Why nothing new is started, once until it is."""
-        if not self._said:
-            self._said = True
-            away = error if isinstance(error, DatabaseAway) else self._database.away(error)
-            log.warning(f"nothing new is started: {away}")
+        if bool(trouble) != bool(self.trouble):
+            if trouble:
+                log.warning(f"nothing new is started: {trouble}")
+            self.trouble = trouble
+            for hear in self.on_trouble:
+                hear(trouble)
 
     def _still_owned(self) -> list[_Asked]:
         for asked in self._waiting:

@@ -4,13 +4,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
+import psycopg
+
 from scheduler.cluster.database import Database
 from scheduler.cluster.presence import same_name
+from scheduler.errors import DatabaseAway
 
 _SESSION = """
 SELECT coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false), host(inet_client_addr()),
     pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
 """
+# Rolled back: what it takes is what a write would have to find room for.
+_ROOM = "CREATE TEMP TABLE room ON COMMIT DROP AS SELECT repeat('x', 2000) FROM generate_series(1, 100)"
 _MACHINES = """
 SELECT name, pid, boot, version FROM experience.machines
 WHERE seen > clock_timestamp() - make_interval(secs => seconds) ORDER BY name, pid
@@ -22,7 +27,18 @@ async def problems(database: Database) -> list[str]:
     ((encrypted, client, read_only),) = await database.rows(_SESSION)
     machines = await database.rows(_MACHINES)
     found = [*_about_session(database.name, encrypted, client, read_only), *_about_machines(machines)]
+    if not read_only:
+        found += await _about_room(database)
     return list(dict.fromkeys(found))
+
+
+async def _about_room(database: Database) -> list[str]:
+    try:
+        async with database.connection() as connection, connection.transaction(force_rollback=True):
+            await connection.execute(_ROOM)
+    except DatabaseAway as error:
+        return [str(error)] if isinstance(error.__cause__, psycopg.errors.DiskFull) else []
+    return []
 
 
 def _about_session(name: str, encrypted: bool, client: str | None, read_only: bool) -> Iterator[str]:

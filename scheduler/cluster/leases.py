@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from scheduler.cluster.database import Connection, Database, notice_server, require_schema
+from scheduler.cluster.database import ANSWER_WITHIN, Connection, Database, notice_server, require_schema
 from scheduler.errors import PROGRAM, DatabaseAway, Owned
 from scheduler.process.process_info import BOOT, Running, alive
 from scheduler.schema.json_codec import from_json, to_json
@@ -52,6 +52,12 @@ WHERE citizen = %s AND holder = %s AND epoch = %s
 _OWNER = """
 SELECT holder, machine, process, home_id, until > clock_timestamp() FROM experience.owners WHERE citizen = %s
 """
+
+
+def too_slow(database: Database, seconds: float) -> str:
+    """Why leases of so many seconds cannot be kept."""
+    fix = "see to the network, or raise failover"
+    return f'the database does not answer in time for failover = "{seconds:g}s": {database.name}; {fix}'
 
 
 def _here() -> dict[str, str]:
@@ -162,6 +168,7 @@ class Leases:
             async with self._database.connection() as connection:
                 await require_schema(connection, self._database)
                 await notice_server(connection, self.seconds)
+                dead = await self._dead_neighbour(connection, citizen)
                 sent = elapsed()
                 values = {
                     "citizen": citizen,
@@ -170,7 +177,7 @@ class Leases:
                     "process": json.dumps(to_json(self._process) | _here()),
                     "home_id": home_id,
                     "seconds": self.seconds,
-                    "dead": await self._dead_neighbour(connection, citizen),
+                    "dead": dead,
                 }
                 row = await (await connection.execute(_TAKE, values)).fetchone()
                 if row is None:
@@ -224,19 +231,17 @@ class Leases:
 
     async def renew(self) -> None:
         """Renew all leases with one statement; what does not come back is lost at once."""
-        citizens, sent = list(self._held), elapsed()
         try:
+            connection = await self._connected()  # which may take longer than a renewal may, and is kept
+            citizens, sent = list(self._held), elapsed()
             async with asyncio.timeout(self.seconds / 2):
-                if self._connection is None or self._connection.closed:
-                    self._connection = await self._database.connect()
-                    self._is_served_by(await notice_server(self._connection, self.seconds))
                 values = {"holder": self.holder, "citizens": citizens, "seconds": self.seconds}
-                rows = await (await self._connection.execute(_RENEW, values)).fetchall()
+                rows = await (await connection.execute(_RENEW, values)).fetchall()
         except (psycopg.Error, DatabaseAway, TimeoutError) as error:
             if self._connection:
                 await self._connection.close()
             self._connection = None
-            self.trouble = str(error) or "the database does not answer"
+            self.trouble = str(error) or too_slow(self._database, self.seconds)
             self._lose(lambda lease: not lease.held)
             return
         self.trouble = ""
@@ -248,6 +253,13 @@ class Leases:
                 self._held[citizen].asked_for(kept[citizen], self.machine)
         self._renewed(self._last(sent))
         self._lose(lambda lease: lease.citizen in citizens and lease.citizen not in kept)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._database.connect()
+            async with asyncio.timeout(ANSWER_WITHIN):
+                self._is_served_by(await notice_server(self._connection, self.seconds))
+        return self._connection
 
     def _is_served_by(self, server: str) -> None:
         if self._server not in ("", server):

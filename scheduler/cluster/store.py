@@ -99,6 +99,10 @@ class ClusterStore(DiskStore):
         self._starts: list[_Start] = []
         self._ends: list[Ended | Withdrawn] = []
         self._committing: asyncio.Task[bool] | None = None
+        writer.on_trouble.add(self._set_unsaved)
+
+    def _set_unsaved(self, unsaved: str) -> None:
+        super()._set_unsaved(self._writer.trouble or unsaved)
 
     def load(self) -> tuple[States, list[str]]:
         states, notes = super().load()  # the file keeps keys that are not ours; its states are older
@@ -144,6 +148,7 @@ class ClusterStore(DiskStore):
 
     async def close(self) -> None:
         await self.saved()
+        self._writer.on_trouble.discard(self._set_unsaved)
         await super().close()
 
     def _commit_soon(self) -> "asyncio.Task[bool]":

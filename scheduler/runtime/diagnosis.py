@@ -81,7 +81,7 @@ def diagnose(config: Path | None = None) -> Diagnosis:
         environment=tuple(sorted(name for name in os.environ if name.startswith("EXPERIENCE_"))),
         engine=engine,
         citizens=citizens,
-        wrong=tuple(dict.fromkeys((*_wrong(settings, citizens, free, elsewhere), *problems))),
+        wrong=tuple(dict.fromkeys((*_wrong(settings, citizens, elsewhere), *problems))),
     )
 
 
@@ -132,22 +132,32 @@ def _answers(citizen: CitizenSettings, pid: int, silent: set[int]) -> bool:
 # ------------------------------------------------------------------ what is wrong
 
 
-def _wrong(
-    settings: Settings, citizens: Iterable[CitizenFacts], free: int | None, elsewhere: Collection[str]
-) -> Iterator[str]:
+def _wrong(settings: Settings, citizens: Iterable[CitizenFacts], elsewhere: Collection[str]) -> Iterator[str]:
     yield from settings.problems
     yield from settings.monitor.problems
     yield from _shadowed()
-    if free is not None and _read_only(settings.root):
-        yield f"{settings.root}: is on a disk that is read-only; nothing can be saved"
-    elif free is not None and free < LEAST_FREE:
-        yield f"{settings.root}: {size(free)} free; make room, or saves will fail"
+    yield from _about_disks(settings)
     if not settings.known and not settings.problems:
         yield f"no citizens yet: {PROGRAM} init opus makes the first"
     for citizen, facts in zip(settings.citizens, citizens, strict=True):
         yield from citizen.problems
         yield from citizen.refused
         yield from _about_home(citizen, facts, elsewhere)
+
+
+def _about_disks(settings: Settings) -> Iterator[str]:
+    """A line for each disk on which nothing can be saved, or soon not, of the root and the homes."""
+    seen: set[int] = set()
+    for folder in (settings.root, *(citizen.home for citizen in settings.citizens)):
+        with suppress(OSError):  # another user's, who keeps it closed
+            device = _there(folder).stat().st_dev
+            if device in seen:
+                continue
+            seen.add(device)
+            if _read_only(folder):
+                yield f"{folder}: is on a disk that is read-only; nothing can be saved"
+            elif (free := _free(folder)) is not None and free < LEAST_FREE:
+                yield f"{folder}: {size(free)} free; make room, or saves will fail"
 
 
 def _about_engine(settings: Settings) -> tuple[str, tuple[str, ...], Collection[str]]:

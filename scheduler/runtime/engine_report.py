@@ -1,6 +1,7 @@
 """What the database that machines share says at this moment, and what is wrong with it, each with the fix."""
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,14 +15,16 @@ if TYPE_CHECKING:
     from scheduler.cluster.membership import OwnerRow
     from scheduler.cluster.workers.worker_status import QueueRow, WorkerRow
 
+SLOW = 10  # answers that fit into a lease: with fewer, taking a citizen up lasts longer than a lease
 MOST_SKEW = 1.0  # seconds between this machine's clock and the database's
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the database says, how long it took, and by how many seconds this clock is ahead of its."""
+    """What the database says, how long an answer takes, and how many seconds this clock is ahead of its."""
 
     database: str
+    failover: float
     took: float
     skew: float
     citizens: "list[OwnerRow]"
@@ -54,12 +57,12 @@ async def _look(settings: Settings, engine: EngineSettings) -> Seen:
     try:
         async with database.connection() as connection:
             await require_schema(connection, database)
-        start = time.perf_counter()
         skew = await clock_skew(database, time.time())
+        start = time.perf_counter()
+        owned = await owners(database)
         answered = time.perf_counter() - start
-        rows = (await owners(database), await queues(database, named), await workers(database))
-        found = (*rows, await problems(database))
-        return Seen(database.name, answered, skew, *found)
+        found = (owned, await queues(database, named), await workers(database), await problems(database))
+        return Seen(database.name, engine.failover, answered, skew, *found)
     finally:
         await database.close()
 
@@ -72,6 +75,10 @@ def wrong(seen: Seen) -> Iterator[str]:
             runs = "1 run waits" if each.waiting == 1 else f"{each.waiting} runs wait"
             fix = f"{PROGRAM} worker --queue {each.queue}"
             yield f"queue {each.queue}: {runs} and no worker is there; start one with: {fix}"
+    if seen.took * SLOW > seen.failover:
+        given, enough = f"{seen.failover:g}s", f"{math.ceil(seen.took * SLOW)}s"
+        fix = f"see to the network, or raise failover to {enough}"
+        yield f'{seen.database} takes {seen.took:.1f}s to answer, long for failover = "{given}": {fix}'
     if abs(seen.skew) > MOST_SKEW:
         where = "ahead of" if seen.skew > 0 else "behind"
         yield f"this clock is {abs(seen.skew):.1f}s {where} the database's; set it by NTP"

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ from scheduler.cluster.leases import Leases
 from scheduler.cluster.membership import join
 from scheduler.errors import DatabaseAway
 from scheduler.process.process_info import BOOT, Running
+from scheduler.runtime.engine_report import Seen, wrong
 from tests.cluster.postgres import Postgres
 
 SEEN = """
@@ -129,7 +131,7 @@ def test_plain_text_to_another_host_is_said() -> None:
 async def test_a_full_disk_is_said_once_and_the_start_is_made_when_there_is_room(
     leases: Leases, database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    writer, left = FencedWriter(database), [3]
+    writer, left, troubles = FencedWriter(database), [3], list[str]()
     commit = writer._commit
 
     async def full(batch):
@@ -139,14 +141,34 @@ async def test_a_full_disk_is_said_once_and_the_start_is_made_when_there_is_room
         await commit(batch)
 
     monkeypatch.setattr(writer, "_commit", full)
+    writer.on_trouble.add(troubles.append)
     opus = await leases.take("opus", "home-1")
     with caplog.at_level(logging.WARNING):
         start = Started("report", 1, "1", 1, "schedule", 1.0, {"run_count": 1})
         assert all(await writer.write(opus, [start]))
     said = [record.getMessage() for record in caplog.records if record.name == "experience.engine"]
+    assert "the database is full" in troubles[0] and troubles[1:] == [""]  # on screen meanwhile
     assert len(said) == 1 and "nothing new is started: the database is full" in said[0]
     assert "make room on its disk" in said[0]
     await writer.close()
+
+
+async def test_doctor_names_a_database_that_is_full(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await problems(database) == []
+    execute = psycopg.AsyncConnection.execute
+
+    async def full(connection, query, *values):
+        if query == health._ROOM:
+            raise psycopg.errors.DiskFull("could not extend file: No space left on device")
+        return await execute(connection, query, *values)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", full)
+    (line,) = await problems(database)
+    assert line.startswith("the database is full: ") and line.endswith("; make room on its disk")
+    assert await database.rows("SELECT 1 FROM pg_class WHERE relname = 'room'") == []
+    await database.close()
 
 
 async def test_a_database_that_stands_still_for_a_moment_delivers_late_and_once(
@@ -165,3 +187,13 @@ async def test_a_database_that_stands_still_for_a_moment_delivers_late_and_once(
     assert all(await writing)
     assert await database.rows("SELECT count(*) FROM experience.runs") == [(1,)]
     await writer.close()
+
+
+def test_doctor_says_when_an_answer_takes_long_for_the_leases() -> None:
+    seen = Seen("postgresql://db/e", 5.0, 0.4, 0.0, [], [], [], [])
+    assert [*wrong(seen)] == []
+    (line,) = wrong(replace(seen, took=0.71))
+    assert line == (
+        'postgresql://db/e takes 0.7s to answer, long for failover = "5s":'
+        " see to the network, or raise failover to 8s"
+    )

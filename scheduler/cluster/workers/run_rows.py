@@ -21,7 +21,7 @@ WITH knock AS MATERIALIZED ({knock}),
 owner AS MATERIALIZED (
     SELECT o.citizen, o.holder FROM knock JOIN experience.remote USING (run)
         JOIN experience.owners o USING (citizen, epoch)
-    WHERE o.until > clock_timestamp() FOR SHARE OF o),
+    WHERE o.until > clock_timestamp() FOR KEY SHARE OF o),
 worker AS MATERIALIZED (
     SELECT id FROM experience.workers WHERE id = %(worker)s AND until > clock_timestamp() FOR SHARE),
 claimed AS (
@@ -78,7 +78,7 @@ SELECT count(*) FROM asked
 """
 _ASKED = "SELECT run, stop FROM experience.remote WHERE worker = %s AND result IS NULL"
 _OWNS = """
-SELECT 1 FROM experience.owners WHERE (citizen, epoch) = (%s, %s) AND until > clock_timestamp() FOR SHARE
+SELECT 1 FROM experience.owners WHERE (citizen, epoch) = (%s, %s) AND until > clock_timestamp() FOR KEY SHARE
 """
 _TAKE_OVER = """
 WITH before AS (

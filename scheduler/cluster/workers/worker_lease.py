@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from scheduler.cluster.database import Connection, Database, notice_server, require_schema
-from scheduler.cluster.leases import KILLING, RENEWALS
+from scheduler.cluster.database import ANSWER_WITHIN, Connection, Database, notice_server, require_schema
+from scheduler.cluster.leases import KILLING, RENEWALS, too_slow
 from scheduler.errors import DatabaseAway, SchedulerError
 from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import to_json
@@ -76,11 +76,12 @@ class WorkerLease:
 
     async def enter(self) -> None:
         """Be there for the owners, under a new id; raises NotInstalled, DatabaseAway."""
-        made, sent = uuid4(), elapsed()
+        made = uuid4()
         async with self._database.connection() as connection:
             await require_schema(connection, self._database)
             await notice_server(connection, self.seconds)
             await connection.execute(_FORGET)
+            sent = elapsed()
             await connection.execute(_ENTER, {**self._facts, "id": made})
         self.id = made
         self._count_from(sent)
@@ -90,8 +91,7 @@ class WorkerLease:
         while True:
             await asyncio.sleep(self.margin / 2 if self.troubled else self.margin)
             try:
-                async with asyncio.timeout(self.seconds / 2):
-                    await self._renew()
+                await self._renew()
             except (psycopg.Error, SchedulerError, TimeoutError) as error:
                 await self._failed(error)
 
@@ -111,9 +111,11 @@ class WorkerLease:
     async def _renew(self) -> None:
         if self._connection is None or self._connection.closed:
             self._connection = await self._database.connect()
-            await notice_server(self._connection, self.seconds)
+            async with asyncio.timeout(ANSWER_WITHIN):
+                await notice_server(self._connection, self.seconds)
         sent, values = elapsed(), {**self._facts, "id": self.id}
-        row = await (await self._connection.execute(_RENEW, values)).fetchone()
+        async with asyncio.timeout(self.seconds / 2):
+            row = await (await self._connection.execute(_RENEW, values)).fetchone()
         if row is None:
             self._give_up("the lease of this worker has ended")
             await self.enter()
@@ -131,7 +133,7 @@ class WorkerLease:
         self._connection = None
         if not self.troubled:
             self.troubled = True
-            log.error(str(error) or "the database does not answer")
+            log.error(str(error) or too_slow(self._database, self.seconds))
 
     def _count_from(self, sent: float) -> None:
         self._deadline = sent + self.seconds - self.margin

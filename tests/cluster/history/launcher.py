@@ -38,7 +38,7 @@ def forget_epochs() -> None:
     for name in ("_ENDS", "_STARTS", "_STARTS_HERE"):
         text = getattr(fence, name)
         begin = text.index("SELECT citizen, epoch FROM experience.owners")
-        end = text.index("FOR SHARE)", begin) + len("FOR SHARE)")
+        end = text.index("FOR KEY SHARE)", begin) + len("FOR KEY SHARE)")
         text = f"{text[:begin]}SELECT DISTINCT citizen, epoch FROM batch){text[end:]}"
         everything = "SELECT citizen, task, 1::bigint AS id FROM allowed"
         setattr(fence, name, text.replace("SELECT * FROM begun UNION SELECT * FROM again", everything))

@@ -172,10 +172,27 @@ async def test_a_process_that_is_frozen_in_a_write_holds_up_no_other(
     stuck = writer._connection
     assert stuck
     await stuck.execute("BEGIN")
-    await stuck.execute("SELECT 1 FROM experience.owners WHERE citizen = 'opus' FOR SHARE")
+    await stuck.execute("SELECT 1 FROM experience.owners WHERE citizen = 'opus' FOR KEY SHARE")
     taking = asyncio.create_task(asyncio.to_thread(expire_now, url))
     await asyncio.wait_for(taking, 8.0)
     assert (await leases.take("opus", "home-1")).epoch == 2
+
+
+async def test_a_renewal_does_not_wait_for_a_write_and_a_take_over_does(
+    writer: FencedWriter, opus: Lease, leases: Leases, url: str
+) -> None:
+    async with await psycopg.AsyncConnection.connect(url) as slow:
+        await slow.execute("SELECT 1 FROM experience.owners WHERE citizen = 'opus' FOR KEY SHARE")
+        before = opus.deadline
+        await asyncio.wait_for(leases.renew(), 10.0)
+        assert opus.deadline > before and not opus.lost
+        await asyncio.to_thread(expire_now, url)
+        taking = asyncio.create_task(leases.take("opus", "home-1"))
+        blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while not await rows(url, blocked):
+            assert not taking.done()
+            await asyncio.sleep(0.01)
+    assert (await taking).epoch == 2
 
 
 async def test_text_that_postgresql_does_not_take_is_kept_as_far_as_it_can_be(

@@ -60,6 +60,10 @@ def test_what_is_wrong_comes_with_the_fix(place, monkeypatch):
         f"{secrets}: others can read its secrets; chmod 600 {secrets}",
         f"{place.home / aside}: could not be read and was set aside; compare it, then remove it",
     ]
+    with monkeypatch.context() as patch:  # its home is on a disk of its own, which is full
+        patch.setattr(diagnosis, "LEAST_FREE", 1)
+        patch.setattr(diagnosis, "_there", lambda folder: Path("/proc") if folder == place.home else folder)
+        assert wrong(place)[0] == f"{place.home}: 0 B free; make room, or saves will fail"
     monkeypatch.setattr(diagnosis, "_read_only", lambda root: True)
     assert wrong(place)[0] == f"{place.root}: is on a disk that is read-only; nothing can be saved"
     place.home.chmod(0o700)
