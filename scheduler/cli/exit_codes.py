@@ -3,5 +3,4 @@
 OK = 0
 FAILED = 1  # what it did failed; for a look: a last run failed
 WRONG = 2  # an error
-UNCONFIRMED = 3  # asked, and not answered
 INTERRUPTED = 130  # ctrl+c

@@ -152,13 +152,10 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     shared = tuple((source, line) for source, line in problems.found if source.file != own_file)
     found = CitizenSettings(name, home, problems=lines, refused=tuple(problems.refused), hidden=hidden)
     if not lines:
-        found = replace(
-            found, tasks=tasks, wake=wake, workers=table.workers, grace=table.grace, secrets=secrets.values
-        )
+        direct = {name: getattr(table, name) for name in ("workers", "grace", "socket_group", "machines")}
         history = Retention(kept.keep, kept.keep_for)
-        found = replace(found, llm=model, alerts=targets, history=history, socket_group=table.socket_group)
-        found = replace(found, spending=rules, refusals=words)
-        found = replace(found, machines=table.machines)
+        found = replace(found, tasks=tasks, wake=wake, secrets=secrets.values, llm=model, **direct)
+        found = replace(found, alerts=targets, history=history, spending=rules, refusals=words)
     return LoadedCitizen(found, frozenset(wanted), place.scripts, shared)
 
 

@@ -94,7 +94,9 @@ class Freezer:
         if names:
             return await self._each(names, one)
         hidden = Masks(frozenset[str]().union(*(each.hidden for each in self._citizens.values())))
-        freeze = Freeze(self._now(), end(_here()), str(await asyncio.to_thread(this_asker)), hidden.hide(why))
+        freeze = Freeze(
+            self._now(), end(local_zone()), str(await asyncio.to_thread(this_asker)), hidden.hide(why)
+        )
         try:
             await asyncio.to_thread(self._root.freeze, freeze)
         except OSError as error:
@@ -141,7 +143,7 @@ class Freezer:
 
     async def _freeze(self, citizen: CitizenSettings, end: End, why: str, stop_runs: bool) -> Answer:
         now, by, may_write = self._now(), str(await asyncio.to_thread(this_asker)), _may_write(citizen.home)
-        freeze = Freeze(now, end(_here()), by, Masks(citizen.hidden).hide(why))
+        freeze = Freeze(now, end(local_zone()), by, Masks(citizen.hidden).hide(why))
         own = HomeFreezes(citizen.home, self._copies(citizen)).own
         if may_write:  # first: an owner may take seconds to answer, and looks at it before each start
             await _written(own.freeze, freeze)
@@ -207,13 +209,9 @@ class Freezer:
 def _zone_of(owner: Owner | None) -> tzinfo:
     """The zone of the citizen: that of who runs it."""
     try:
-        return zone_named(owner.snapshot().zone) if owner else _here()
+        return zone_named(owner.snapshot().zone) if owner else local_zone()
     except BadSchedule:  # it runs here, or its owner has not said
-        return _here()
-
-
-def _here() -> tzinfo:
-    return local_zone()
+        return local_zone()
 
 
 def _in_force(note: FreezeNote, now: float) -> Freeze | None:

@@ -6,7 +6,8 @@ from datetime import tzinfo
 from typing import Any, TypeVar
 
 from scheduler.core.ports import Preview
-from scheduler.core.schedules.schedule import NEVER, Cron, Every, Schedule, duration, parse, spelled
+from scheduler.core.schedules.schedule import NEVER, Every, Schedule, duration, parse
+from scheduler.core.wording.description import schedule_words
 from scheduler.editing.command_line import command_of
 from scheduler.editing.document import with_table
 from scheduler.errors import BadSchedule, SchedulerError, nearest
@@ -38,7 +39,7 @@ def preview(typed: Mapping[str, str], now: float, zone: tzinfo | None = None) ->
     if schedule is None:
         return Preview(wrong=wrong)
     lines = "" if wrong else with_table("", ("tasks", typed["name"]), keys)
-    return Preview(lines, in_words(schedule), tuple(_next(schedule, now)), wrong)
+    return Preview(lines, schedule_words(schedule), tuple(_next(schedule, now)), wrong)
 
 
 def keys_of(
@@ -94,18 +95,6 @@ def _is_valid(place: int, part: str) -> bool:
     except BadSchedule:
         return False
     return True
-
-
-def in_words(schedule: Schedule) -> str:
-    """The schedule as one would say it, with the zone of a cron expression."""
-    match schedule:
-        case Every(seconds):
-            length = spelled(seconds)
-            one = length.removeprefix("1 ")
-            return f"every {length if ' ' in one else one}"
-        case Cron() as cron:
-            return f"{cron.in_english()} ({cron.zone})"
-    return "once, each time the scheduler starts"
 
 
 def _next(schedule: Schedule, now: float) -> Iterator[float]:

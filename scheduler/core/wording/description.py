@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler.core.schedules.forecast import upcoming
 from scheduler.core.schedules.freeze import Freeze
-from scheduler.core.schedules.schedule import AtStart, Cron, Every, in_words, spelled
+from scheduler.core.schedules.schedule import Cron, Every, Schedule, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
 from scheduler.core.task import BUILT_IN, Call, Command, Gate, Imported, Isolated, NotSetUp, Task, WakeConfig
@@ -58,7 +58,7 @@ def explain(
 def _facts(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     if task.description:
         yield DefinitionField("about", masks.text(task.description))
-    yield DefinitionField("schedule", _schedule(task))
+    yield DefinitionField("schedule", _schedule(task.schedule))
     if task.active:
         yield DefinitionField("active", f"{task.active} ({task.active.zone})")
     yield DefinitionField("runs", _work(task, masks))
@@ -111,16 +111,21 @@ def _gate(gate: Gate, masks: Masks) -> str:
     return f"{', '.join(('news: queue', 'task results', *gate.paths))}{anyway}"
 
 
-def _schedule(task: Task) -> str:
-    match task.schedule:
+def schedule_words(schedule: Schedule) -> str:
+    """The schedule as one would say it, with the zone of a cron expression."""
+    match schedule:
         case Every(seconds):
             length = spelled(seconds)
-            one = length.removeprefix("1 ") if " " not in length.removeprefix("1 ") else length
-            return f"every {one}"
+            one = length.removeprefix("1 ")
+            return f"every {length if ' ' in one else one}"
         case Cron() as cron:
-            return f"{cron.in_english()} ({cron.zone}): {cron}"
-        case AtStart():
-            return "once, each time the scheduler starts"
+            return f"{cron.in_english()} ({cron.zone})"
+    return "once, each time the scheduler starts"
+
+
+def _schedule(schedule: Schedule) -> str:
+    exact = f": {schedule}" if isinstance(schedule, Cron) else ""
+    return schedule_words(schedule) + exact
 
 
 def _work(task: Task, masks: Masks) -> str:
