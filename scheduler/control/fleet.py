@@ -26,7 +26,7 @@ from scheduler.core.machines import Cluster
 from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
 from scheduler.core.views import Snapshot
-from scheduler.engine.event_bus import Subscribers, snapshots
+from scheduler.engine.event_bus import Subscribers
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.scheduler import Scheduler
@@ -283,9 +283,6 @@ class Fleet:
 
     def notify(self) -> None:
         self._subscribers.notify()
-
-    def watch(self) -> AsyncIterator[FleetView]:
-        return snapshots(self.subscribe, self.view)
 
     # -------------------------------------------------------------- citizens come, change and go
 
