@@ -17,7 +17,7 @@ from scheduler.control.following.polling import Looks, pause_after, timed
 from scheduler.control.following.settings_watch import AGAIN, SettingsWatch
 from scheduler.control.freezing import Answer, Freezer, Owner
 from scheduler.control.home_snapshot import read_snapshot
-from scheduler.control.member import Member, attached, owned
+from scheduler.control.member import Member, attached, owned, rules_of
 from scheduler.control.moves import Moves
 from scheduler.control.offline import OfflineControl
 from scheduler.control.wire.client import RemoteControl
@@ -27,7 +27,6 @@ from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
 from scheduler.core.views import Snapshot
 from scheduler.engine.event_bus import Subscribers
-from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import (
@@ -152,22 +151,25 @@ class Fleet:
 
     async def take_over(self, name: str) -> None:
         """Own a citizen whose owner is gone; raises Owned while there is one."""
-        if name not in self.members:
-            raise UnknownCitizen(name, self.members)
+        self._member(name)
         await self._moves.wait(name)
         await self._replace(self.members[name])
 
     async def look(self, name: str) -> Snapshot:
         """The citizen as its files show it; raises Owned where it may not be owned here."""
-        if name not in self.members:
-            raise UnknownCitizen(name, self.members)
-        settings, now = self.members[name].settings, self.clock.now()
+        settings, now = self._member(name).settings, self.clock.now()
 
         def read() -> Snapshot:
             check_free(settings.home, as_root=self._options.own_as_root, shared=True)
             return read_snapshot(settings, now)
 
         return await asyncio.to_thread(read)
+
+    def _member(self, name: str) -> Member:
+        """The citizen of this name; raises UnknownCitizen."""
+        if name not in self.members:
+            raise UnknownCitizen(name, self.members)
+        return self.members[name]
 
     async def _replace(self, before: Member) -> None:
         """Own a citizen here that was only shown."""
@@ -186,9 +188,7 @@ class Fleet:
             self._alarms.forget(name)
             if await taken_up(name):
                 reason = Owned(f"{name} is owned by pid {pid}")
-                self.members[name] = await attached(
-                    member.settings, reason, self.clock, self._coordinator.remote(member.settings)
-                )
+                self.members[name] = await self._attached(member.settings, reason)
             else:
                 await self._add(member.settings)
             self.notify()
@@ -300,8 +300,12 @@ class Fleet:
             if self._options.own and not expected:
                 for line in str(refusal).splitlines():
                     log.warning(line)
-            member = await attached(citizen, refusal, self.clock, self._coordinator.remote(citizen))
+            member = await self._attached(citizen, refusal)
         self.members[citizen.name] = member
+
+    async def _attached(self, citizen: CitizenSettings, reason: SchedulerError) -> Member:
+        """The citizen through its owner, wherever that is, or through its files."""
+        return await attached(citizen, reason, self.clock, self._coordinator.remote(citizen))
 
     async def _own(self, citizen: CitizenSettings) -> Member:
         if citizen.problems:
@@ -316,7 +320,7 @@ class Fleet:
             store=claim.store,
             clock=self.clock,
             workers=self._workers,
-            rules=self._rules(citizen),
+            rules=rules_of(citizen, self._options),
             recorder=claim.recorder,
             shared=self._shared_by_root(citizen.home.parent),
             carrier=claim.carrier,
@@ -354,26 +358,6 @@ class Fleet:
         if root not in self._shared:
             self._shared[root] = shared_by_root(root, self.clock)
         return self._shared[root]
-
-    def _rules(self, citizen: CitizenSettings) -> SchedulerOptions:
-        wake = (
-            citizen.wake
-            if self._options.interval is None
-            else replace(citizen.wake, every=self._options.interval, cron=None)
-        )
-        return SchedulerOptions(
-            workers=citizen.workers,
-            grace=citizen.grace,
-            secrets=citizen.secrets,
-            masks=Masks(citizen.hidden),
-            wake=wake,
-            wakes=self._options.wakes,
-            background=self._options.background,
-            llm=citizen.llm,
-            history=citizen.history,
-            spending=citizen.spending,
-            refusals=citizen.refusals,
-        )
 
     # -------------------------------------------------------------- following the files
 
@@ -473,9 +457,7 @@ class Fleet:
         log.error(f"not run here any more: {reason}", extra={"citizen": name})
         await member.end(grace)
         self._alarms.forget(name)
-        self.members[name] = await attached(
-            member.settings, reason, self.clock, self._coordinator.remote(member.settings)
-        )
+        self.members[name] = await self._attached(member.settings, reason)
         self.notify()
 
     async def _refresh_offline(self, member: Member, offline: OfflineControl) -> None:
@@ -544,7 +526,7 @@ class Fleet:
                 return
             self._alarms.change(citizen)
             self._on_home(citizen.name, citizen.home, Masks(citizen.hidden))
-            member.control.set_tasks(citizen.tasks, self._rules(citizen))
+            member.control.set_tasks(citizen.tasks, rules_of(citizen, self._options))
         member.settings = citizen
 
 

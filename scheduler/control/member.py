@@ -2,7 +2,7 @@
 
 import errno
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from scheduler.config.loader import CitizenSettings
@@ -11,8 +11,10 @@ from scheduler.control.offline import OfflineControl
 from scheduler.control.wire.asker import OriginOf
 from scheduler.control.wire.client import RemoteControl, require_answer
 from scheduler.control.wire.server import Process, Served, Server
-from scheduler.core.ports import Control
+from scheduler.core.ports import Control, FleetOptions
+from scheduler.core.secrets import Masks
 from scheduler.core.views import TaskView
+from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import DatabaseAway, Disconnected, Refused, SchedulerError
 from scheduler.ownership.coordinator import Claim, Remote
@@ -54,6 +56,24 @@ class Member:
             await self.server.close()
         if self.claim:
             await self.claim.release()
+
+
+def rules_of(citizen: CitizenSettings, options: FleetOptions) -> SchedulerOptions:
+    """What the citizen's scheduler goes by in a process with these options."""
+    every = options.interval
+    return SchedulerOptions(
+        workers=citizen.workers,
+        grace=citizen.grace,
+        secrets=citizen.secrets,
+        masks=Masks(citizen.hidden),
+        wake=citizen.wake if every is None else replace(citizen.wake, every=every, cron=None),
+        wakes=options.wakes,
+        background=options.background,
+        llm=citizen.llm,
+        history=citizen.history,
+        spending=citizen.spending,
+        refusals=citizen.refusals,
+    )
 
 
 async def owned(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scheduler.agents.refusals.refusal_rule import RefusalRule
 from scheduler.config.settings import CitizenSettings
-from scheduler.control.fleet import Fleet
+from scheduler.control.member import rules_of
 from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Llm, Retention, WakeConfig
@@ -27,7 +27,7 @@ async def test_every_option_of_a_scheduler_is_set_from_the_settings():
         spending=SpendingRules(budget=Budget(run=Decimal(1))),
         refusals=(RefusalRule("nap", "yes", ("zzz",)),),
     )
-    rules, usual = Fleet(FleetOptions())._rules(citizen), SchedulerOptions()
+    rules, usual = rules_of(citizen, FleetOptions()), SchedulerOptions()
     unset = {each.name for each in fields(usual) if getattr(rules, each.name) == getattr(usual, each.name)}
     assert unset == {"background", "journal", "wakes"}
     assert rules.spending == citizen.spending
