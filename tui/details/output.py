@@ -47,17 +47,15 @@ class PrintedPane(Pane):
         asked = [(f"{asked_words(run)} by {run.who.in_full}", "faint")] if run.who else []
         asked += [(line, "faint") for line in run.why.splitlines()[:1]]
         asked += [(f"ran on {run.machine}", "faint")] if run.machine else []
-        message = [
-            (line, "ink" if run.outcome is Outcome.OK else style) for line in _message(run, text or "")
-        ]
-        head = [*asked, *message]
+        message, at_its_end = message_above(run, text or "")
+        head = [*asked, *((line, "ink" if run.outcome is Outcome.OK else style) for line in message)]
         if problem:
             head.append((problem, "warning"))
         elif text == "":
             head.append(("no output", "faint"))
         head += [("", "ink")] if head and text else []
         self._set(f"output {_when(run.started, now)}", said, tuple(head), text or "")
-        self.scroll_rows(self.last if at_end else 0)
+        self.scroll_rows(self.last if at_end or (at_its_end and run.outcome.bad) else 0)
 
     def start_following(self, since: float, now: float) -> None:
         """A run is under way: what it prints comes from now on."""
@@ -240,12 +238,15 @@ class PrintedPane(Pane):
         self.scroll_rows(self.count() - below)
 
 
-def _message(run: RunRecord, text: str) -> list[str]:
-    """What the run came to, unless it is the end of what it printed anyway."""
-    message = run.text.strip()
-    end = ansi.without_colours(text[-2000:]).rstrip()
-    repeated = run.outcome is Outcome.OK and end.endswith(message)
-    return [] if repeated else message.splitlines()
+def message_above(run: RunRecord, text: str) -> tuple[list[str], bool]:
+    """What the run came to, without what is the end of its output anyway; and whether that is so."""
+    message, end = run.text.strip(), ansi.without_colours(text[-2000:]).rstrip()
+    how, _, said = message.partition(": ")  # `exit 1: what it printed last`
+    if message and end.endswith(message):
+        return [], True
+    if run.outcome.bad and said and end.endswith(said):
+        return [how], True
+    return message.splitlines(), False
 
 
 def asked_words(run: RunRecord) -> str:

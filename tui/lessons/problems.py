@@ -105,7 +105,7 @@ class WrongSettings(Lesson):
     def _said(self, before: StyledText, words: str) -> list[Row]:
         """What is wrong, `before` its first line."""
         gap = StyledText(" " * cells(before.text))
-        lines = wrapped(clean(words, self.glyphs.plain), self.inner - cells(gap.text))
+        lines = wrapped(clean(words, self.glyphs.plain), self.inner - 1 - cells(gap.text))
         return [Row((gap if n else before, StyledText(line, "failed"))) for n, line in enumerate(lines)]
 
     def _excerpt(self) -> list[Row]:
