@@ -2,7 +2,8 @@
 
 A history (`history.py`) is made from one number, its seed: some tasks, a wake, and what happens to them: time
 passes, the clock is set, the machine sleeps, the process stalls, is stopped, or is killed at any turn of its
-loop and any write, the power goes, people force, reset, pause and edit. `world.py` plays it and keeps a trace
+loop and any write, the power goes, people force, reset, pause and edit the settings, a file that
+the real loader reads and the real watch takes up. `world.py` plays it and keeps a trace
 of what really happened. In `rules/`, `invariants.py` judges the trace; `oracle.py`, `owed.py` and `wanted.py`
 work out what the contract wants without the code under test.
 

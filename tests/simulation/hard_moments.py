@@ -7,10 +7,11 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tests.simulation.history import ZONES, History, Step
+from tests.simulation.history import ZONES, History, Step, an_edit
 
 SHARE = 0.3  # of histories that have any
 POWER = 0.3  # of histories in which the power goes
+WRITTEN = 0.3  # of histories in which settings are written in steps, at their end
 BESIDE = (-3.0, -1.0, -0.3, -0.05, -0.001, 0.0, 0.001, 0.05, 0.3, 1.0, 20.0)  # seconds from a slot
 
 Moment = Callable[[random.Random, History], Iterator[Step]]
@@ -19,7 +20,10 @@ Moment = Callable[[random.Random, History], Iterator[Step]]
 def with_hard_moments(history: History) -> History:
     """The same history, in some of which one or two of these happen."""
     moments = _strewn(history, random.Random(f"hard moments of {history.seed}"), SHARE, MOMENTS)
-    return _strewn(moments, random.Random(f"power of {history.seed}"), POWER, (_the_power_goes,))
+    moments = _strewn(moments, random.Random(f"power of {history.seed}"), POWER, (_the_power_goes,))
+    dice = random.Random(f"settings of {history.seed}")
+    last = _settings_are_written_in_steps(dice, moments) if dice.random() < WRITTEN else ()
+    return replace(moments, steps=(*moments.steps, *last))
 
 
 def _strewn(history: History, dice: random.Random, share: float, moments: tuple[Moment, ...]) -> History:
@@ -74,6 +78,18 @@ def _the_power_goes(dice: random.Random, history: History) -> Iterator[Step]:
     yield Step("pass", dice.choice((0.0, 0.001, 0.004, 0.02, 1.0)))
     yield Step("reboot", dice.choice((1.0, 40.0, 600.0)))
     yield Step("resume", task=task)
+
+
+def _settings_are_written_in_steps(dice: random.Random, history: History) -> Iterator[Step]:
+    """Near a time of the task, and perhaps its owner ends meanwhile."""
+    for _ in range(dice.choice((1, 2))):
+        task = dice.choice(history.tasks)
+        yield Step("near", dice.choice((-4.0, *BESIDE)), task.name)
+        if dice.random() < 0.2:
+            yield Step("kill at turn", dice.choice((0.0, 0.5, 5.0)), more=dice.choice((0, 3, 30)))
+        more = an_edit(dice, task), dice.random()
+        yield Step("write", dice.choice((0.05, 0.5, 0.95, 2.0, 5.0)), task.name, more)
+        yield Step("look")
 
 
 MOMENTS: tuple[Moment, ...] = (_verbs_beside_the_wake, _a_run_outlives_its_owner, _the_machine_travels)

@@ -176,7 +176,7 @@ def _event(dice: random.Random, tasks: tuple[Plan, ...], wake: bool) -> Iterator
         yield Step(kind, dice.choice(DOWN), more=dice.randint(0, 30))
         yield dice.choice((Step("force", task=task.name), Step("near", 0.2, task.name), Step("wake")))
     elif kind == "edit":
-        yield Step("edit", task=task.name, more=_edit(dice, task))
+        yield Step("edit", task=task.name, more=an_edit(dice, task))
     elif kind == "flicker":  # a settings file that is read while the task is missing from it
         yield Step("edit", task=task.name, more={"removed": True})
         yield Step("pass", dice.uniform(0, 5))
@@ -192,7 +192,8 @@ _WEIGHTS = {"clock": 8, "sleep": 1, "stall": 2, "stop": 3, "reboot": 1, "kill at
             "flicker": 1, "disk": 1, "slow disk": 1}  # fmt: skip
 
 
-def _edit(dice: random.Random, task: Plan) -> dict[str, Any]:
+def an_edit(dice: random.Random, task: Plan) -> dict[str, Any]:
+    """What changes of this task."""
     return dice.choice((
         _schedule(dice, busy=False) | {"jitter": 0.0},
         {"enabled": not task.enabled},

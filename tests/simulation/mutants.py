@@ -71,6 +71,9 @@ MUTANTS = {
     "results are delivered again after a restart": Mutant(
         "engine/wake/results.py", "(row.task, row.finished) == (delivered.task, delivered.finished)", "False"
     ),
+    "a part of the settings counts": Mutant(
+        "control/following/settings_watch.py", "now - self._since < TAKEN_AWAY", "False"
+    ),
     # Each of these undoes a mend.
     "slots of a pause are missed": Mutant(
         "core/state.py",

@@ -30,9 +30,10 @@ from scheduler.system import clock as system_clock
 from tests.simulation.fakes.disk import Disk
 from tests.simulation.fakes.event_log import event_log
 from tests.simulation.fakes.loop import NEVER
-from tests.simulation.fakes.owner import Owner, task
+from tests.simulation.fakes.owner import Owner
 from tests.simulation.fakes.processes import Past, Process
-from tests.simulation.history import HOUR, History, Step
+from tests.simulation.fakes.settings_file import SettingsFile
+from tests.simulation.history import HOUR, History, Plan, Step
 from tests.simulation.rules.oracle import next_slot
 from tests.simulation.trace import Fact
 
@@ -91,6 +92,7 @@ class World:
         folder = tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None)
         self.home = Path(folder) / "opus"
         self.home.mkdir()
+        self.settings = SettingsFile(self)
         try:
             with _stands_in(self), self.disk, event_log(self._note_event):
                 self._play()
@@ -218,6 +220,7 @@ class World:
 
     def start(self) -> None:
         assert self.owner is None, "a citizen has one owner"
+        self.settings.settle()
         self.owner = Owner(self, next(self._pids))
         self.note("started")
         self.owner.loop.create_task(self.owner.start())
@@ -344,11 +347,22 @@ class World:
             self._ask("wake", "wake", lambda owner: owner.scheduler.wake())
 
     def _edit(self, step: Step) -> None:
-        self.plans[step.task] = plan = replace(self.plans[step.task], **step.more)
-        self.note("edited", step.task, plan)
+        self.settings.save(replace(self.plans[step.task], **step.more))
+        if self.owner and self.owner.up:
+            self.pass_time(0.0)
+
+    def _write(self, step: Step) -> None:
+        """The same in two steps; who watches the file takes it up."""
+        change, share = step.more
+        self.settings.write_in_steps(replace(self.plans[step.task], **change), share, step.by)
+        self.pass_time(step.by + 2 * WATCHED)
+
+    def take_up(self, plan: Plan) -> None:
+        """The settings that count hold this plan from now on."""
+        self.plans[plan.name] = plan
+        self.note("edited", plan.name, plan)
         if self.owner and self.owner.up:
             self.owner.loop.call_soon(self.owner.scheduler.set_tasks, self.tasks())
-            self.pass_time(0.0)
 
     def _look(self, step: Step | None = None) -> None:
         if self.owner and self.owner.up:
@@ -357,7 +371,7 @@ class World:
     # ------------------------------------------------------------------ what the scheduler gets
 
     def tasks(self) -> list[Task]:
-        return [task(plan) for plan in self.plans.values() if not plan.removed and plan.name != "wake"]
+        return self.settings.tasks
 
     def born(self, pid: int) -> float | None:
         """When the process was started, if it lives."""

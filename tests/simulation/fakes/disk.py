@@ -5,7 +5,8 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -44,13 +45,19 @@ class Disk:
 
     def cut(self, forgets: Callable[[], bool]) -> None:
         """The power goes: each file that was renamed and not synced may be the one before."""
-        Disk.current = None  # no process writes that
-        for path, (number, content) in self._kept.items():
-            if (not path.exists() or path.stat().st_ino != number) and forgets():
-                path.write_bytes(content)
-                self._synced.add(path.stat().st_ino)
-                self._kept[path] = path.stat().st_ino, content
-        Disk.current = self
+        with self.used_by_others():
+            for path, (number, content) in self._kept.items():
+                if (not path.exists() or path.stat().st_ino != number) and forgets():
+                    path.write_bytes(content)
+                    self._synced.add(path.stat().st_ino)
+                    self._kept[path] = path.stat().st_ino, content
+
+    @contextmanager
+    def used_by_others(self) -> Iterator[None]:
+        """What is written meanwhile is not written by the process under test."""
+        before, Disk.current = Disk.current, None
+        yield
+        Disk.current = before
 
     def __enter__(self) -> "Disk":
         self._patch.start()

@@ -3,10 +3,8 @@
 import asyncio
 from contextlib import suppress
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from scheduler.core.schedules.active_hours import ActiveHours
-from scheduler.core.task import Call, Command, Task, WakeConfig
+from scheduler.core.task import Command, Task, WakeConfig
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.storage.state_store import DiskStore
@@ -66,20 +64,6 @@ class Owner:
         for task in asyncio.all_tasks(self.loop):
             with suppress(BaseException):
                 task.get_coro().close()
-
-
-def task(plan: Plan) -> Task:
-    names = ("priority", "retries", "retry_delay", "jitter", "catch_up", "enabled", "timeout")
-    more = {name: getattr(plan, name) for name in names}
-    if plan.active:
-        more["active"] = ActiveHours(plan.active, ZoneInfo(plan.zone))
-    return Task(plan.name, schedule_of(plan), Command((plan.name,)) if plan.command else _CALL, **more)
-
-
-def _never_called(context: Any) -> None: ...
-
-
-_CALL = Call(_never_called)
 
 
 def _options(history: History) -> SchedulerOptions:

@@ -156,6 +156,13 @@ def a_result_beats_its_deadline(history: History, trace: Trace) -> Iterator[Brok
             yield Broken("deadline", fact.at, fact.task, "it ended in time and is said to have timed out")
 
 
+def what_is_written_in_part_never_counts(history: History, trace: Trace) -> Iterator[Broken]:
+    """Settings count once two looks found them the same, and what is missing in them after ten seconds."""
+    for fact in trace:
+        if fact.kind == "half settings":
+            yield Broken("settings", fact.at, fact.task, "a part of the settings counts")
+
+
 def the_screen_says_what_then_happens(history: History, trace: Trace) -> Iterator[Broken]:
     """A row's next time is the time at which it runs, unless something happens in between."""
     changed, occupied = -NEVER, set[str]()
@@ -228,6 +235,7 @@ RULES: tuple[Rule, ...] = (
     every_result_reaches_a_wake,
     no_result_is_told_twice,
     a_result_beats_its_deadline,
+    what_is_written_in_part_never_counts,
     the_screen_says_what_then_happens,
     nothing_starts_in_a_freeze,
     a_timed_pause_ends_by_itself,

@@ -68,7 +68,7 @@ class Owed:
         self.plan: Plan
         self.up = self.stopping = self.stalled = self.full_disk = False
         self.paused = self.timed = self.frozen = False
-        self.thawed_at = -NEVER
+        self.thawed_at = self.thawed_wall = -NEVER
         self.running = self.begun = False  # for its scheduler, from the decision to the record
         self.alive: set[int] = set()  # its processes
         self.occupied: set[str] = set()  # the tasks that have a worker
@@ -192,12 +192,14 @@ class Owed:
         return True if owing.stepped_back < REMEMBERED - MINUTE else None
 
     def _serve(self, slot: float) -> None:
-        if self._was_served(slot) is True:
+        if self._was_served(slot) is not False:  # if that is not known, neither is what is served now
             return
         owing, waited = self.owing, slot == self.owing.slot
         owing.served = slot
         owing.stepped_back = owing.stepped_back_from_slot if waited else 0.0
         owing.largest_step_back = owing.largest_step_from_slot if waited else 0.0
+        if slot > self.wall:  # decided before the clock was set back, or not
+            owing.stepped_back = max(owing.stepped_back, REMEMBERED)
 
     def _owe(self, slot: float, *, must: bool) -> None:
         owing = self.owing
@@ -256,7 +258,8 @@ class Owed:
         latest, soonest = self.wall - early, self.wall - slot - self.plan.jitter
         first_ever = not self.plan.cron and self.owing.last == -NEVER  # due, never missed
         if self.plan.catch_up or first_ever or latest < MINUTE - LITTLE:
-            certain = certain and not (self.plan.cron and slot <= self.wanted_since)
+            unwanted = max(self.wanted_since, self.thawed_wall)
+            certain = certain and not (self.plan.cron and slot <= unwanted)
             self._owe(slot, must=served is False and certain)
         elif soonest < MINUTE + LITTLE:
             self._owe(slot, must=False)
@@ -301,6 +304,7 @@ class Owed:
 
     def _skip_to_last_slot(self) -> None:
         """However many were passed, the last one stands for all."""
+        self.first_unseen = min(self.first_unseen, self.owing.due)
         self.owing.due = max(self.owing.due, last_slot(self.plan.cron, self.plan.zone, self.wall))
 
     def _clock_is_back(self, by: float) -> None:
@@ -353,6 +357,7 @@ class Owed:
         owing.largest_step_back = max(owing.largest_step_back, by)
         owing.largest_step_from_slot = max(owing.largest_step_from_slot, by)
         self.wanted_since = min(self.wanted_since, self.wall)
+        self.thawed_wall = min(self.thawed_wall, self.wall)
         if owing.retry_by < NEVER:
             owing.retry_by = max(owing.retry_by, self.at + owing.delay)
         from_future, owing.last = owing.last > self.wall, min(owing.last, self.wall)

@@ -187,10 +187,10 @@ class Wanted(Owed):
         owing = self.owing
         if self.plan.cron:
             passed = max(owing.slot, last_slot(self.plan.cron, self.plan.zone, self.wall))
-            if owing.may:
-                self._serve(passed)
-            elif owing.lost and passed > owing.served:  # perhaps it serves that one
+            if owing.lost and passed > owing.served:  # perhaps it serves that one
                 owing.served, owing.stepped_back, owing.largest_step_back = passed, REMEMBERED, 0.0
+            elif owing.may and not owing.lost:
+                self._serve(passed)
             self._next(self.wall)
         else:
             self._interval_from(trigger)
@@ -208,6 +208,8 @@ class Wanted(Owed):
         low = self.wall - ON_TIME
         if self.plan.jitter and owing.low <= self.wall:
             low = max(owing.low, self.wall - self.plan.jitter - ON_TIME)
+        elif self.plan.jitter and owing.wanted:  # for the slot of a run that had not begun
+            low = min(low, owing.low - every)
         self._between(low + every, self.wall + every)
 
     def _check_start(self, trigger: str) -> None:
@@ -344,11 +346,11 @@ class Wanted(Owed):
     def _turn_on(self) -> None:
         """By its schedule again: slots of the meantime were not wanted, an interval may wait for its next."""
         self.wanted_since, self.first_unseen = self.wall, NEVER
-        if not self._on:
-            return
         owing = self.owing
         if owing.retry_from <= self.at:  # nor was the retry
             owing.attempts |= {0}
+        if not self._on:
+            return
         if owing.wanted and not self._busy:
             self._owe(self.wall, must=self.up)
         if self.plan.cron:
@@ -363,7 +365,8 @@ class Wanted(Owed):
     def _thawed(self, fact: Fact) -> None:
         """What was due before it and intervals that are over run now; of slots in it both are right."""
         owing = self.owing
-        self.frozen, self.thawed_at, owing.lost = False, self.at, True
+        self.frozen, owing.lost = False, True
+        self.thawed_at, self.thawed_wall = self.at, self.wall
         self.first_unseen = NEVER
         owing.must = owing.must and (self.plan.catch_up or owing.wanted)
         if owing.retry_from <= self.at:  # a retry in it is not made up
@@ -472,11 +475,6 @@ class WantedWake(Wanted):
         self.asked += self.urgent or self.at <= self.soft
         super()._starting(fact)
         self.urgent, self.soft = False, -NEVER
-
-    def _serve(self, slot: float) -> None:
-        super()._serve(slot)
-        if slot > self.wall:  # it came while tasks were waited for, before the clock was set back
-            self.owing.stepped_back = max(self.owing.stepped_back, REMEMBERED)
 
     def _interval_from(self, trigger: str) -> None:
         every, waited = self.plan.every, PATIENCE + UNSURE
