@@ -34,12 +34,12 @@ from tui.fleet.navigation import ProblemNavigator
 from tui.fleet.notices import lost
 from tui.fleet.outages import OutageLine
 from tui.fleet.page import Page
-from tui.fleet.row_keys import FleetRows
+from tui.fleet.row_keys import CitizenAsked, Copied, FleetRows, SettingsAsked
 from tui.fleet.summary import FleetSummary, StatusBar
 from tui.glyphs import ASCII, UNICODE
 from tui.keys import APP_KEYS, TABLE_FIRST, key_of
 from tui.lessons.no_citizens import NoCitizens
-from tui.lessons.start_here import WIDE, Beginning, Lesson
+from tui.lessons.start_here import WIDE, Beginning
 from tui.lessons.steps import tilde
 from tui.log.events import EventLog
 from tui.subscriptions import Subscriptions
@@ -100,7 +100,7 @@ class ExperienceApp(App[str]):
         find, now = self._changes.excerpt, fleet.clock.now
         self._body = FleetBody(glyphs, read_only, self._events, self._controls, now, beginning, find)
         self._actions = Actions(self, fleet, self._controls, self._body.snapshot, glyphs)
-        self._details = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
+        self._details = DetailsOpener(self, self._controls, glyphs, self._label)
         self._read_only = read_only
         self._view: FleetView | None = None
         self._summary = FleetSummary()
@@ -237,8 +237,10 @@ class ExperienceApp(App[str]):
         rows = [(place.citizen, place.task) for place in message.places]
         self._actions.request(message.verb, rows, sure=message.sure, then=self._body.rows.unmark)
 
-    def on_fleet_rows_wake_asked(self, message: FleetRows.WakeAsked) -> None:
-        self._actions.wake(message.citizen)
+    def on_citizen_asked(self, message: CitizenAsked) -> None:
+        do = self._actions
+        asked = {"wake": do.wake, "budget": do.budget, "move": self._move, "take over": do.take_over}
+        asked[message.what](message.citizen)
 
     def on_fleet_rows_stop_asked(self, message: FleetRows.StopAsked) -> None:
         views = [(place.citizen, view) for place in message.places if (view := self._body.board.view(place))]
@@ -247,31 +249,19 @@ class ExperienceApp(App[str]):
     def on_fleet_rows_freeze_asked(self, message: FleetRows.FreezeAsked) -> None:
         self._actions.freeze(message.citizens, then=self._body.rows.unmark)
 
-    def on_fleet_rows_budget_asked(self, message: FleetRows.BudgetAsked) -> None:
-        self._actions.budget(message.citizen)
-
-    def on_fleet_rows_move_asked(self, message: FleetRows.MoveAsked) -> None:
+    def _move(self, citizen: str) -> None:
         cluster = self._view.cluster if self._view else None
-        self._actions.move(message.citizen, cluster.hosts.get(message.citizen) if cluster else None)
-
-    def on_fleet_rows_take_over_asked(self, message: FleetRows.TakeOverAsked) -> None:
-        self._actions.take_over(message.citizen)
+        self._actions.move(citizen, cluster.hosts.get(citizen) if cluster else None)
 
     # -------------------------------------------------------------- settings
 
-    def on_fleet_rows_settings_asked(
-        self, message: "FleetRows.SettingsAsked | Details.SettingsAsked"
-    ) -> None:
-        place, problem = message.place, self._body.problem
-        if message.what == "edit" and problem and isinstance(message, FleetRows.SettingsAsked):
+    def on_settings_asked(self, message: SettingsAsked) -> None:
+        body, problem = self._body, self._body.problem
+        if message.what == "edit" and problem and message.place is None:
             self._changes.edit_problem(*problem)
         else:
-            self._changes.asked(message.what, place.citizen, self._body.board.view(place))
-
-    on_details_settings_asked = on_fleet_rows_settings_asked
-
-    def on_lesson_settings_asked(self, message: Lesson.SettingsAsked) -> None:
-        self._changes.asked(message.what)  # of an empty fleet: the first steps ask for their citizen
+            place = message.place or (Place() if self._none.display else body.board.cursor)
+            self._changes.asked(message.what, place.citizen, body.board.view(place))
 
     def on_fleet_grid_arranged(self) -> None:
         """With free lines below the panels a message may be longer."""
@@ -343,12 +333,6 @@ class ExperienceApp(App[str]):
     def on_details_stop_asked(self, message: "Details.StopAsked") -> None:
         self._actions.stop([(message.citizen, message.task)])
 
-    def on_details_budget_asked(self, message: "Details.BudgetAsked") -> None:
-        self._actions.budget(message.citizen)
-
-    def on_details_open_asked(self, message: "Details.OpenAsked") -> None:
-        self._details.page(message.text)
-
     def action_walk(self, step: int) -> None:
         """Move the cursor to the next problem, the worst first."""
         problem = self._navigator.step(self._body.rows.row, step)
@@ -389,12 +373,10 @@ class ExperienceApp(App[str]):
         else:
             self._go_to(message.place)
 
-    def on_page_copied(self, message: Page.Copied | FleetRows.Copied) -> None:
+    def on_copied(self, message: Copied) -> None:
         if message.text:
             self.copy_to_clipboard(copyable(message.text))
         self._actions.toast("copied" if message.text else "nothing to copy yet")
-
-    on_fleet_rows_copied = on_page_copied
 
     # -------------------------------------------------------------- keys of the whole screen
 

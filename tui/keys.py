@@ -15,10 +15,7 @@ NARROW = 60  # cells below which only the ways to all others stay
 ALWAYS = ("palette", "help")
 
 # Actions that a read-only screen lacks.
-FLEET_VERBS = (
-    *("ask", "pause", "wake", "stop", "freeze", "budget", "mark", "force_failing", "take_over", "settings"),
-    "relocate",
-)
+FLEET_VERBS = ("ask", "pause", "stop", "freeze", "mark", "force_failing", "citizen", "settings")
 DETAILS_VERBS = ("ask", "pause", "stop", "budget", "settings")
 
 
@@ -46,12 +43,12 @@ FLEET_KEYS = (
     _key("f", "ask('force')", "force", "force", "force: run the task now"),
     _key("r", "ask('reset')", "reset", "reset", "reset: forget the last run, run again"),
     _key("p", "pause", "pause", "pause", "pause or resume"),
-    _key("w", "wake", "wake", "wake", "wake the citizen now"),
+    _key("w", "citizen('wake')", "wake", "wake", "wake the citizen now"),
     _key("x", "stop", "stop", "stop", "stop the run; asks first"),
     _key("a", "settings('add')", "add", "add", "add a task, or what this one needs"),
-    _key("m", "relocate", "move", "move", "move the citizen to another machine"),
+    _key("m", "citizen('move')", "move", "move", "move the citizen to another machine"),
     _key("Z", "freeze", "freeze", "freeze", "freeze citizens, or thaw them"),
-    _key("B", "budget", "budget", "budget", "budget: what was spent, allow more today"),
+    _key("B", "citizen('budget')", "budget", "budget", "budget: what was spent, allow more today"),
     _key("e", "settings('edit')", "edit", "edit", "edit the settings at this row", False),
     _key("i", "settings('new')", "new citizen", "new-citizen", "make a new citizen", False),
     _key("u", "settings('undo')", "undo", "undo", "undo the last change of settings", False),
@@ -63,7 +60,7 @@ FLEET_KEYS = (
     _hidden("N", "app.walk(-1)", "problem-before", "previous problem"),
     _key("F", "force_failing", "failing", "force-failing", "force all that fail"),
     _hidden("y", "copy", "copy", "copy the error, or what it said"),
-    _key("O", "take_over", "take over", "take-over", "take over a citizen nobody runs", False),
+    _key("O", "citizen('take over')", "take over", "take-over", "take over a citizen nobody runs", False),
     _hidden("escape", "clear", "clear", "clear filter, then marks"),
     _hidden("up,k", "move('vertical', -1)", "up", "task above"),
     _hidden("down,j", "move('vertical', 1)", "down", "task below"),

@@ -24,7 +24,7 @@ from tui.fleet.row_keys import FleetRows
 from tui.glyphs import Glyphs
 from tui.keys import key_of
 from tui.lessons.problems import Find, Wrong, WrongSettings
-from tui.lessons.start_here import EVENTS, Beginning, Lesson, StartHere, is_beginning
+from tui.lessons.start_here import EVENTS, Beginning, StartHere, is_beginning
 from tui.lessons.steps import Facts, tilde
 from tui.log.events import EventLog
 
@@ -335,10 +335,6 @@ class FleetBody(Vertical):
 
     def on_lesson_left(self) -> None:
         self.focus_rows()
-
-    def on_lesson_settings_asked(self, message: Lesson.SettingsAsked) -> None:
-        message.stop()
-        self.post_message(FleetRows.SettingsAsked(message.what, self.board.cursor))
 
     def on_lesson_hidden(self) -> None:
         self._hide_start()

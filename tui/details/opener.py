@@ -7,7 +7,6 @@ from textual.app import App
 
 from scheduler.core.ports import Control
 from scheduler.core.views import Heartbeat, Snapshot
-from tui.actions import Actions
 from tui.details.why import Stalls
 from tui.fleet.board import Place
 from tui.glyphs import Glyphs
@@ -19,11 +18,8 @@ if TYPE_CHECKING:
 class DetailsOpener:
     """The one details screen there may be, and what has to be known before it is opened."""
 
-    def __init__(
-        self, app: App[Any], controls: Mapping[str, Control], actions: Actions, glyphs: Glyphs, label: str
-    ) -> None:
-        self._app, self._controls, self._actions = app, controls, actions
-        self._glyphs, self._label = glyphs, label
+    def __init__(self, app: App[Any], controls: Mapping[str, Control], glyphs: Glyphs, label: str) -> None:
+        self._app, self._controls, self._glyphs, self._label = app, controls, glyphs, label
         self._stalls = Stalls()
         self._open: Details | None = None
 
@@ -54,16 +50,6 @@ class DetailsOpener:
             self._stalls.beat(citizen, pulse, now)
         if self._open is not None:
             self._beat()
-
-    def page(self, text: str) -> None:
-        """The text in a pager."""
-        from tui.terminal import pager
-        from tui.terminal.external_program import CannotStepAside
-
-        try:
-            pager.show(self._app, text)
-        except CannotStepAside as reason:
-            self._actions.toast(str(reason), "warning")
 
     def _beat(self) -> None:
         if self._open is None:

@@ -27,9 +27,12 @@ from tui.details.runs import RunsPane
 from tui.details.why import Evidence, Stall, started, why
 from tui.fleet.board import Place
 from tui.fleet.page import Page
+from tui.fleet.row_keys import CitizenAsked, Copied, SettingsAsked
 from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs
 from tui.keys import DETAILS_FIRST, DETAILS_KEYS, DETAILS_VERBS, key_of
+from tui.terminal import pager
+from tui.terminal.external_program import CannotStepAside
 
 SINGLE = (72, 18)  # columns and lines below which one panel at a time is shown
 LOW = 8  # lines below which nothing but the name, and what is chosen, is shown
@@ -83,25 +86,6 @@ class Details(Page, inherit_bindings=False):
 
         citizen: str
         task: TaskView
-
-    @dataclass
-    class SettingsAsked(Message):
-        """The person wants to edit the settings of this task, or to add one."""
-
-        what: str
-        place: Place
-
-    @dataclass
-    class BudgetAsked(Message):
-        """The person wants to see what the citizen spends, and maybe allow more."""
-
-        citizen: str
-
-    @dataclass
-    class OpenAsked(Message):
-        """The person wants to read this in a pager."""
-
-        text: str
 
     def __init__(self, subject: Subject, glyphs: Glyphs, label: str = "", read_only: bool = False) -> None:
         self.headline = Headline(glyphs, subject.citizen, subject.task, label)
@@ -381,10 +365,10 @@ class Details(Page, inherit_bindings=False):
         self.notify(f"long lines are {'wrapped' if self.printed.wraps else 'cut'}", markup=False)
 
     def action_settings(self, what: str) -> None:
-        self.post_message(self.SettingsAsked(what, Place(self.subject.citizen, self.subject.task)))
+        self.post_message(SettingsAsked(what, Place(self.subject.citizen, self.subject.task)))
 
     def action_budget(self) -> None:
-        self.post_message(self.BudgetAsked(self.subject.citizen))
+        self.post_message(CitizenAsked("budget", self.subject.citizen))
 
     def action_pane(self, step: int) -> None:
         self._go_to(self._panes[(self._panes.index(self._active) + step) % len(self._panes)])
@@ -409,10 +393,13 @@ class Details(Page, inherit_bindings=False):
         return self.facts.text() if self._active is self.facts else self.printed.plain_text()
 
     def action_copy(self) -> None:
-        self.post_message(self.Copied(self._text()))
+        self.post_message(Copied(self._text()))
 
     def action_open(self) -> None:
-        self.post_message(self.OpenAsked(self._text()))
+        try:
+            pager.show(self.app, self._text())
+        except CannotStepAside as reason:
+            self.notify(clean(str(reason), self.glyphs.plain), markup=False, severity="warning")
 
 
 def _ended(before: TaskView, task: TaskView) -> bool:

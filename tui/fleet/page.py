@@ -32,12 +32,6 @@ class Page(Screen[None]):
         place: Place
         at: float | None = None
 
-    @dataclass
-    class Copied(Message):
-        """The person wants these words on the clipboard, not yet cleaned."""
-
-        text: str
-
     def __init__(self, body: Widget, glyphs: Glyphs, label: str = "") -> None:
         super().__init__()
         self.body, self.glyphs = body, glyphs

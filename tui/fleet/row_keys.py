@@ -15,6 +15,32 @@ from tui.glyphs import Glyphs
 from tui.keys import FLEET_KEYS, FLEET_VERBS
 
 
+@dataclass
+class CitizenAsked(Message):
+    """The person wants this of a citizen: `wake`, `budget`, `move` or `take over`."""
+
+    what: str
+    citizen: str
+
+
+@dataclass
+class SettingsAsked(Message):
+    """The person wants to add, edit or undo something in the settings, or a new citizen.
+
+    Without a place it is about what is under the cursor of the fleet.
+    """
+
+    what: str
+    place: Place | None = None
+
+
+@dataclass
+class Copied(Message):
+    """The person wants these words on the clipboard, not yet cleaned; none if there are none."""
+
+    text: str
+
+
 class FleetRows(LineView):
     """Rows with a cursor and marks, which are those of the board; posts what the person asks for."""
 
@@ -35,12 +61,6 @@ class FleetRows(LineView):
         place: Place
 
     @dataclass
-    class WakeAsked(Message):
-        """The person wants this citizen to wake now."""
-
-        citizen: str
-
-    @dataclass
     class StopAsked(Message):
         """The person wants the runs of these tasks to end."""
 
@@ -51,37 +71,6 @@ class FleetRows(LineView):
         """The person wants to freeze or to thaw these citizens."""
 
         citizens: tuple[str, ...]
-
-    @dataclass
-    class TakeOverAsked(Message):
-        """The person wants to own this citizen here."""
-
-        citizen: str
-
-    @dataclass
-    class SettingsAsked(Message):
-        """The person wants to add, edit or undo something in the settings, or a new citizen."""
-
-        what: str
-        place: Place
-
-    @dataclass
-    class BudgetAsked(Message):
-        """The person wants to see what the citizen spends, and maybe allow more."""
-
-        citizen: str
-
-    @dataclass
-    class MoveAsked(Message):
-        """The person wants another machine to run this citizen."""
-
-        citizen: str
-
-    @dataclass
-    class Copied(Message):
-        """The person wants these words on the clipboard, not yet cleaned; none if there are none."""
-
-        text: str
 
     class FindAsked(Message):
         """The person wants to type a filter."""
@@ -143,7 +132,7 @@ class FleetRows(LineView):
     # -------------------------------------------------------------- keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "relocate" and not self.board.shared:
+        if parameters == ("move",) and not self.board.shared:
             return False
         if action in FLEET_VERBS:
             return not (self._read_only or self.board.empty)
@@ -169,7 +158,7 @@ class FleetRows(LineView):
         place = self.board.cursor
         if view := self.board.view(place):
             said = view.error.text if view.error else view.text
-            self.post_message(self.Copied(f"{place.citizen}/{place.task}: {said}" if said else ""))
+            self.post_message(Copied(f"{place.citizen}/{place.task}: {said}" if said else ""))
 
     def action_ask(self, verb: str) -> None:
         places = self.board.chosen()
@@ -195,21 +184,9 @@ class FleetRows(LineView):
         if citizens := marked or [name for name in [self.board.cursor.citizen] if name]:
             self.post_message(self.FreezeAsked(tuple(citizens)))
 
-    def action_budget(self) -> None:
+    def action_citizen(self, what: str) -> None:
         if self.board.cursor.citizen:
-            self.post_message(self.BudgetAsked(self.board.cursor.citizen))
-
-    def action_wake(self) -> None:
-        if self.board.cursor.citizen:
-            self.post_message(self.WakeAsked(self.board.cursor.citizen))
+            self.post_message(CitizenAsked(what, self.board.cursor.citizen))
 
     def action_settings(self, what: str) -> None:
-        self.post_message(self.SettingsAsked(what, self.board.cursor))
-
-    def action_relocate(self) -> None:
-        if self.board.cursor.citizen:
-            self.post_message(self.MoveAsked(self.board.cursor.citizen))
-
-    def action_take_over(self) -> None:
-        if self.board.cursor.citizen:
-            self.post_message(self.TakeOverAsked(self.board.cursor.citizen))
+        self.post_message(SettingsAsked(what))

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from scheduler.core.views import Snapshot
 from tui.common.pane import EMPTY, Pane, Row
 from tui.common.styles import CURSOR
-from tui.fleet.row_keys import FleetRows
+from tui.fleet.row_keys import Copied, SettingsAsked
 from tui.glyphs import Glyphs
 from tui.keys import LESSON_KEYS, key_of
 from tui.lessons.steps import Facts, Line, long_steps, other_ways, short_steps
@@ -58,12 +58,6 @@ class Lesson(Pane):
 
     class Left(Message):
         """The person goes back to the rows."""
-
-    @dataclass
-    class SettingsAsked(Message):
-        """The person wants to change settings as this says."""
-
-        what: str
 
     class Hidden(Message):
         """The person has seen enough of this."""
@@ -115,10 +109,10 @@ class Lesson(Pane):
         self.sync()
 
     def action_copy(self) -> None:
-        self.post_message(FleetRows.Copied(self.copied))
+        self.post_message(Copied(self.copied))
 
     def action_settings(self, what: str) -> None:
-        self.post_message(self.SettingsAsked(what))
+        self.post_message(SettingsAsked(what))
 
     def action_leave(self) -> None:
         self.post_message(self.Left())

@@ -64,9 +64,6 @@ class Log(Page):
         task = event.task if isinstance(event, Event) else ""
         self.post_message(self.Visit(Place(event.citizen, task), event.time if task else None))
 
-    def on_log_view_copied(self, message: LogView.Copied) -> None:
-        self.post_message(self.Copied(message.text))
-
     def on_log_view_search_asked(self) -> None:
         self._search.open(self.view.search.text)
 

@@ -17,6 +17,7 @@ from tui.common.line_view import CursorView
 from tui.common.search import Search, spans
 from tui.common.styles import CURSOR
 from tui.fleet.arrangement import Filter
+from tui.fleet.row_keys import Copied
 from tui.glyphs import Glyphs
 from tui.keys import LOG_KEYS, key_of
 from tui.log.events import (
@@ -45,12 +46,6 @@ class LogView(CursorView):
         """The person wants to see the task, and the run, of this event."""
 
         event: Entry
-
-    @dataclass
-    class Copied(Message):
-        """The person wants these words on the clipboard, not yet cleaned."""
-
-        text: str
 
     class FindAsked(Message):
         """The person wants to type a filter."""
@@ -230,7 +225,7 @@ class LogView(CursorView):
         entry = self._under_cursor
         if isinstance(entry, Event):
             text = entry.text or event_text(entry, self._glyphs).text
-            self.post_message(self.Copied(f"{where_of(entry)}: {text}"))
+            self.post_message(Copied(f"{where_of(entry)}: {text}"))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
