@@ -33,6 +33,7 @@ class Glyphs:
     slots: str = "•"
     guide: str = "·"
     levels: str = "▁▂▃▄▅▆▇█"  # from one to many
+    enter: str = "⏎"  # the key; as many cells as it takes
 
 
 UNICODE = Glyphs(
@@ -79,6 +80,7 @@ ASCII = Glyphs(
     slots="-",
     guide=".",
     levels="123456789",
+    enter="enter",
 )
 
 

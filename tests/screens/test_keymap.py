@@ -21,10 +21,7 @@ from tui.fleet.summary import FleetStatus
 from tui.terminal.title import TerminalTitle, title
 
 # Answers and ways to close, on dialogs that say so themselves: they are what they are.
-ANSWERS = {
-    *("Confirm", "Question", "AmountForm", "FreezeForm", "Toggle", "TaskForm"),
-    *("LinesForm", "NameForm", "Help", "Palette"),
-}
+ANSWERS = {"Confirm", "Question", "Form", "FreezeForm", "Toggle", "Help", "Palette"}
 
 
 def bindings() -> Iterator[tuple[str, Binding]]:

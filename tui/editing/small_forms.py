@@ -3,19 +3,17 @@
 import asyncio
 import re
 from collections.abc import Callable
-from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from scheduler.core.ports import PlannedChange
 from scheduler.errors import SchedulerError
+from tui.common.questions.question import Form
 from tui.common.text import clean
-from tui.editing.task_form import ends, enter
+from tui.editing.task_form import ends
 from tui.glyphs import Glyphs
 
 _LINE = re.compile(r"(?m)^([a-z_]+) = (.*?)(?: +#.*)?$")
@@ -27,10 +25,8 @@ def keys_in(advice: str) -> dict[str, str]:
     return {found[1]: found[2] for found in _LINE.finditer(advice)}
 
 
-class LinesForm(ModalScreen[str]):
+class LinesForm(Form[str]):
     """Writes the keys that a task needs, and gives back its name; nothing if it was left."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel", show=False)]
 
     def __init__(
         self, task: str, file: str, advice: str, plan: Callable[[str], PlannedChange], glyphs: Glyphs
@@ -53,7 +49,7 @@ class LinesForm(ModalScreen[str]):
             yield self._says
         box.border_title = f"Set up {clean(self._set_up, self._glyphs.plain)}"
         box.border_subtitle = ends(
-            f"{enter(self._glyphs)} write it   esc cancel", "tab next field", self._glyphs
+            f"{self._glyphs.enter} write it   esc cancel", "tab next field", self._glyphs
         )
 
     def on_mount(self) -> None:
@@ -61,12 +57,10 @@ class LinesForm(ModalScreen[str]):
         if first:
             first.focus()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()  # the filter of the fleet listens to inputs, too
+    def changed(self, field: Input) -> None:
         self._says.update("")
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
+    def submitted(self) -> None:
         self.run_worker(self._write(), group="verbs", exclusive=True)
 
     async def _write(self) -> None:
@@ -80,14 +74,9 @@ class LinesForm(ModalScreen[str]):
         else:
             self.dismiss(self._set_up)
 
-    def action_leave(self) -> None:
-        self.dismiss(None)
 
-
-class NameForm(ModalScreen[str]):
+class NameForm(Form[str]):
     """Makes a citizen, and gives back its name; nothing if it was left."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel", show=False)]
 
     def __init__(self, make: Callable[[str], object], glyphs: Glyphs) -> None:
         super().__init__()
@@ -100,19 +89,17 @@ class NameForm(ModalScreen[str]):
             yield Horizontal(Static("name", classes="label"), self._field, classes="field")
             yield self._says
         box.border_title = "New citizen"
-        box.border_subtitle = f"{enter(self._glyphs)} make it   esc cancel"
+        box.border_subtitle = f"{self._glyphs.enter} make it   esc cancel"
 
     def on_mount(self) -> None:
         self._field.focus()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()
+    def changed(self, field: Input) -> None:
         self._says.update(Content.styled(RULE, "$faint"))
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        if event.value.strip():
-            self.run_worker(self._write(event.value.strip()), group="verbs", exclusive=True)
+    def submitted(self) -> None:
+        if name := self._field.value.strip():
+            self.run_worker(self._write(name), group="verbs", exclusive=True)
 
     async def _write(self, name: str) -> None:
         try:
@@ -121,6 +108,3 @@ class NameForm(ModalScreen[str]):
             self._says.update(Content.styled(clean(str(error), self._glyphs.plain), "$bad"))
         else:
             self.dismiss(name)
-
-    def action_leave(self) -> None:
-        self.dismiss(None)

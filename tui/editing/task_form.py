@@ -4,17 +4,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from scheduler.core.ports import PlannedChange, Preview
 from scheduler.errors import SchedulerError
+from tui.common.questions.question import Form
 from tui.common.text import cells, clean, countdown, shorten
 from tui.glyphs import Glyphs
 
@@ -45,10 +43,8 @@ class NewTask:
     zone: tzinfo | None = None
 
 
-class TaskForm(ModalScreen[str]):
+class TaskForm(Form[str]):
     """Writes the task, and gives back its name; nothing if it was left."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel", show=False)]
 
     def __init__(self, new: NewTask, glyphs: Glyphs) -> None:
         super().__init__()
@@ -72,7 +68,7 @@ class TaskForm(ModalScreen[str]):
             yield self._lines
         box.border_title = f"Add a task to {self._new.citizen}"
         box.border_subtitle = ends(
-            f"{enter(self._glyphs)} write it   esc cancel", "tab next field", self._glyphs
+            f"{self._glyphs.enter} write it   esc cancel", "tab next field", self._glyphs
         )
 
     def _row(self, *names: str) -> Horizontal:
@@ -90,9 +86,8 @@ class TaskForm(ModalScreen[str]):
         """What stands in the fields."""
         return {name: field.value.strip() for name, field in self._fields.items()}
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()  # the filter of the fleet listens to inputs, too
-        self._touched.add(event.input.id or "")
+    def changed(self, field: Input) -> None:
+        self._touched.add(field.id or "")
         self._warned, self._refused = (), ""
         self._show()
 
@@ -139,8 +134,7 @@ class TaskForm(ModalScreen[str]):
 
     # -------------------------------------------------------------- when it is written
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
+    def submitted(self) -> None:
         self._touched = {*FIELDS}
         wrong = self._new.preview(self.typed).wrong
         if wrong:
@@ -161,13 +155,6 @@ class TaskForm(ModalScreen[str]):
         except (SchedulerError, OSError) as error:
             self._refused = str(error)
         self._show()
-
-    def action_leave(self) -> None:
-        self.dismiss(None)
-
-
-def enter(glyphs: Glyphs) -> str:
-    return "enter" if glyphs.plain else "⏎"
 
 
 def ends(left: str, right: str, glyphs: Glyphs, wide: int = WIDE) -> str:

@@ -74,8 +74,8 @@ class WrongSettings(Lesson):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        tab, enter = key_of(self, "next", "tab"), ("enter" if self.glyphs.plain else "⏎")
-        way = f"{enter} next" if self.has_focus else f"{tab} to choose"
+        tab = key_of(self, "next", "tab")
+        way = f"{self.glyphs.enter} next" if self.has_focus else f"{tab} to choose"
         way += "" if self._read_only else f"  {key_of(self, 'edit', 'e')} edit there"
         self.entitle(plural(len(self.wrong), "problem"), way)
         listed = [row for number in range(len(self.wrong)) for row in self._problem(number)]

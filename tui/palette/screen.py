@@ -55,7 +55,7 @@ class Palette(ModalScreen[Entry]):
                 yield from (self._field, self._count)
             yield self._list
         box.border_title = "what to do, or where to go"
-        box.border_subtitle = f"{'enter' if self._glyphs.plain else '⏎'} do it   esc close"
+        box.border_subtitle = f"{self._glyphs.enter} do it   esc close"
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._find)

@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_CEILING, Decimal
-from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from scheduler.core.costs import Money
 from scheduler.core.views import Hold, HoldKind, Snapshot
 from scheduler.spending.money import ZERO, amount_from, dollars
 from tui.common import amounts
-from tui.common.questions.question import STAY, Choice, Words
+from tui.common.questions.question import STAY, Choice, Form, Words
 from tui.common.text import clean
 from tui.glyphs import Glyphs
 
@@ -96,14 +93,12 @@ def _row(label: str, spent: str, limit: str) -> Words:
     return f"{label:<12}{amounts.of_limit(spent, limit)}{left}", style
 
 
-class AmountForm(ModalScreen[str]):
+class AmountForm(Form[str]):
     """Gives back an amount of dollars as it was typed, nothing if it was left."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel", show=False)]
 
     def __init__(self, title: str, facts: Sequence[Words], glyphs: Glyphs) -> None:
         super().__init__()
-        self._title, self._facts, self._plain = title, facts, glyphs.plain
+        self._title, self._facts, self._glyphs, self._plain = title, facts, glyphs, glyphs.plain
         self._field = Input(placeholder="2 or 0.50", id="amount", compact=True)
         self._read = Static(id="read")
 
@@ -116,22 +111,17 @@ class AmountForm(ModalScreen[str]):
                 yield self._field
                 yield self._read
         box.border_title = Content(clean(self._title, self._plain)).stylize("bold").markup
-        box.border_subtitle = f"{'enter' if self._plain else '⏎'} allow   esc cancel"
+        box.border_subtitle = f"{self._glyphs.enter} allow   esc cancel"
 
     def on_mount(self) -> None:
         self._field.focus()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()  # the filter of the fleet listens to inputs, too
+    def changed(self, field: Input) -> None:
         self._show()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
+    def submitted(self) -> None:
         if self._amount() is not None:
             self.dismiss(self._field.value)
-
-    def action_leave(self) -> None:
-        self.dismiss(None)
 
     def _amount(self) -> Decimal | None:
         try:

@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from scheduler.core.schedules.schedule import local_zone, zone_named
@@ -16,6 +15,7 @@ from scheduler.core.schedules.until import moment_from
 from scheduler.core.values import value
 from scheduler.core.views import Snapshot
 from scheduler.errors import BadSchedule
+from tui.common.questions.question import Form
 from tui.common.text import clean, countdown, moment, shorten
 from tui.glyphs import Glyphs
 
@@ -108,12 +108,11 @@ class Tick(Toggle):
         return [(f"{box} ", "bold $run" if self.has_focus else "$ink"), (self._words, "$ink")]
 
 
-class FreezeForm(ModalScreen[Wish]):
+class FreezeForm(Form[Wish]):
     """Gives back what was filled in, nothing if it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "freeze", show=False),
-        Binding("escape", "leave", "cancel", show=False),
     ]
 
     def __init__(self, offer: Offer, glyphs: Glyphs) -> None:
@@ -138,19 +137,16 @@ class FreezeForm(ModalScreen[Wish]):
             yield Static()
             yield self._says
         box.border_title = "Freeze"
-        enter = "enter" if self._glyphs.plain else "⏎"
-        box.border_subtitle = f"{enter} freeze   esc cancel   tab next field"
+        box.border_subtitle = f"{self._glyphs.enter} freeze   esc cancel   tab next field"
 
     def on_mount(self) -> None:
         self._until.focus()
         self._show()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()  # the filter of the fleet listens to inputs, too
+    def changed(self, field: Input) -> None:
         self._show()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
+    def submitted(self) -> None:
         self.action_submit()
 
     def action_submit(self) -> None:
@@ -161,9 +157,6 @@ class FreezeForm(ModalScreen[Wish]):
             return
         names = () if self._who.chosen else self._offer.names
         self.dismiss(Wish(names, until, self._why.value.strip(), bool(self._stop.chosen)))
-
-    def action_leave(self) -> None:
-        self.dismiss(None)
 
     def _end(self) -> float | None:
         """The end that was typed, None if there is none; raises BadSchedule."""

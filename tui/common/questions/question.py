@@ -1,7 +1,7 @@
 """A question with its facts and the answers to it, each with a key; the cursor begins on the harmless one."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -9,12 +9,13 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Click, Key
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from scheduler.core.values import value
 from tui.common.text import cells, clean, wrapped
 from tui.glyphs import Glyphs
 
+T = TypeVar("T")
 Words = tuple[str, str]  # a line, not yet cleaned, and its style
 
 
@@ -94,8 +95,7 @@ class Question(ModalScreen[str]):
 
     def _say_what_enter_does(self) -> None:
         choice = self._choices.choices[self._choices.cursor]
-        enter = "enter" if self._plain else "⏎"
-        self._box.border_subtitle = Content(f"{enter} {choice.words.partition(':')[0]}").markup
+        self._box.border_subtitle = Content(f"{self._glyphs.enter} {choice.words.partition(':')[0]}").markup
 
     def on_key(self, event: Key) -> None:
         known = [choice.key for choice in self._choices.choices]
@@ -118,3 +118,26 @@ class Question(ModalScreen[str]):
 
     def action_leave(self) -> None:
         self.dismiss(STAY)
+
+
+class Form(ModalScreen[T]):
+    """Fields in a frame; gives nothing back if it was left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel", show=False)]
+
+    def changed(self, field: Input) -> None:
+        """Something else stands in this field."""
+
+    def submitted(self) -> None:
+        """The person is done with the fields."""
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()  # the filter of the fleet listens to inputs, too
+        self.changed(event.input)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.submitted()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

@@ -249,8 +249,8 @@ class Panel:
         """What to do with the rows that need settings, where they stand one by one."""
         if not self.spread or all(task.kind is not TaskStatus.NOT_SET_UP for task in self.tasks):
             return ""
-        key, sign = ("enter" if self._glyphs.plain else "⏎"), self._glyphs.kind[TaskStatus.NOT_SET_UP]
-        return f"{key} on a {sign} row shows the lines to add"
+        glyphs = self._glyphs
+        return f"{glyphs.enter} on a {glyphs.kind[TaskStatus.NOT_SET_UP]} row shows the lines to add"
 
     def _bottom(self, said: list[Notice]) -> Line:
         width, glyphs = self._shape[0], self._glyphs

@@ -85,7 +85,7 @@ class FoldLine(Line):
     def __init__(self, fold: Fold, inner: int, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
         self.name = fold.name
-        end = " enter" if glyphs.plain else " ⏎"
+        end = f" {glyphs.enter}"
         if words.cells(fold.words + end) > inner - 2:
             end = ""
         self._text = words.fit(fold.words, max(0, inner - 2 - words.cells(end)), glyphs.ellipsis) + end
