@@ -104,7 +104,7 @@ class Actions:
         title: str,
         facts: Sequence[Words],
         choices: Sequence[Choice],
-        then: Callable[[], None],
+        then: Callable[[], object],
         at: str = STAY,
     ) -> None:
         """Ask, and do it unless the answer is to leave everything as it is."""
@@ -148,12 +148,8 @@ class Actions:
 
     async def _ask_to_wake(self, control: Control, snapshot: Snapshot, start: Callable[[], None]) -> None:
         """Only where a wake costs money, or something stands in its way."""
-        details: TaskDetails | None = None
-        runs: tuple[RunRecord, ...] = ()
-        with suppress(SchedulerError):  # the question is asked without what is unknown
-            details = await control.explain(WAKE)
-            runs = await control.history(WAKE, limit=WAKES)
-        row, known, now = snapshot.task(WAKE), [*asks.costs(runs)], self._fleet.clock.now()
+        details, known = await _known(control, WAKE)
+        row, now = snapshot.task(WAKE), self._fleet.clock.now()
         held = row.held if row and row.held and row.held.kind in LIFTED else None
         if not (held or known):
             start()
@@ -242,35 +238,18 @@ class Actions:
             self.toast(f"{what} not running" if len(tasks) == 1 else f"{what} running", "warning")
 
     async def _ask_to_stop(self, rows: Sequence[Row], then: Callable[[], None]) -> None:
-        alone = await self._details_of(*rows[0]) if len(rows) == 1 else None
-        known = await self._costs_of(*rows[0]) if len(rows) == 1 else []
+        (citizen, task), *more = rows
+        details, known = (None, []) if more else await _known(self._controls[citizen], task.name)
 
-        def answered(key: str | None) -> None:
-            if key not in (None, STAY):
-                then()
-                asked = [(citizen, task.name) for citizen, task in rows]
-                self._run(
-                    [(f"{citizen}/{task}", self._controls[citizen].stop_run(task)) for citizen, task in asked]
-                )
+        def start() -> None:
+            then()
+            asked = [(citizen, task.name) for citizen, task in rows]
+            self._run(
+                [(f"{citizen}/{task}", self._controls[citizen].stop_run(task)) for citizen, task in asked]
+            )
 
-        words = title(rows), facts(rows, alone, self._fleet.clock.now(), known)
-        choices = CHOICES if len(rows) == 1 else ALL
-        self._app.push_screen(Question(*words, choices, self._glyphs), answered)
-
-    async def _details_of(self, citizen: str, task: TaskView) -> TaskDetails | None:
-        try:
-            return await self._controls[citizen].explain(task.name)
-        except SchedulerError:  # the question is asked without them
-            return None
-
-    async def _costs_of(self, citizen: str, task: TaskView) -> list[Decimal]:
-        """What the last runs of the task cost."""
-        if not (task.is_wake or task.cost_month):
-            return []
-        try:
-            return [*asks.costs(await self._controls[citizen].history(task.name, limit=WAKES))]
-        except SchedulerError:
-            return []
+        said = facts(rows, details, self._fleet.clock.now(), known)
+        self._choose(title(rows), said, ALL if more else CHOICES, start)
 
     # -------------------------------------------------------------- freeze and thaw
 
@@ -303,12 +282,10 @@ class Actions:
             if not await self._report([(whose(names), _done(self._fleet.thaw(names)))]):
                 then()
 
-        def answered(key: str | None) -> None:
-            if key not in (None, STAY):
-                self._app.run_worker(thaw(), group="verbs")
-
-        words = thaw_title(frozen), thaw_facts(frozen, self._fleet.clock.now())
-        self._app.push_screen(Question(*words, choices(verb), self._glyphs), answered)
+        said = thaw_facts(frozen, self._fleet.clock.now())
+        self._choose(
+            thaw_title(frozen), said, choices(verb), lambda: self._app.run_worker(thaw(), group="verbs")
+        )
 
     def move(self, citizen: str, host: Host | None) -> None:
         """Let another machine run the citizen, after the question which one."""
@@ -417,6 +394,16 @@ def summarize(answers: list[Answer]) -> str:
     lines = [answer.text for answer in answers[:LINES_IN_TOAST]]
     more = len(answers) - LINES_IN_TOAST
     return "\n".join([*lines, f"and {more} more"] if more > 0 else lines)
+
+
+async def _known(control: Control, task: str) -> tuple[TaskDetails | None, list[Decimal]]:
+    """Its definition, and what its last runs cost, as far as they are known."""
+    details: TaskDetails | None = None
+    runs: tuple[RunRecord, ...] = ()
+    with suppress(SchedulerError):  # the question is asked without what is unknown
+        details = await control.explain(task)
+        runs = await control.history(task, limit=WAKES)
+    return details, [*asks.costs(runs)]
 
 
 def _do(control: Control, verb: str, task: str) -> Awaitable[Receipt]:

@@ -35,6 +35,10 @@ class Glyphs:
     levels: str = "▁▂▃▄▅▆▇█"  # from one to many
     enter: str = "⏎"  # the key; as many cells as it takes
 
+    def bar(self, halves: int) -> str:
+        """So many half cells of a bar."""
+        return self.full * (halves // 2) + self.half * (halves % 2)
+
 
 UNICODE = Glyphs(
     plain=False,

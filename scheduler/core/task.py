@@ -73,6 +73,11 @@ class Progress:
     total: float
     text: str = ""
 
+    @property
+    def share(self) -> float | None:
+        """How much of the run is over, from 0 to 1; None if its handler does not count."""
+        return min(1.0, max(0.0, self.done / self.total)) if self.total > 0 else None
+
 
 def _ignore_progress(progress: Progress) -> None: ...
 def _ignore_usage(usage: Usage) -> None: ...

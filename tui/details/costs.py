@@ -45,6 +45,5 @@ class CostColumn:
     def _bar(self, cost: Decimal, glyphs: Glyphs) -> Sequence[StyledText]:
         width = BAR - 1
         share = float(cost / self._dearest) if self._dearest else 0.0
-        full, half = divmod(round(2 * width * share), 2)
-        done = glyphs.full * full + (glyphs.half if half else "")
+        done = glyphs.bar(round(2 * width * share))
         return StyledText(f" {done}", "running"), StyledText(glyphs.track * (width - len(done)), "track")

@@ -17,11 +17,10 @@ from scheduler.errors import SchedulerError
 from tui.common.text import clean, took
 from tui.details.machines import MachinesPane
 from tui.details.output import PrintedPane
-from tui.details.runs import GLYPHS
 from tui.fleet.board import Place
 from tui.glyphs import Glyphs
 from tui.keys import key_of
-from tui.log.events import EventLog
+from tui.log.events import OUTCOMES, EventLog
 from tui.log.recent import RecentEvents
 
 LEAST = 8  # lines that are worth it
@@ -102,7 +101,7 @@ class OutputBelow(PrintedPane, can_focus=False):
             return
         text = await source.output(run.id) if run.printed else ""
         self.show_run(run, text, self._clock())
-        sign = self.glyphs.kind[GLYPHS[run.outcome]]
+        sign = self.glyphs.kind[OUTCOMES[run.outcome]]
         self.named(title, f"{sign} {run.outcome} in {took(run.seconds)}")
         self.scroll_rows(self.last)
 

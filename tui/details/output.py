@@ -8,9 +8,10 @@ from scheduler.core.views import OutputChunk, TaskStatus
 from tui.common import ansi
 from tui.common.pane import Pane, Row, StyledText
 from tui.common.text import clean, day_and_time, took, wrapped
-from tui.details.runs import GLYPHS, STYLES
+from tui.details.runs import STYLES
 from tui.glyphs import Glyphs
 from tui.keys import key_of
+from tui.log.events import OUTCOMES
 
 KEPT = 64 * 1024  # characters of a run under way; what came before is left out
 ENOUGH = 8 * 1024  # characters of its end that are read while that is followed
@@ -43,7 +44,7 @@ class PrintedPane(Pane):
         """A finished run and what it printed; None while that is asked for."""
         style, glyphs = STYLES.get(run.outcome, "failed"), self.glyphs
         at_end = self._live and self.following
-        said = f"{glyphs.kind[GLYPHS[run.outcome]]} {run.outcome}, {took(run.seconds)}"
+        said = f"{glyphs.kind[OUTCOMES[run.outcome]]} {run.outcome}, {took(run.seconds)}"
         asked = [(f"{asked_words(run)} by {run.who.in_full}", "faint")] if run.who else []
         asked += [(line, "faint") for line in run.why.splitlines()[:1]]
         asked += [(f"ran on {run.machine}", "faint")] if run.machine else []

@@ -7,6 +7,7 @@ from textual.events import Click
 from textual.message import Message
 
 from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.state import first_line
 from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import TaskStatus, TaskView
 from scheduler.core.wording.gates import NOTHING_NEW, opened_by
@@ -19,17 +20,8 @@ from tui.details.costs import CostColumn
 from tui.details.run_groups import Group, begun_before, grouped, span_of
 from tui.glyphs import Glyphs
 from tui.keys import key_of
+from tui.log.events import OUTCOMES
 
-GLYPHS = {
-    Outcome.OK: TaskStatus.OK,
-    Outcome.WARNING: TaskStatus.WARNING,
-    Outcome.FAILED: TaskStatus.FAILED,
-    Outcome.TIMED_OUT: TaskStatus.FAILED,
-    Outcome.INTERRUPTED: TaskStatus.FAILED,
-    Outcome.STOPPED: TaskStatus.STOPPED,
-    Outcome.SKIPPED: TaskStatus.NEVER,  # a row of another shape
-    Outcome.REFUSED: TaskStatus.WAITS,
-}
 STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning"} | dict.fromkeys(
     (Outcome.STOPPED, Outcome.SKIPPED, Outcome.REFUSED), "faint"
 )
@@ -284,7 +276,7 @@ class RunsPane(Pane):
         if run.outcome is Outcome.SKIPPED:
             return self._passed_over(group)
         style = STYLES.get(run.outcome, "failed")
-        head = StyledText(f"{self.glyphs.kind[GLYPHS[run.outcome]]} ", style)
+        head = StyledText(f"{self.glyphs.kind[OUTCOMES[run.outcome]]} ", style)
         when = StyledText(day_and_time(run.started, self._now).ljust(WHEN))
         lasted = StyledText(took(run.seconds).rjust(TOOK), "ink")
         bar = self._bar(run.seconds, style)
@@ -379,8 +371,7 @@ class RunsPane(Pane):
         if not width:
             return ()
         share = min(1.0, seconds / self._scale) if self._scale else 0.0
-        full, half = divmod(max(1, round(2 * width * share)), 2)
-        done = glyphs.full * full + (glyphs.half if half else "")
+        done = glyphs.bar(max(1, round(2 * width * share)))
         ink = "bar" if style == "ok" else style
         return (StyledText(f" {done}", ink), StyledText(glyphs.track * (width - len(done)), "track"))
 
@@ -388,8 +379,7 @@ class RunsPane(Pane):
         room = self._spare() - self._bar_cells() - 2
         if room < TEXT:
             return (StyledText(" timeout", style),) if run.outcome is Outcome.TIMED_OUT else ()
-        said = next((line.strip() for line in run.text.splitlines() if line.strip()), "")
-        shown = shorten(clean(said, self.glyphs.plain), room, self.glyphs.ellipsis)
+        shown = shorten(clean(first_line(run.text), self.glyphs.plain), room, self.glyphs.ellipsis)
         return (StyledText(f"  {shown}", "faint" if style == "ok" else style),)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import in_words
+from scheduler.core.state import first_line
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import (
     LEFT_BEHIND,
@@ -18,11 +19,10 @@ from scheduler.core.views import (
     TaskStatus,
     TaskView,
 )
-from scheduler.core.wording.text import freeze_words, ordinal, until
+from scheduler.core.wording.text import first_few, freeze_words, ordinal, until
 from tui.common.text import ago, elapsed, moment, took
 from tui.common.usual_duration import Usual
-from tui.fleet.notices import ATTEMPT, first_line, stalled
-from tui.fleet.panels.contents import share_done
+from tui.fleet.notices import ATTEMPT, stalled
 
 FELT = 1.0  # seconds without a turn of the loop that make a run late enough to be asked about
 LATE = 1.0  # seconds after its time that a start is called late
@@ -148,10 +148,9 @@ def _queued(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> s
     busy = sorted((other.running_since, other.name) for other in snapshot.tasks if other.running_since)
     if not busy:
         return "queued: it starts as soon as a worker is free"
-    named = [f"{name} for {in_words(max(0, int(now - since)))}" for since, name in busy[:NAMED]]
-    more = f" and {len(busy) - NAMED} more" if len(busy) > NAMED else ""
+    named = [f"{name} for {in_words(max(0, int(now - since)))}" for since, name in busy]
     workers = "the only worker is" if len(busy) == 1 else f"all {len(busy)} workers are"
-    return f"queued: {workers} busy with {', '.join(named)}{more}"
+    return f"queued: {workers} busy with {first_few(named, NAMED, ', ')}"
 
 
 def _waits(what: str) -> str:
@@ -191,7 +190,7 @@ def _limit(task: TaskView, gone: float) -> str:
     if left < 0:
         return f"beyond its timeout of {whole}: it is being stopped"
     near = gone >= NEAR * task.timeout
-    if share_done(task) and not near:  # said with its pace
+    if task.progress and task.progress.share and not near:  # said with its pace
         return ""
     return f"stopped in {until(left)} by its timeout of {whole}" if near else f"timeout {whole}"
 
@@ -205,10 +204,10 @@ def _slow(gone: float, known: Usual | None) -> str:
 
 def _pace(task: TaskView, gone: float) -> str:
     """When it ends, if it goes on as it began; and what it says of itself, if not how far it is."""
-    progress, share = task.progress, share_done(task)
+    progress = task.progress
     if progress is None:
         return ""
-    if not share:
+    if not (share := progress.share):
         words = progress.text or f"{progress.done:g} done"
         return f": {words}"
     left = gone / share - gone

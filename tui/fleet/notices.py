@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from enum import IntEnum
 
+from scheduler.core.state import first_line
 from scheduler.core.task import WAKE
 from scheduler.core.values import value
 from scheduler.core.views import OWNER_GONE, Heartbeat, Snapshot
@@ -115,11 +116,6 @@ def _facts(snapshot: Snapshot) -> Iterator[Notice]:
         yield Notice(Severity.FACT, snapshot.wake.note)
     if not snapshot.wake.configured:
         yield Notice(Severity.FACT, RECORDED, "no wake command")
-
-
-def first_line(text: str) -> str:
-    """The first line that is not blank."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 class NewFailures:

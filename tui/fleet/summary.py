@@ -17,7 +17,7 @@ from tui.common import text as words
 from tui.fleet.broken import Broken, broken, files_of, meanwhile, parted
 from tui.fleet.machines.words import on_machines, verdict
 from tui.fleet.money import NOTHING_SPENT, Spent, money_words, spent_by, together
-from tui.fleet.notices import Severity, first_line, notices, stall_words, stalled
+from tui.fleet.notices import Severity, notices, stall_words, stalled
 from tui.fleet.outages import Away, away, away_words
 from tui.glyphs import Glyphs
 from tui.keys import key_of
@@ -292,7 +292,7 @@ def _failure(citizen: str, task: TaskView) -> Problem:
     error = task.error
     assert error is not None  # the caller chose it for that
     again = max(1, task.failures_in_a_row)
-    text = first_line(error.text) or "without a message"
+    text = error.first_line or "without a message"
     weight, row = (Severity.FACT, -again, -error.time), (citizen, task.name)
     return Problem(weight, f"{citizen}/{task.name}", text, error.time, again, row)
 

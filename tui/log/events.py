@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from scheduler.core.records import RunRecord
+from scheduler.core.state import first_line
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.values import value
 from scheduler.core.views import Event, Snapshot, TaskStatus, new_events
 from scheduler.spending.money import price, tokens
 from tui.common import text as words
 from tui.fleet.arrangement import Filter
-from tui.fleet.notices import first_line
 from tui.glyphs import Glyphs
 
 KEPT = 5000

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from scheduler.core.ports import Control
 from scheduler.core.schedules.forecast import TimeGrid
+from scheduler.core.wording.text import first_few
 from tui.common import text as words
 from tui.common.task_ref import TaskRef
 from tui.fleet.board import Place
@@ -108,13 +109,12 @@ class Timeline(Page):
         window, glyphs = self.data.window, self.glyphs
         when = window.start + self.view.time_cell * window.cell
         running = [row for row in self.view.visible_rows() if self.view.time_cell in self.data.runs_at(row)]
-        names = ", ".join("/".join(row) for row in running[:NAMED])
-        more = f" and {len(running) - NAMED} more" if len(running) > NAMED else ""
+        names = first_few(["/".join(row) for row in running], NAMED, ", ")
         verb = "runs" if len(running) == 1 else "run"
         count = (
             f"{words.plural(len(running), 'task')} in sight {verb} then" if running else "nothing runs then"
         )
-        detail = f": {words.clean(names, glyphs.plain)}{more}" if running else ""
+        detail = f": {words.clean(names, glyphs.plain)}" if running else ""
         scale = f" {words.limit(window.cell)} a cell{glyphs.dot}{zoom_words(self._zoom)} ahead "
         self.set_heading(
             (" Timeline ", "bold $title"),

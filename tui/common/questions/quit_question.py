@@ -81,7 +81,6 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _how_far(task: TaskView, now: float) -> str:
-    gone, progress = now - (task.running_since or now), task.progress
-    share = min(1.0, max(0.0, progress.done / progress.total)) if progress and progress.total > 0 else 0.0
+    gone, share = now - (task.running_since or now), task.progress and task.progress.share
     left = f", about {elapsed(gone / share - gone)} to go" if share else ""
     return f"{elapsed(gone)} of {in_words(task.timeout)}{left}"

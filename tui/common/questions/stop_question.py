@@ -72,8 +72,7 @@ def _single(
 def _how_far(task: TaskView, now: float) -> str:
     if task.running_since is None:
         return "waiting"
-    gone, progress = now - task.running_since, task.progress
-    share = min(1.0, max(0.0, progress.done / progress.total)) if progress and progress.total > 0 else 0.0
+    gone, share = now - task.running_since, task.progress and task.progress.share
     if not share:
         return f"{elapsed(gone)} of at most {in_words(task.timeout)}"
     return f"{elapsed(gone)} ({int(100 * share)}%); {elapsed(gone / share - gone)} to go"

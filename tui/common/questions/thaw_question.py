@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import Every, parse
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
+from scheduler.core.wording.text import first_few
 from scheduler.errors import BadSchedule
 from tui.common.questions.question import STAY, Choice, Words
 from tui.common.text import moment, plural
@@ -58,9 +59,8 @@ def _due(names: Sequence[str]) -> Iterator[Words]:
     if not names:
         yield "Nothing is due at once.", "$ink"
         return
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     yield "Due at once:", "$ink"
-    yield f"  {', '.join(names[:LISTED])}{more}", "$run"
+    yield f"  {first_few(names, LISTED, ', ')}", "$run"
 
 
 def is_due(task: TaskView, now: float) -> bool:

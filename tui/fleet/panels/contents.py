@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from scheduler.core.costs import Money
+from scheduler.core.state import first_line
 from scheduler.core.values import value
 from scheduler.core.views import LEFT_BEHIND, STOPPING, TaskStatus, TaskView
 from tui.common import text as words
-from tui.fleet.notices import ATTEMPT, first_line
+from tui.fleet.notices import ATTEMPT
 from tui.fleet.panels.holding import held_lines, wake_lines
 from tui.fleet.panels.line_below import Below
 from tui.glyphs import Glyphs
@@ -93,17 +94,12 @@ def _below(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list
     return []
 
 
-def share_done(task: TaskView) -> float | None:
-    """How much of a run is over, as its handler counts; None if it does not."""
-    progress = task.progress
-    return min(1.0, max(0.0, progress.done / progress.total)) if progress and progress.total > 0 else None
-
-
 def progress_words(task: TaskView, glyphs: Glyphs) -> str:
     """How far a run is, clean: `62% · 31 of 50 frames`, as its handler says; and that no other follows it."""
-    progress, share = task.progress, share_done(task)
+    progress = task.progress
     said = ["paused after this run"] if task.paused_at is not None else []
     if progress is not None:
+        share = progress.share
         number = f"{int(100 * share)}%" if share is not None else f"{progress.done:g}"
         said = [number, words.clean(progress.text, glyphs.plain), *said]
     return glyphs.dot.join(filter(None, said))

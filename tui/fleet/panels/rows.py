@@ -10,7 +10,7 @@ from tui.common import amounts
 from tui.common import text as words
 from tui.common.styles import CURSOR, HERE, MARKED, Styles
 from tui.fleet.notices import ATTEMPT
-from tui.fleet.panels.contents import WAKE, Fold, share_done
+from tui.fleet.panels.contents import WAKE, Fold
 from tui.fleet.panels.holding import held_words
 from tui.fleet.panels.layout import RECENT, Columns
 from tui.fleet.panels.line_below import Below
@@ -193,8 +193,7 @@ class TaskLine(Line):
         columns, glyphs, light = self._columns, self.glyphs, state.light
         if not columns.bar:
             return []
-        full, half = divmod(state.fill, 2)
-        drawn = glyphs.full * full + (glyphs.half if half else "")
+        drawn = glyphs.bar(state.fill)
         cells = columns.bar - self._running  # a blank before `of 5m`, which is wider than a schedule
         return [
             Segment(f" {drawn}", styles.style("running" if self._running else "bar", light)),
@@ -279,8 +278,7 @@ def _end(task: TaskView) -> str:
 
 def done(task: TaskView, gone: float) -> float:
     """How much of a run is over: by its own count, or else by its timeout."""
-    share = share_done(task)
-    if share is not None:
+    if task.progress and (share := task.progress.share) is not None:
         return share
     return min(1.0, max(0.0, gone / task.timeout)) if task.timeout > 0 else 0.0
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from scheduler.core.state import first_line
 from scheduler.core.views import TaskStatus, TaskView
 from tui.common import amounts
 from tui.common import text as words
 from tui.common.task_ref import TaskRef
 from tui.common.usual_duration import Usual
-from tui.fleet.notices import first_line
 from tui.fleet.panels.contents import progress_words
 from tui.fleet.panels.holding import held_in_full
 from tui.fleet.panels.rows import STYLES, state_words
