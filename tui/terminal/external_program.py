@@ -1,9 +1,11 @@
 """Gives the terminal to another program, while the screen steps aside."""
 
+import shlex
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from shutil import which
 from types import FrameType
 from typing import Any
 
@@ -16,6 +18,26 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 
 class CannotStepAside(Exception):
     """Why another program does not get the terminal, in a line."""
+
+
+def chosen(
+    names: Sequence[str], environment: Mapping[str, str], usual: Sequence[str], such: str
+) -> list[str]:
+    """The words of the first of these variables that is set, or the first usual program that is there.
+
+    Empty where there is none. Raises CannotStepAside for what cannot be used, with `such` to use instead.
+    """
+    for name in names:
+        typed = environment.get(name, "").strip()
+        try:
+            words = shlex.split(typed)
+        except ValueError:
+            raise CannotStepAside(f"{name}={typed!r} has a quote that does not end; correct it") from None
+        if words and which(words[0]) is None:
+            raise CannotStepAside(f"no program {words[0]!r}; set {name} to {such}")
+        if words:
+            return words
+    return [name for name in usual if which(name)][:1]
 
 
 def run_in_terminal(app: App[Any], words: list[str]) -> None:

@@ -1,31 +1,22 @@
 """Shows a text in the person's own pager, while the screen steps aside."""
 
 import os
-import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 from textual.app import App
 
-from tui.terminal.external_program import CannotStepAside, run_in_terminal
+from tui.terminal.external_program import CannotStepAside, chosen, run_in_terminal
 
 USUAL = ("less", "more")
 
 
 def pager(environment: Mapping[str, str]) -> list[str]:
     """The words of $PAGER, or a pager that is there; raises CannotStepAside."""
-    chosen = environment.get("PAGER", "").strip()
-    try:
-        words = shlex.split(chosen)
-    except ValueError:
-        raise CannotStepAside(f"PAGER={chosen!r} has a quote that does not end; correct it") from None
-    if words and which(words[0]) is None:
-        raise CannotStepAside(f"no program {words[0]!r}; set PAGER to one, such as less")
-    found = words or [name for name in USUAL if which(name)][:1]
+    found = chosen(("PAGER",), environment, USUAL, "one, such as less")
     if not found:
         raise CannotStepAside("no pager found: install less, or set PAGER")
     return found
