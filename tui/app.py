@@ -23,13 +23,12 @@ from tui.common.filter_field import FilterField
 from tui.common.footer import HINT, KeyBar
 from tui.common.questions import quit_question
 from tui.common.questions.question import Question
-from tui.common.task_ref import TaskRef
+from tui.common.task_ref import Place, TaskRef
 from tui.common.text import clean, wall
 from tui.common.typed_ahead import TypedAhead
 from tui.details.fleet_body import FleetBody
 from tui.details.opener import DetailsOpener
 from tui.editing.changes import SettingsChanges
-from tui.fleet.board import Place
 from tui.fleet.navigation import ProblemNavigator
 from tui.fleet.notices import lost
 from tui.fleet.outages import OutageLine
@@ -151,7 +150,7 @@ class ExperienceApp(App[str]):
 
     def _show_status(self) -> None:
         now = self._fleet.clock.now()
-        status = self._navigator.shown(self._summary.status(self._pulse, now=now), self._body.rows.row)
+        status = self._navigator.shown(self._summary.status(self._pulse, now=now), self._body.board.cursor)
         self._status.show(status, now)
         self._outages.show(status.away)
         self._outages.beside(self._body.further)
@@ -234,8 +233,7 @@ class ExperienceApp(App[str]):
     # -------------------------------------------------------------- requests to citizens
 
     def on_fleet_rows_asked(self, message: FleetRows.Asked) -> None:
-        rows = [(place.citizen, place.task) for place in message.places]
-        self._actions.request(message.verb, rows, sure=message.sure, then=self._body.rows.unmark)
+        self._actions.request(message.verb, message.places, sure=message.sure, then=self._body.rows.unmark)
 
     def on_citizen_asked(self, message: CitizenAsked) -> None:
         do = self._actions
@@ -335,9 +333,9 @@ class ExperienceApp(App[str]):
 
     def action_walk(self, step: int) -> None:
         """Move the cursor to the next problem, the worst first."""
-        problem = self._navigator.step(self._body.rows.row, step)
+        problem = self._navigator.step(self._body.board.cursor, step)
         if problem and problem.row:
-            self._body.go_to(Place(*problem.row))
+            self._body.go_to(problem.row)
         else:
             self._actions.toast("no problem here")
         self._show_status()

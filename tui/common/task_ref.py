@@ -1,7 +1,16 @@
 """A task among those of all citizens."""
 
+from typing import NamedTuple
+
 from scheduler.core.values import value
 from scheduler.core.views import TaskView
+
+
+class Place(NamedTuple):
+    """A row by its names, which stay the same in every order; without a task: the citizen as a whole."""
+
+    citizen: str = ""
+    task: str = ""
 
 
 @value
@@ -12,5 +21,5 @@ class TaskRef:
     task: TaskView
 
     @property
-    def row(self) -> tuple[str, str]:
-        return self.citizen, self.task.name
+    def row(self) -> Place:
+        return Place(self.citizen, self.task.name)

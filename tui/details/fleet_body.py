@@ -14,9 +14,9 @@ from textual.message import Message
 from scheduler.core.machines import Cluster
 from scheduler.core.ports import Control
 from scheduler.core.views import Heartbeat, Snapshot
-from tui.common.task_ref import TaskRef
+from tui.common.task_ref import Place, TaskRef
 from tui.common.text import plural
-from tui.fleet.board import Board, Place
+from tui.fleet.board import Board
 from tui.fleet.broken import broken
 from tui.fleet.grid import FleetGrid
 from tui.fleet.panels.banner import frozen_words

@@ -14,10 +14,10 @@ from scheduler.core.machines import Cluster
 from scheduler.core.records import LISTED, RunRecord, last_begun
 from scheduler.core.views import OutputChunk, TaskView
 from scheduler.errors import SchedulerError
+from tui.common.task_ref import Place
 from tui.common.text import clean, took
 from tui.details.machines import MachinesPane
 from tui.details.output import PrintedPane
-from tui.fleet.board import Place
 from tui.glyphs import Glyphs
 from tui.keys import key_of
 from tui.log.events import OUTCOMES, EventLog

@@ -7,8 +7,8 @@ from textual.app import App
 
 from scheduler.core.ports import Control
 from scheduler.core.views import Heartbeat, Snapshot
+from tui.common.task_ref import Place
 from tui.details.why import Stalls
-from tui.fleet.board import Place
 from tui.glyphs import Glyphs
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from scheduler.core.wording.gates import opened_by
 from scheduler.errors import Disconnected, SchedulerError
 from tui.common.line_view import STYLES
 from tui.common.pane import Pane
+from tui.common.task_ref import Place
 from tui.common.text import clean
 from tui.details.definition import FactsPane, TimesPane, no_times
 from tui.details.header import Headline
@@ -25,7 +26,6 @@ from tui.details.money_fields import money_fields
 from tui.details.output import PrintedPane
 from tui.details.runs import RunsPane
 from tui.details.why import Evidence, Stall, started, why
-from tui.fleet.board import Place
 from tui.fleet.page import Page
 from tui.fleet.row_keys import CitizenAsked, Copied, SettingsAsked
 from tui.fleet.summary import FleetStatus

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 
 from scheduler.core.machines import Host
-from scheduler.core.values import value
 from scheduler.core.views import Snapshot, TaskView
+from tui.common.task_ref import Place
 from tui.fleet.arrangement import Filter, Order
 from tui.fleet.panels.contents import FOLD, Density
 from tui.fleet.panels.layout import Layout, arrange, columns_for, widths_for
@@ -16,14 +16,6 @@ from tui.glyphs import Glyphs
 LOWEST = 4  # lines that a panel has at least, in a fleet of many
 # A row that scrolls into sight is better than none: only what then fits leaves out those to be set up.
 DENSITIES = tuple(Density)
-
-
-@value
-class Place:
-    """A row by its names, which stay the same in every order."""
-
-    citizen: str = ""
-    task: str = ""
 
 
 class Board:

@@ -13,10 +13,11 @@ from textual.widget import Widget
 from scheduler.core.machines import Host
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.common.styles import merged
+from tui.common.task_ref import Place
 from tui.common.text import clean, fit
 from tui.fleet import navigation
 from tui.fleet.arrangement import Filter
-from tui.fleet.board import Board, Place
+from tui.fleet.board import Board
 from tui.fleet.panels.contents import FOLD
 from tui.fleet.panels.panel import paint
 from tui.fleet.panels.rows import RowState

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+from tui.common.task_ref import Place
 from tui.fleet.board import Board
 from tui.fleet.summary import FleetStatus, FleetSummary, Problem
 
 Spot = tuple[int, int]
-Row = tuple[str, str]  # citizen and task, "" for the citizen as a whole
 
 
 def vertical(board: Board, step: int) -> Spot:
@@ -73,7 +73,7 @@ class ProblemNavigator:
         self._summary = summary
         self._at: Problem | None = None
 
-    def step(self, cursor: Row, by: int) -> Problem | None:
+    def step(self, cursor: Place, by: int) -> Problem | None:
         """The next or previous problem; None if nothing is wrong."""
         found = [problem for problem in self._summary.all_problems() if problem.row]
         if not found:
@@ -84,7 +84,7 @@ class ProblemNavigator:
         self._at = found[(here + by) % len(found) if here is not None else first]
         return self._at
 
-    def shown(self, status: FleetStatus, cursor: Row) -> FleetStatus:
+    def shown(self, status: FleetStatus, cursor: Place) -> FleetStatus:
         """The status with the current problem, as long as it exists and the cursor is on it."""
         if self._at is None:
             return status
@@ -95,7 +95,7 @@ class ProblemNavigator:
             return status
         return replace(status, worst=found[place], place=place + 1)
 
-    def _place(self, found: list[Problem], cursor: Row) -> int | None:
+    def _place(self, found: list[Problem], cursor: Place) -> int | None:
         """The place of the current problem, or of one under the cursor."""
         here = [n for n, each in enumerate(found) if each.row == cursor]
         if self._at and _on(self._at, cursor):
@@ -103,7 +103,7 @@ class ProblemNavigator:
         return here[0] if here else None
 
 
-def _on(problem: Problem, cursor: Row) -> bool:
+def _on(problem: Problem, cursor: Place) -> bool:
     return problem.row is not None and problem.row in (cursor, (cursor[0], ""))
 
 

@@ -12,8 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.common.footer import KeyBar
+from tui.common.task_ref import Place
 from tui.common.text import cells, shorten
-from tui.fleet.board import Place
 from tui.fleet.summary import FleetStatus, StatusBar
 from tui.glyphs import Glyphs
 

@@ -7,10 +7,10 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from tui.common.line_view import LineView
-from tui.common.task_ref import TaskRef
+from tui.common.task_ref import Place, TaskRef
 from tui.common.text import clean
 from tui.fleet.arrangement import Order
-from tui.fleet.board import Board, Place
+from tui.fleet.board import Board
 from tui.glyphs import Glyphs
 from tui.keys import FLEET_KEYS, FLEET_VERBS
 
@@ -104,11 +104,6 @@ class FleetRows(LineView):
         """Move the cursor."""
 
     # -------------------------------------------------------------- what there is
-
-    @property
-    def row(self) -> tuple[str, str]:
-        """The citizen and the task under the cursor."""
-        return self.board.cursor.citizen, self.board.cursor.task
 
     def tasks(self) -> list[TaskRef]:
         """Every task that the filter keeps, in the order of the screen."""

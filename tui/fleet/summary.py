@@ -14,6 +14,7 @@ from scheduler.core.values import value
 from scheduler.core.views import Heartbeat, Hold, HoldKind, Snapshot, TaskStatus, TaskView
 from scheduler.core.wording.text import freeze_words
 from tui.common import text as words
+from tui.common.task_ref import Place
 from tui.fleet.broken import Broken, broken, files_of, meanwhile, parted
 from tui.fleet.machines.words import on_machines, verdict
 from tui.fleet.money import NOTHING_SPENT, Spent, money_words, spent_by, together
@@ -42,7 +43,7 @@ class Problem:
     text: str
     since: float | None = None
     again: int = 0
-    row: tuple[str, str] | None = None
+    row: Place | None = None
     sign: TaskStatus = TaskStatus.FAILED
     provider: str = ""  # that it waits for: for all who do it is one problem
     away: str = ""  # that provider, in words
@@ -244,7 +245,7 @@ def _worst(problems: list[Problem]) -> Problem | None:
 
 def _problems(snapshot: Snapshot, silent: bool = False) -> list[Problem]:
     wrong = [note for note in notices(snapshot) if note.rank < Severity.FACT]
-    settings, whole = broken(snapshot), (snapshot.citizen, "")
+    settings, whole = broken(snapshot), Place(snapshot.citizen)
     if settings:  # said as one
         wrong.remove(next(note for note in wrong if note.rank is Severity.PROBLEM))
     if silent:  # said once for its machine
@@ -267,7 +268,7 @@ def _problems(snapshot: Snapshot, silent: bool = False) -> list[Problem]:
 def _hold(citizen: str, task: TaskView, held: Hold) -> Problem:
     provider = held.about if held.kind is HoldKind.PROVIDER else ""
     said = away_words(held) if provider else ""
-    weight, row = (Severity.HELD, held.kind is HoldKind.PROVIDER), (citizen, task.name)
+    weight, row = (Severity.HELD, held.kind is HoldKind.PROVIDER), Place(citizen, task.name)
     where = f"{citizen}/{task.name}"
     return Problem(weight, where, held.why, row=row, sign=task.kind, provider=provider, away=said)
 
@@ -277,7 +278,7 @@ def _settings(citizen: str, wrong: Broken) -> Problem:
     one = parted(wrong.lines[0])
     what = ": ".join(filter(None, [one.key, one.words])) if len(wrong.lines) == 1 else wrong.many
     file = files_of(wrong.lines) + (f":{one.line}" if one.line and len(wrong.lines) == 1 else "")
-    row = citizen, ""
+    row = Place(citizen)
     return Problem((Severity.PROBLEM,), file or citizen, what, row=row, editable=True, settings=wrong)
 
 
@@ -293,7 +294,7 @@ def _failure(citizen: str, task: TaskView) -> Problem:
     assert error is not None  # the caller chose it for that
     again = max(1, task.failures_in_a_row)
     text = error.first_line or "without a message"
-    weight, row = (Severity.FACT, -again, -error.time), (citizen, task.name)
+    weight, row = (Severity.FACT, -again, -error.time), Place(citizen, task.name)
     return Problem(weight, f"{citizen}/{task.name}", text, error.time, again, row)
 
 

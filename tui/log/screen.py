@@ -9,8 +9,8 @@ from textual.widgets import Input
 from scheduler.core.views import Event, TaskStatus
 from tui.common.filter_field import FilterField
 from tui.common.search import SearchBar
+from tui.common.task_ref import Place
 from tui.common.text import clean, plural
-from tui.fleet.board import Place
 from tui.fleet.page import Page
 from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs

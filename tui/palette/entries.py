@@ -8,8 +8,7 @@ from typing import Any
 
 from textual.app import App
 
-from tui.common.task_ref import TaskRef
-from tui.fleet.board import Place
+from tui.common.task_ref import Place, TaskRef
 from tui.keys import active_keys
 
 GoTo = Callable[[Place], object]
@@ -40,10 +39,7 @@ def everything(
         *_actions(app, here),
         Entry("start here: the first steps", "", start_here),
         *(Entry(name, "citizen", partial(go_to, Place(name))) for name in citizens),
-        *(
-            Entry("/".join(each.row), each.task.kind.value, partial(go_to, Place(*each.row)))
-            for each in strands
-        ),
+        *(Entry("/".join(each.row), each.task.kind.value, partial(go_to, each.row)) for each in strands),
     ]
 
 

@@ -8,8 +8,7 @@ from scheduler.core.ports import Control
 from scheduler.core.records import MOST_LISTED, RunRecord
 from scheduler.core.schedules.forecast import TimeGrid
 from scheduler.errors import SchedulerError
-
-Row = tuple[str, str]  # citizen and task
+from tui.common.task_ref import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class TimelineData:
 
     def __init__(self, find: Callable[[str], Control | None]) -> None:
         self._find = find
-        self._forecasts: dict[Row, RunForecast] = {}
+        self._forecasts: dict[Place, RunForecast] = {}
         self.window = TimeGrid(0.0, 1.0, 1)
 
     def set_window(self, window: TimeGrid) -> None:
@@ -34,15 +33,15 @@ class TimelineData:
             self.window = window
             self._forecasts.clear()
 
-    def forecast(self, row: Row) -> RunForecast | None:
+    def forecast(self, row: Place) -> RunForecast | None:
         return self._forecasts.get(row)
 
-    def runs_at(self, row: Row) -> list[int]:
+    def runs_at(self, row: Place) -> list[int]:
         """The cells in which a task will run."""
         forecast = self._forecasts.get(row)
         return [self.window.index(when) for when in forecast.slots] if forecast else []
 
-    async def ask(self, rows: Iterable[Row], now: float) -> None:
+    async def ask(self, rows: Iterable[Place], now: float) -> None:
         """Ask the owners of these rows, all at once; an owner that refuses leaves its rows unknown."""
         window, by_citizen = self.window, dict[str, list[str]]()
         for citizen, task in rows:
@@ -54,7 +53,7 @@ class TimelineData:
 
     async def _ask(
         self, citizen: str, tasks: list[str], window: TimeGrid, now: float
-    ) -> dict[Row, RunForecast]:
+    ) -> dict[Place, RunForecast]:
         control = self._find(citizen)
         if control is None:
             return {}
@@ -65,7 +64,7 @@ class TimelineData:
             return {}
         within = [run for run in runs if run.finished >= window.start and run.started < window.end]
         return {
-            (citizen, task): RunForecast(
+            Place(citizen, task): RunForecast(
                 slots.get(task, ()), tuple(run for run in within if run.task == task)
             )
             for task in tasks

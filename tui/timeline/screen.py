@@ -17,7 +17,6 @@ from scheduler.core.schedules.forecast import TimeGrid
 from scheduler.core.wording.text import first_few
 from tui.common import text as words
 from tui.common.task_ref import TaskRef
-from tui.fleet.board import Place
 from tui.fleet.page import Page
 from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs
@@ -177,7 +176,7 @@ class Timeline(Page):
         self._update_window(self._now())
 
     def on_timeline_view_chosen(self, message: TimelineView.Chosen) -> None:
-        self.post_message(self.Visit(Place(*message.row)))
+        self.post_message(self.Visit(message.row))
 
 
 def _style(label: Label) -> str:

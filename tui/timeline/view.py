@@ -15,12 +15,12 @@ from scheduler.core.views import TaskStatus
 from tui.common import text as words
 from tui.common.line_view import CursorView
 from tui.common.styles import CURSOR, merged
-from tui.common.task_ref import TaskRef
+from tui.common.task_ref import Place, TaskRef
 from tui.fleet.panels.rows import STYLES, state_words
 from tui.glyphs import Glyphs
 from tui.keys import TIMELINE_KEYS
 from tui.log.events import OUTCOMES
-from tui.timeline.data import Row, RunForecast
+from tui.timeline.data import RunForecast
 
 LEAST, MOST = 12, 34  # cells of a row's name
 EDGE = 3  # cells around it: mark, sign, gap
@@ -46,9 +46,9 @@ class TimelineView(CursorView):
     class Chosen(Message):
         """The person wants to see this task."""
 
-        row: Row
+        row: Place
 
-    def __init__(self, glyphs: Glyphs, forecast_of: Callable[[Row], RunForecast | None]) -> None:
+    def __init__(self, glyphs: Glyphs, forecast_of: Callable[[Place], RunForecast | None]) -> None:
         super().__init__()
         self._glyphs, self._forecast_of = glyphs, forecast_of
         self._tasks: Sequence[TaskRef] = ()
@@ -91,7 +91,7 @@ class TimelineView(CursorView):
         """The length of the axis."""
         return max(1, self.room.width - self.axis_left - 1)
 
-    def visible_rows(self) -> list[Row]:
+    def visible_rows(self) -> list[Place]:
         top = self.scroll_offset.y
         return [each.row for each in self._tasks[top : top + self.room.height]]
 

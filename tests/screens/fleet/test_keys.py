@@ -18,7 +18,7 @@ from tests.screens.driving import answered, cursor, press, screen, shown, toasts
 from tests.screens.situations import SITUATIONS, failed, task
 from tui.common.questions.confirm import Confirm
 from tui.common.questions.question import Question
-from tui.fleet.board import Place
+from tui.common.task_ref import Place
 from tui.fleet.grid import FleetGrid
 from tui.keys import FLEET_KEYS
 from tui.palette.help import Help

@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from scheduler.core.views import TaskStatus, TaskView
-from tui.common.task_ref import TaskRef
+from tui.common.task_ref import Place, TaskRef
 from tui.fleet.table.columns import NEXT, Column
-
-Row = tuple[str, str]  # citizen and task
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +22,19 @@ class Order:
     def __init__(self, held: Callable[[str], str] = lambda citizen: "") -> None:
         self._held = held  # why nothing of a citizen runs, empty if it does
         self.by = SortedBy()
-        self.rows: list[Row] = []
+        self.rows: list[Place] = []
         self.longest = 0  # characters of a task's name
-        self._refs: dict[Row, TaskRef] = {}  # by citizen, as in its panel
-        self._at: dict[Row, int] = {}
+        self._refs: dict[Place, TaskRef] = {}  # by citizen, as in its panel
+        self._at: dict[Place, int] = {}
         self._of: dict[str, frozenset[str]] = {}  # the names of a citizen's tasks
 
     def fill(self, refs: Iterable[TaskRef]) -> None:
         """These rows and no others, sorted."""
-        self._put({(ref.citizen, ref.task.name): ref for ref in refs})
+        self._put({ref.row: ref for ref in refs})
 
     def update(self, citizen: str, tasks: Iterable[TaskView]) -> bool:
         """The newest of a citizen's rows; True if that has changed the order."""
-        now = {(citizen, task.name): TaskRef(citizen, task) for task in tasks}
+        now = {Place(citizen, task.name): TaskRef(citizen, task) for task in tasks}
         if frozenset(name for _, name in now) == self._of.get(citizen, frozenset()):
             self._refs.update(now)
             return False
@@ -44,7 +42,7 @@ class Order:
         self._put(others | now)
         return True
 
-    def _put(self, refs: dict[Row, TaskRef]) -> None:
+    def _put(self, refs: dict[Place, TaskRef]) -> None:
         self._refs = {row: refs[row] for row in sorted(refs, key=lambda row: row[0])}
         names: dict[str, list[str]] = {}
         for citizen, name in self._refs:
@@ -65,7 +63,7 @@ class Order:
         self.rows = known + others
         self._at = {row: number for number, row in enumerate(self.rows)}
 
-    def at(self, row: Row) -> int | None:
+    def at(self, row: Place) -> int | None:
         """Where this row is."""
         return self._at.get(row)
 

@@ -7,8 +7,8 @@ from scheduler.core.ports import Control
 from scheduler.core.records import LISTED
 from scheduler.core.views import Snapshot
 from scheduler.errors import SchedulerError
+from tui.common.task_ref import Place
 from tui.common.usual_duration import ENDED, Usual, usual
-from tui.fleet.table.order import Row
 
 
 class UsualTimes:
@@ -16,18 +16,18 @@ class UsualTimes:
 
     def __init__(self, find: Callable[[str], Control | None]) -> None:
         self._find = find
-        self._seconds: dict[Row, list[float]] = {}
-        self._counts: dict[Row, int] = {}
-        self._known: dict[Row, Usual | None] = {}
+        self._seconds: dict[Place, list[float]] = {}
+        self._counts: dict[Place, int] = {}
+        self._known: dict[Place, Usual | None] = {}
 
-    def of(self, row: Row) -> Usual | None:
+    def of(self, row: Place) -> Usual | None:
         """What is usual for this row, as far as it is known."""
         return self._known.get(row)
 
     def update_snapshot(self, snapshot: Snapshot) -> None:
         """A run of these tasks may have ended."""
         for task in snapshot.tasks:
-            row, count = (snapshot.citizen, task.name), task.run_count
+            row, count = Place(snapshot.citizen, task.name), task.run_count
             seconds = self._seconds.get(row)
             if seconds is None or count == self._counts.get(row) or task.last_duration is None:
                 continue
@@ -36,15 +36,15 @@ class UsualTimes:
                 self._known[row] = usual(self._seconds[row])
             self._counts[row] = count
 
-    async def ask(self, rows: Iterable[Row]) -> None:
+    async def ask(self, rows: Iterable[Place]) -> None:
         """Ask the owners of these rows; citizens at the same time, rows of one after the other."""
-        by_citizen: dict[str, list[Row]] = {}
+        by_citizen: dict[str, list[Place]] = {}
         for row in rows:
             if row not in self._seconds:
                 by_citizen.setdefault(row[0], []).append(row)
         await asyncio.gather(*(self._ask(name, wanted) for name, wanted in by_citizen.items()))
 
-    async def _ask(self, citizen: str, rows: list[Row]) -> None:
+    async def _ask(self, citizen: str, rows: list[Place]) -> None:
         for row in rows:
             control = self._find(citizen)
             if control is None:

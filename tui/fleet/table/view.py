@@ -13,13 +13,14 @@ from textual.strip import Strip
 from scheduler.core.views import Snapshot
 from tui.common import text as words
 from tui.common.styles import CURSOR, MARKED, merged
+from tui.common.task_ref import Place
 from tui.common.usual_duration import Usual
 from tui.fleet.arrangement import Filter
-from tui.fleet.board import Board, Place
+from tui.fleet.board import Board
 from tui.fleet.row_keys import FleetRows
 from tui.fleet.table.columns import EDGE, SAYS_COLUMN, SORTABLE, Moment, Piece, columns_for
 from tui.fleet.table.foot import about
-from tui.fleet.table.order import Order, Row, SortedBy
+from tui.fleet.table.order import Order, SortedBy
 from tui.fleet.table.rows import Columns, RowCells, RowLook, row_cells, row_look, ticking_cells
 from tui.glyphs import Glyphs
 from tui.keys import TABLE_KEYS, key_of
@@ -52,7 +53,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
         board: Board,
         glyphs: Glyphs,
         read_only: bool,
-        usual: Callable[[Row], Usual | None],
+        usual: Callable[[Place], Usual | None],
         held: Callable[[str], str],
     ) -> None:
         super().__init__(board, glyphs, read_only)
@@ -93,8 +94,8 @@ class TaskTable(FleetRows, inherit_bindings=False):
         self.sync()
 
     def _settle(self) -> None:
-        if self.order.at(self.row) is None and (first := self.order.ref(0)):
-            self.board.cursor = Place(*first.row)
+        if self.order.at(self.board.cursor) is None and (first := self.order.ref(0)):
+            self.board.cursor = first.row
         self._make_room()
         self._reveal()
         self.refresh()
@@ -104,7 +105,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
     @property
     def at(self) -> int:
         """The number of the row with the cursor."""
-        return self.order.at(self.row) or 0
+        return self.order.at(self.board.cursor) or 0
 
     @property
     def room(self) -> Size:
@@ -126,7 +127,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
     def _top(self) -> int:
         return self.scroll_offset.y
 
-    def in_sight(self) -> list[Row]:
+    def in_sight(self) -> list[Place]:
         """The rows on the screen."""
         return self.order.rows[self._top : self._top + self.inside]
 
@@ -178,9 +179,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
             return self._heads()
         ref = self.order.ref(number) if (number := self._row_of(y)) >= 0 else None
         if ref is not None:
-            light = (CURSOR if number == self.at else 0) | (
-                MARKED if Place(*ref.row) in self.board.marked else 0
-            )
+            light = (CURSOR if number == self.at else 0) | (MARKED if ref.row in self.board.marked else 0)
             return row_look(ref, light, self._columns(), moment)
         if number >= 0:
             return self._nothing(y)
@@ -269,17 +268,16 @@ class TaskTable(FleetRows, inherit_bindings=False):
     def _go(self, number: int) -> None:
         ref = self.order.ref(min(max(0, number), len(self.order.rows) - 1))
         if ref is not None:
-            self.board.cursor = Place(*ref.row)
+            self.board.cursor = ref.row
             self._reveal()
             self.sync()
 
     def go_to(self, place: Place) -> None:
         """The cursor to this task, in sight, whatever the filter hides."""
-        if self.order.at((place.citizen, place.task)) is None and not self.board.filter.all:
+        if self.order.at(place) is None and not self.board.filter.all:
             self.apply_filter("")
-        row = (place.citizen, place.task)
-        first = next((each for each in self.order.rows if each[0] == place.citizen), row)
-        number = self.order.at(row if place.task else first)
+        first = next((each for each in self.order.rows if each.citizen == place.citizen), place)
+        number = self.order.at(place if place.task else first)
         if number is not None:
             self._go(number)
 

@@ -11,8 +11,9 @@ from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
 from tests.each import each
 from tests.fakes import NOON
 from tui.common.styles import NAMES, Styles
+from tui.common.task_ref import Place
 from tui.fleet.arrangement import Filter, Order, words_of
-from tui.fleet.board import Board, Place
+from tui.fleet.board import Board
 from tui.fleet.panels.contents import FOLD, Density, Fold, below, ordered, rows_of
 from tui.fleet.panels.layout import arrange, columns_for, share, widths_for
 from tui.fleet.summary import FleetSummary
