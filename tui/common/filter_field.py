@@ -1,5 +1,6 @@
 """The line in which a filter is typed."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,12 +13,11 @@ class FilterField(Input):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "drop", "clear", id="filter-clear")]
 
+    @dataclass
     class Left(Message):
         """The person is done; `keep` says whether the filter stays."""
 
-        def __init__(self, keep: bool) -> None:
-            super().__init__()
-            self.keep = keep
+        keep: bool
 
     def __init__(self, searched: str = "citizen, task or error; ! in front inverts; esc clears") -> None:
         super().__init__(placeholder=searched, compact=True)

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -78,19 +78,17 @@ def spans(text: str, needle: str) -> list[tuple[int, int]]:
 class SearchBar(Horizontal):
     """One line: what is looked for, the count of hits, and the keys that walk them."""
 
+    @dataclass
     class Changed(Message):
         """Another text is looked for."""
 
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
+        text: str
 
+    @dataclass
     class Left(Message):
         """The person is done with typing; `keep` says whether the search stays."""
 
-        def __init__(self, keep: bool) -> None:
-            super().__init__()
-            self.keep = keep
+        keep: bool
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,10 @@
 """What a task is: its definition and its options, and beside them its next times."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
+from scheduler.core.values import value
 from scheduler.core.views import TaskView
 from scheduler.core.wording.description import DefinitionField, TaskDetails
 from tui.common.pane import EMPTY, Pane, Row, StyledText
@@ -16,52 +19,41 @@ GAP, SPLIT = 3, 6  # cells between two columns; steps in which their widths are 
 HABITS = ("usual", "now", "since")
 
 
+@value
+class About:
+    """All that is said of a task; without `details`, why there are none."""
+
+    details: TaskDetails | None = None
+    problem: str = ""
+    habits: Habits = Habits()
+    money: tuple[DefinitionField, ...] = ()  # what it costs, and may
+    times: bool = False  # whether the next times stand here, without room for a pane of their own
+
+
 class FactsPane(Pane):
     """The definition in words; in a wide pane the options are a second column."""
 
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(glyphs, "definition")
-        self._details: TaskDetails | None = None
-        self._problem = ""
-        self._habits = Habits()
-        self._money: tuple[DefinitionField, ...] = ()
-        self._times = False
+        self._about = About()
         self._now = 0.0
         self._rows: list[Row] = []
 
-    def explain(self, details: TaskDetails | None, problem: str = "") -> None:
-        """Show this definition, or why there is none."""
-        if (details, problem) != (self._details, self._problem):
-            self._details, self._problem = details, problem
-            self._lay_out()
-
-    def with_habits(self, habits: Habits) -> None:
-        """Say how long its runs usually take, and how the one under way stands beside that."""
-        if habits != self._habits:
-            self._habits = habits
-            self._lay_out()
-
-    def with_money(self, fields: tuple[DefinitionField, ...]) -> None:
-        """Say what it costs, and may."""
-        if fields != self._money:
-            self._money = fields
-            self._lay_out()
-
-    def with_times(self, shown: bool) -> None:
-        """Whether the next times stand here, without room for a pane of their own."""
-        if shown != self._times:
-            self._times = shown
+    def show(self, **known: Any) -> None:
+        """Say this, too: any field of About."""
+        before, self._about = self._about, replace(self._about, **known)
+        if self._about != before:
             self._lay_out()
 
     def tick(self, now: float) -> None:
         self._now = now
-        if self._times:
+        if self._about.times:
             self._lay_out()
 
     def text(self) -> str:
         """All of it, for a clipboard."""
-        details = self._details or TaskDetails("")
-        both = (*details.facts, *details.options, *self._money)
+        details = self._about.details or TaskDetails("")
+        both = (*details.facts, *details.options, *self._about.money)
         return "\n".join(f"{fact.label}: {clean(fact.words)}" for fact in both)
 
     def resized(self) -> None:
@@ -79,15 +71,15 @@ class FactsPane(Pane):
         self.scroll_rows(self.top)
 
     def _made(self) -> list[Row]:
-        details, wide = self._details, self.inner
+        details, wide = self._about.details, self.inner
         if details is None:
-            said = self._problem or "asking its scheduler"
+            said = self._about.problem or "asking its scheduler"
             return [Row((StyledText(row, "faint"),)) for row in wrapped(clean(said, self.glyphs.plain), wide)]
-        more = (*habit_fields(self._habits, self._now), *self._money, *details.options)
+        more = (*habit_fields(self._about.habits, self._now), *self._about.money, *details.options)
         if wide >= TWO_COLUMNS and more:
             return self._two_columns(details.facts, more, wide)
         rows = self._column(details.facts, wide)
-        times = self._next_times(details, wide) if self._times else []
+        times = self._next_times(details, wide) if self._about.times else []
         options = self._column(more, wide)
         return [*rows, *times, *([EMPTY] if options else []), *options]
 
@@ -117,7 +109,7 @@ class FactsPane(Pane):
         name = clean(fact.label, plain)
         style, room = "faint" if fact.usual else "ink", max(8, width - label - 2)
         style = fact.style if isinstance(fact, MoneyField) else style
-        style = "warning" if self._habits.slow and fact.label in HABITS else style
+        style = "warning" if self._about.habits.slow and fact.label in HABITS else style
         first = StyledText(f"{name:<{label}}  ", "faint")
         if cells(name) > label:  # the words begin on the next line
             return [

@@ -167,8 +167,7 @@ class Details(Page, inherit_bindings=False):
             begun = (opened_by(start.text) or start.trigger) if start else None
             self.runs.begun_by = clean(str(begun)) if begun else "running"
             habits = self.runs.habits()
-            self.facts.with_habits(habits)
-            self.facts.with_money(tuple(money_fields(task, snapshot, self.runs.last_paid)))
+            self.facts.show(habits=habits, money=tuple(money_fields(task, snapshot, self.runs.last_paid)))
             said = why(
                 task, snapshot, now, Evidence(self._pulse, self._stall, self._gone_since, habits.usual)
             )
@@ -192,10 +191,10 @@ class Details(Page, inherit_bindings=False):
         try:
             details = await self._ask(lambda source: source.explain(self.subject.task))
         except SchedulerError as error:
-            self.facts.explain(None, str(error))
+            self.facts.show(details=None, problem=str(error))
             return
         self._upcoming = details.upcoming
-        self.facts.explain(details)
+        self.facts.show(details=details, problem="")
         self._show_times()
         self.printed.sync()
 
@@ -311,7 +310,7 @@ class Details(Page, inherit_bindings=False):
         self._about.styles.height = "1fr" if single else min(most, max(least, height * 3 // 10))
         self.times.styles.width = TIMES
         self.runs.styles.width = "1fr" if single else self._runs_width(width)
-        self.facts.with_times(single)
+        self.facts.show(times=single)
         self.times.display = not single
         self._about.display = not single or self._active is self.facts
         self._past.display = not single or self._active is not self.facts
