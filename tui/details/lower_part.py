@@ -1,18 +1,18 @@
 """The lower part of the fleet: the newest events, or the output of the task under the cursor, or both."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import aclosing, suppress
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widget import Widget
 
 from scheduler.core.machines import Cluster
-from scheduler.core.records import LISTED, RunRecord, last_begun
-from scheduler.core.views import OutputChunk, TaskView
+from scheduler.core.records import LISTED, last_begun
+from scheduler.core.views import TaskView
 from scheduler.errors import SchedulerError
 from tui.common.task_ref import Place
 from tui.common.text import clean, took
@@ -23,22 +23,15 @@ from tui.keys import key_of
 from tui.log.events import OUTCOMES, EventLog
 from tui.log.recent import RecentEvents
 
+if TYPE_CHECKING:
+    from tui.details.screen import Source
+
 LEAST = 8  # lines that are worth it
 BOTH = 160  # cells from which on there is room for both
 REST = 0.15  # seconds that the cursor rests before anything is asked
 
 
-class Source(Protocol):
-    """The questions of this part: a Control without its verbs."""
-
-    async def history(self, task: str | None = None, *, limit: int = ...) -> tuple[RunRecord, ...]: ...
-
-    async def output(self, run: int) -> str: ...
-
-    def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]: ...
-
-
-Find = Callable[[str], Source | None]
+Find = Callable[[str], "Source | None"]
 
 
 class Shown(Enum):
@@ -87,14 +80,14 @@ class OutputBelow(PrintedPane, can_focus=False):
         except SchedulerError as error:
             self.hint(title, str(error))
 
-    async def _follow_run(self, source: Source, place: Place, since: float, title: str) -> None:
+    async def _follow_run(self, source: "Source", place: Place, since: float, title: str) -> None:
         self.start_following(since, self._clock())
         self.named(title)
         async with aclosing(source.follow(place.task)) as chunks:
             async for chunk in chunks:
                 self.add(chunk)
 
-    async def _read_last(self, source: Source, place: Place, title: str) -> None:
+    async def _read_last(self, source: "Source", place: Place, title: str) -> None:
         run = last_begun(await source.history(place.task, limit=LISTED))
         if run is None:
             self.hint(title, "it has not run yet")
@@ -113,7 +106,7 @@ class Lower(Horizontal):
         self,
         log: EventLog,
         glyphs: Glyphs,
-        citizens: Mapping[str, Source],
+        citizens: "Mapping[str, Source]",
         now: Callable[[], float],
         like: Widget,
     ) -> None:

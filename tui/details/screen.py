@@ -45,9 +45,11 @@ Runs = tuple[RunRecord, ...]
 
 
 class Source(Protocol):
-    """The questions of this screen: a Control without its verbs."""
+    """The questions of details: a Control without its verbs."""
 
-    async def history(self, task: str, *, limit: int = ..., before: int | None = ...) -> Runs: ...
+    async def history(
+        self, task: str | None = None, *, limit: int = ..., before: int | None = ...
+    ) -> Runs: ...
 
     async def output(self, run: int) -> str: ...
 
