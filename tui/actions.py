@@ -20,10 +20,9 @@ from scheduler.spending.money import ZERO, dollars
 from tui.common.questions import budget_question as money
 from tui.common.questions import run_questions as asks
 from tui.common.questions import take_over_question as over
-from tui.common.questions.confirm import Confirm
 from tui.common.questions.freeze_form import FreezeForm, Wish, offer_of
 from tui.common.questions.move_question import move_choices, move_facts
-from tui.common.questions.question import STAY, Choice, Question, Words
+from tui.common.questions.question import STAY, Choice, Confirm, Question, Words
 from tui.common.questions.stop_question import ALL, CHOICES, Row, facts, stoppable, title
 from tui.common.questions.thaw_question import (
     choices,

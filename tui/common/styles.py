@@ -10,19 +10,8 @@ HERE, LOST = 8, 16  # the cursor is somewhere in this panel; its citizen has no 
 EDGE = FADED | HERE | LOST  # what the frame of a panel shows
 
 NAMES = (
-    "ink",
-    "faint",
-    "frame",
-    "here",
-    "title",
-    "track",
-    "bar",
-    "ok",
-    "warning",
-    "failed",
-    "running",
-    "cursor",
-    "marked",
+    *("ink", "faint", "frame", "here", "title", "track", "bar", "ok", "warning", "failed"),
+    *("running", "cursor", "marked"),
 )
 # What is not the truth any more loses its colour, but for what is wrong with it.
 _LIVELY = frozenset(NAMES) - {"failed", "frame", "track"}

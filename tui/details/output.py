@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from scheduler.core.records import RunRecord
-from scheduler.core.task import Outcome, Trigger
+from scheduler.core.task import Outcome
 from scheduler.core.views import OutputChunk, TaskStatus
 from tui.common import ansi
 from tui.common.pane import Pane, Row, StyledText
@@ -11,7 +11,7 @@ from tui.common.text import clean, day_and_time, took, wrapped
 from tui.details.runs import STYLES
 from tui.glyphs import Glyphs
 from tui.keys import key_of
-from tui.log.events import OUTCOMES
+from tui.log.events import OUTCOMES, asked_words
 
 KEPT = 64 * 1024  # characters of a run under way; what came before is left out
 ENOUGH = 8 * 1024  # characters of its end that are read while that is followed
@@ -45,7 +45,7 @@ class PrintedPane(Pane):
         style, glyphs = STYLES.get(run.outcome, "failed"), self.glyphs
         at_end = self._live and self.following
         said = f"{glyphs.kind[OUTCOMES[run.outcome]]} {run.outcome}, {took(run.seconds)}"
-        asked = [(f"{asked_words(run)} by {run.who.in_full}", "faint")] if run.who else []
+        asked = [(f"{asked_words(run.trigger)} by {run.who.in_full}", "faint")] if run.who else []
         asked += [(line, "faint") for line in run.why.splitlines()[:1]]
         asked += [(f"ran on {run.machine}", "faint")] if run.machine else []
         message, at_its_end = message_above(run, text or "")
@@ -248,11 +248,6 @@ def message_above(run: RunRecord, text: str) -> tuple[list[str], bool]:
     if run.outcome.bad and said and end.endswith(said):
         return [how], True
     return message.splitlines(), False
-
-
-def asked_words(run: RunRecord) -> str:
-    """What was done to make it run."""
-    return "forced" if run.trigger is Trigger.FORCE else "asked for"
 
 
 def _when(when: float, now: float) -> str:

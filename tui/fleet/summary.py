@@ -347,26 +347,10 @@ def counts_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, lab
 
 
 # Which groups of the line stay when not all fit; _LESS matter less than the time of day.
-(
-    _NAME,
-    _LABEL,
-    _CITIZENS,
-    _TASKS,
-    _RUNNING,
-    _STATE,
-    _SILENT,
-    _WAITS,
-    _FROZEN,
-    _OVER,
-    _MONEY,
-    _MONTH,
-    _NEXT,
-) = range(13)
-_WEIGHT = (
-    *(_LABEL, _STATE, _SILENT, _NAME, _RUNNING, _MONEY, _CITIZENS),
-    *(_NEXT, _TASKS, _WAITS, _FROZEN, _OVER, _MONTH),
-)
+_NAME, _LABEL, _CITIZENS, _TASKS, _RUNNING, _STATE, _SILENT = range(7)
+_WAITS, _FROZEN, _OVER, _MONEY, _MONTH, _NEXT = range(7, 13)
 _LESS = (_NEXT, _TASKS, _WAITS, _FROZEN, _OVER, _MONTH)
+_WEIGHT = (_LABEL, _STATE, _SILENT, _NAME, _RUNNING, _MONEY, _CITIZENS, *_LESS)
 
 
 def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iterator[list[Piece]]:
@@ -374,11 +358,8 @@ def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iter
     yield [(" Experience", "bold $title")]
     yield [("  ", ""), (f" {label} ", "bold reverse $warn")] if label else []
     yield [(_size(status, glyphs), "$faint")]
-    many, known = (
-        words.plural(status.tasks, "task"),
-        status.citizens and not (status.loading or status.cluster),
-    )
-    yield [(f"{glyphs.dot}{many}", "$faint")] if known else []
+    known = status.citizens and not (status.loading or status.cluster)
+    yield [(f"{glyphs.dot}{words.plural(status.tasks, 'task')}", "$faint")] if known else []
     style = "$run" if status.running else "$faint"
     running = [(f"  {glyphs.kind[TaskStatus.RUNNING]} {status.running} running", style)]
     yield running if status.citizens or status.loading else []

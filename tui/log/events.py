@@ -187,7 +187,7 @@ def _what_happened(event: Event) -> str:
     if event.outcome is None:
         return f"{event.kind}{by}"
     took = f" in {words.took(event.duration)}" if event.duration is not None else ""
-    forced = f" ({_asked(event)}{by})" if by else ""
+    forced = f" ({asked_words(event.trigger)}{by})" if by else ""
     return f"{event.outcome}{took}{_cost(event)}{forced}"
 
 
@@ -197,8 +197,9 @@ def _cost(event: Event) -> str:
     return "".join(f", {each}" for each in (amount, tokens(event.cost)) if each and each != FREE)
 
 
-def _asked(event: Event) -> str:
-    return "forced" if event.trigger is Trigger.FORCE else "asked for"
+def asked_words(trigger: Trigger | None) -> str:
+    """What a person did to make it run."""
+    return "forced" if trigger is Trigger.FORCE else "asked for"
 
 
 def kind_of(event: Event) -> TaskStatus | None:

@@ -44,10 +44,8 @@ class Palette(ModalScreen[Entry]):
         self.entries, self._glyphs = entries, glyphs
         self._listed: list[Entry] = []
         self._count = Static(markup=False, classes="count")
-        self._list, self._field = (
-            Found(compact=True),
-            Input(placeholder="type a command, citizen or task", compact=True),
-        )
+        self._list = Found(compact=True)
+        self._field = Input(placeholder="type a command, citizen or task", compact=True)
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:

@@ -16,8 +16,7 @@ from tests.each import each
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.driving import answered, cursor, press, screen, shown, toasts
 from tests.screens.situations import SITUATIONS, failed, task
-from tui.common.questions.confirm import Confirm
-from tui.common.questions.question import Question
+from tui.common.questions.question import Confirm, Question
 from tui.common.task_ref import Place
 from tui.fleet.grid import FleetGrid
 from tui.keys import FLEET_KEYS

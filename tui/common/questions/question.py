@@ -29,6 +29,7 @@ class Choice:
 
 INSIDE, KEYS = 60, 7  # cells of a line, and of the cursor and a key before the words
 STAY = "escape"  # the key of the answer that does nothing
+SHOWN = 8  # names that a yes-or-no question lists
 
 
 class Choices(Static):
@@ -118,6 +119,33 @@ class Question(ModalScreen[str]):
 
     def action_leave(self) -> None:
         self.dismiss(STAY)
+
+
+class Confirm(ModalScreen[bool]):
+    """Asks, and gives back whether the answer was yes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y,enter", "answer(True)", "yes"),
+        Binding("n,escape,q", "answer(False)", "no"),
+    ]
+
+    def __init__(self, question: str, names: Sequence[str] = (), plain: bool = False) -> None:
+        super().__init__()
+        self._question, self._names, self._plain = question, names, plain
+
+    def compose(self) -> ComposeResult:
+        lines = [f"  {clean(name, self._plain)}" for name in self._names[:SHOWN]]
+        if len(self._names) > SHOWN:
+            lines.append(f"  and {len(self._names) - SHOWN} more")
+        with Vertical():
+            yield Static(Content(clean(self._question, self._plain)).stylize("bold"))
+            if lines:
+                yield Static(Content("\n".join(lines)), classes="names")
+            keys = (("y", "bold $run"), " yes     ", ("n", "bold $run"), " no")
+            yield Static(Content.assemble(*keys), classes="answers")
+
+    def action_answer(self, yes: bool) -> None:
+        self.dismiss(yes)
 
 
 class Form(ModalScreen[T]):

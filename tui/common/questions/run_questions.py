@@ -10,12 +10,8 @@ from scheduler.spending.money import ZERO, dollars, total
 from tui.common.questions.question import STAY, Choice, Words
 from tui.common.text import elapsed, plural
 
-LOOKS = (
-    "heartbeat",
-    "price_monitor",
-    "email_check",
-    "news_scan",
-)  # built-in, and change nothing
+# Built-in, and change nothing.
+LOOKS = ("heartbeat", "price_monitor", "email_check", "news_scan")
 
 WAKE = (Choice("w", "wake"), Choice(STAY, "no"))
 TRY = (Choice("w", "try it, and wake"), Choice(STAY, "no"))

@@ -7,7 +7,7 @@ from scheduler.core.views import TaskStatus
 from scheduler.core.wording.spans import clock
 from tui.common import text as words
 from tui.common.styles import Styles
-from tui.fleet.panels.line_below import Below
+from tui.fleet.panels.holding import Below
 from tui.fleet.panels.rows import INDENT, Line, RowState, TextLine
 from tui.glyphs import Glyphs
 

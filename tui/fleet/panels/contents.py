@@ -9,8 +9,7 @@ from scheduler.core.values import value
 from scheduler.core.views import LEFT_BEHIND, STOPPING, TaskStatus, TaskView
 from tui.common import text as words
 from tui.fleet.notices import ATTEMPT
-from tui.fleet.panels.holding import held_lines, wake_lines
-from tui.fleet.panels.line_below import Below
+from tui.fleet.panels.holding import Below, held_lines, wake_lines
 from tui.glyphs import Glyphs
 
 WAKE = "wake"

@@ -2,17 +2,26 @@
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from scheduler.core.costs import Money
 from scheduler.core.views import Hold, HoldKind, TaskView
 from tui.common import amounts
 from tui.common import text as words
-from tui.fleet.panels.line_below import Below
 from tui.glyphs import Glyphs
 
 WIDE = 50  # cells from which on the month stands below the wake, too
 PARTS = re.compile(r"(?P<what>.*?)(?: until (?P<end>[^(]*?)|, (?P<news>[^(]*?))?(?: \((?P<detail>.*)\))?")
 TALKS = (HoldKind.BUDGET, HoldKind.PROVIDER)  # whose reason begins with what the row says
+
+
+class Below(NamedTuple):
+    """Clean words and their style; what stands at the right end: `end`, or how long it lasts `until` then."""
+
+    text: str
+    style: str
+    end: str = ""
+    until: float | None = None
 
 
 def _parts(hold: Hold) -> dict[str, str]:
@@ -27,11 +36,8 @@ def held_words(hold: Hold, *, brief: bool = False) -> str:
     if hold.kind is HoldKind.QUEUE and hold.about:
         return f"waits for {hold.about}"
     parts = _parts(hold)
-    return (
-        f"until {parts['end']}"
-        if brief and hold.kind is HoldKind.PROVIDER and parts["end"]
-        else parts["what"]
-    )
+    until = brief and hold.kind is HoldKind.PROVIDER and parts["end"]
+    return f"until {until}" if until else parts["what"]
 
 
 def held_in_full(hold: Hold) -> str:
@@ -74,11 +80,7 @@ def _money(task: TaskView, money: Money, width: int) -> Iterator[str]:
 
 def _skips(task: TaskView) -> Iterator[str]:
     if task.skips and task.skips.skipped:
-        yield (
-            f"skipped {task.skips.skipped} of {task.skips.of} today"
-            if not task.cost_today
-            else (f"skipped {task.skips.skipped} of {task.skips.of}")
-        )
+        yield f"skipped {task.skips.skipped} of {task.skips.of}" + (" today" * (not task.cost_today))
 
 
 def _line(text: str, width: int, glyphs: Glyphs) -> Below:

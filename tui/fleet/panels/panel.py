@@ -19,8 +19,8 @@ from tui.fleet.notices import RECORDED, Notice, Severity, faded, lost, notices, 
 from tui.fleet.panels.banner import banner, line_below
 from tui.fleet.panels.contents import WAKE, Density, Fold, Row, below, ordered, rows_of
 from tui.fleet.panels.frame import BottomLine, HeadsLine, TopLine
+from tui.fleet.panels.holding import Below
 from tui.fleet.panels.layout import Columns, share
-from tui.fleet.panels.line_below import Below
 from tui.fleet.panels.rows import INDENT, FoldLine, Line, RowState, TaskLine, TextLine
 from tui.glyphs import Glyphs
 

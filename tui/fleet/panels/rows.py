@@ -11,9 +11,8 @@ from tui.common import text as words
 from tui.common.styles import CURSOR, HERE, MARKED, Styles
 from tui.fleet.notices import ATTEMPT
 from tui.fleet.panels.contents import WAKE, Fold
-from tui.fleet.panels.holding import held_words
+from tui.fleet.panels.holding import Below, held_words
 from tui.fleet.panels.layout import RECENT, Columns
-from tui.fleet.panels.line_below import Below
 from tui.glyphs import Glyphs
 
 STYLES = {

@@ -88,26 +88,24 @@ def _took(ref: TaskRef, at: Moment) -> Piece:
     return words.took(took), "warning" if known and known.slow(took) else "ink"
 
 
-def _p50(ref: TaskRef, at: Moment) -> Piece:
-    known = at.usual(ref)
-    return (words.took(known.p50) if known else ""), "faint"
+def _usually(name: str) -> Callable[[TaskRef, Moment], Piece]:
+    def show(ref: TaskRef, at: Moment) -> Piece:
+        known = at.usual(ref)
+        return (words.took(getattr(known, name)) if known else ""), "faint"
 
-
-def _p95(ref: TaskRef, at: Moment) -> Piece:
-    known = at.usual(ref)
-    return (words.took(known.p95) if known else ""), "faint"
+    return show
 
 
 def _runs(ref: TaskRef, at: Moment) -> Piece:
     return (words.count(ref.task.run_count) if ref.task.run_count else ""), "faint"
 
 
-def _today(ref: TaskRef, at: Moment) -> Piece:
-    return amounts.spent(ref.task.cost_today), "ink"
+def _cost_column(name: str, cells: int, spent: Callable[[TaskView], str]) -> Column:
+    def key(ref: TaskRef) -> Key:
+        found = amounts.amount(spent(ref.task))
+        return None if found is None else float(found)
 
-
-def _month(ref: TaskRef, at: Moment) -> Piece:
-    return amounts.spent(ref.task.cost_month), "ink"
+    return Column(name, cells, lambda ref, at: (amounts.spent(spent(ref.task)), "ink"), key)
 
 
 def _machine(ref: TaskRef, at: Moment) -> Piece:
@@ -147,11 +145,6 @@ def _due(ref: TaskRef) -> Key:
     return -1.0 if ref.task.running_since is not None else _begins(ref.task)
 
 
-def _cost(text: str) -> Key:
-    found = amounts.amount(text)
-    return None if found is None else float(found)
-
-
 def _badness(ref: TaskRef) -> Key:
     return float(ref.task.recent.count(BAD)) if ref.task.recent else None
 
@@ -166,25 +159,18 @@ TASK = Column("task", 14, _task, lambda ref: ref.task.name, gap=1, left=True)
 NEXT = Column("next", 6, _next, _due, gap=1, ticks=True)
 LAST = Column("last", 6, _last, _ago, ticks=True)
 TOOK = Column("took", 6, _took, lambda ref: ref.task.last_duration)
-P50 = Column("p50", 6, _p50, lambda ref: None)
-P95 = Column("p95", 6, _p95, lambda ref: None)
+P50 = Column("p50", 6, _usually("p50"), lambda ref: None)
+P95 = Column("p95", 6, _usually("p95"), lambda ref: None)
 RECENT = Column("last ten", 10, lambda ref, at: (ref.task.recent, ""), _badness, left=True)
 RUNS = Column("runs", 6, _runs, lambda ref: float(ref.task.run_count))
-TODAY = Column("today", 6, _today, lambda ref: _cost(ref.task.cost_today))
-MONTH = Column("month", 7, _month, lambda ref: _cost(ref.task.cost_month))
+TODAY = _cost_column("today", 6, lambda task: task.cost_today)
+MONTH = _cost_column("month", 7, lambda task: task.cost_month)
 MACHINE = Column("machine", 10, _machine, lambda ref: None, left=True)
 SAYS_COLUMN = Column("says", SAYS, _says, lambda ref: None, left=True)
 
 _ALL = (WHO, TASK, NEXT, LAST, TOOK, P50, RECENT, RUNS, TODAY, SAYS_COLUMN)
-_DROPPED = (
-    SAYS_COLUMN,
-    RUNS,
-    P50,
-    LAST,
-    TOOK,
-    RECENT,
-    TODAY,
-)  # in this order, where there is no room for all
+# In this order, where there is no room for all.
+_DROPPED = (SAYS_COLUMN, RUNS, P50, LAST, TOOK, RECENT, TODAY)
 SORTABLE = frozenset(("who", "citizen", "task", "next", "last", "took", "last ten", "runs", "today", "month"))
 
 
