@@ -223,13 +223,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
         plain, editor = _is_plain(ascii or ui.ascii), partial(_editor, options["config"])
         begin, theme = _beginning(), ChosenTheme.of_user()
         app = ExperienceApp(
-            fleet,
-            read_only=read_only,
-            ascii=plain,
-            editor=editor,
-            beginning=begin,
-            monitor=ui,
-            chosen=theme,
+            fleet, read_only=read_only, ascii=plain, editor=editor, beginning=begin, monitor=ui, chosen=theme
         )
         try:
             return _run_app(app)

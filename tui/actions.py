@@ -24,14 +24,7 @@ from tui.common.questions.freeze_form import FreezeForm, Wish, offer_of
 from tui.common.questions.move_question import move_choices, move_facts
 from tui.common.questions.question import STAY, Choice, Confirm, Question, Words
 from tui.common.questions.stop_question import ALL, CHOICES, Row, facts, stoppable, title
-from tui.common.questions.thaw_question import (
-    choices,
-    is_due,
-    names_to_thaw,
-    thaw_facts,
-    thaw_title,
-    whose,
-)
+from tui.common.questions.thaw_question import choices, is_due, names_to_thaw, thaw_facts, thaw_title, whose
 from tui.common.text import clean, elapsed, plural
 from tui.common.typed_ahead import ASKING
 from tui.glyphs import Glyphs

@@ -179,8 +179,7 @@ class SettingsChanges:
         def answered(key: str | None) -> None:
             if key == "u":
                 self._after_reading(
-                    lambda: ("", self._editor.undo(citizen)),
-                    lambda undone: self._said(f"undone: {undone}"),
+                    lambda: ("", self._editor.undo(citizen)), lambda undone: self._said(f"undone: {undone}")
                 )
 
         facts = [

@@ -22,7 +22,7 @@ class Page(Screen[None]):
     """Shows `body` below a title line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "back", "back", id="back", tooltip="back to the fleet"),
+        Binding("q", "back", "back", id="back", tooltip="back to the fleet")
     ]
 
     @dataclass

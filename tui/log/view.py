@@ -20,17 +20,7 @@ from tui.fleet.arrangement import Filter
 from tui.fleet.row_keys import Copied
 from tui.glyphs import Glyphs
 from tui.keys import LOG_KEYS, key_of
-from tui.log.events import (
-    Day,
-    Entry,
-    EventLog,
-    LogLine,
-    LogLines,
-    date,
-    event_text,
-    searched,
-    where_of,
-)
+from tui.log.events import Day, Entry, EventLog, LogLine, LogLines, date, event_text, searched, where_of
 
 LEAST, MOST = 12, 44  # cells for citizen and task
 SHARE = 3  # the names take at most a third of the width

@@ -111,9 +111,7 @@ class Tick(Toggle):
 class FreezeForm(Form[Wish]):
     """Gives back what was filled in, nothing if it was left."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "freeze", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "freeze", show=False)]
 
     def __init__(self, offer: Offer, glyphs: Glyphs) -> None:
         super().__init__()
