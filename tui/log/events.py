@@ -13,6 +13,7 @@ from scheduler.core.views import Event, Snapshot, TaskStatus, new_events
 from scheduler.spending.money import price, tokens
 from tui.common import text as words
 from tui.fleet.arrangement import Filter
+from tui.fleet.panels.rows import STYLES
 from tui.glyphs import Glyphs
 
 KEPT = 5000
@@ -45,14 +46,6 @@ TRIGGER_WORDS = {
     Trigger.RETRY: "started again",
     Trigger.CATCH_UP: "started to catch up",
     Trigger.URGENT: "started: something is urgent",
-}
-STYLES: dict[TaskStatus | None, str] = {
-    TaskStatus.OK: "ok",
-    TaskStatus.WARNING: "warning",
-    TaskStatus.FAILED: "failed",
-    TaskStatus.RUNNING: "running",
-    TaskStatus.WAITS: "warning",
-    TaskStatus.OVER_BUDGET: "warning",
 }
 
 
@@ -141,10 +134,8 @@ def event_text(entry: Entry, glyphs: Glyphs) -> EventText:
     if isinstance(entry, Gap):
         return EventText(glyphs.dot.strip(), "warning", entry.citizen, f"{entry.skipped} skipped")
     kind = kind_of(entry)
-    sign = glyphs.kind[kind] if kind else glyphs.dot.strip()
-    return EventText(
-        sign, STYLES.get(kind, "faint"), where_of(entry), words.clean(text_of(entry), glyphs.plain)
-    )
+    sign, style = (glyphs.kind[kind], STYLES[kind]) if kind else (glyphs.dot.strip(), "faint")
+    return EventText(sign, style, where_of(entry), words.clean(text_of(entry), glyphs.plain))
 
 
 def where_of(entry: Entry) -> str:
