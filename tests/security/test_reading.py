@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from scheduler.system.files import LIMIT, NotRegular, read_file
+from tests.each import each
 from tests.security.machine import AGENT, OTHER
 
 LOOKS = [("status", "evil"), ("status", "--json"), ("check", "evil"), ("next", "evil")]
@@ -17,10 +18,11 @@ READ += [".experience/owner.json"]
 
 
 @pytest.mark.parametrize("name", READ)
-@pytest.mark.parametrize("look", LOOKS, ids=" ".join)
+@pytest.mark.timeout(180)  # four commands
+@each("look", LOOKS)
 def test_whoever_looks_shows_nothing_that_a_link_of_the_home_leads_to(machine, look, name):
     machine.victim.write_text('{"errors": {"heartbeat": {"time": "2024-01-15", "error": "secret!"}}}')
-    machine.agent('mkdir .experience; rm -f "$N"; ln -s "$V" "$N"', V=machine.victim, N=name)
+    machine.agent('mkdir -p .experience; rm -f "$N"; ln -s "$V" "$N"', V=machine.victim, N=name)
     before = machine.everything_outside()
     said = machine.experience(*look)
     assert "secret!" not in said
@@ -28,7 +30,7 @@ def test_whoever_looks_shows_nothing_that_a_link_of_the_home_leads_to(machine, l
 
 
 @pytest.mark.parametrize("name", [*READ, ".experience/managed"])
-@pytest.mark.parametrize("look", LOOKS[:2], ids=" ".join)
+@each("look", LOOKS[:2])
 def test_a_pipe_in_a_home_holds_no_command_up(machine, name, look):
     machine.agent(f"mkdir -p .experience; rm -f {name}; mkfifo {name}")
     machine.experience(*look)
