@@ -34,7 +34,8 @@ from tui.fleet.notices import lost
 from tui.fleet.outages import OutageLine
 from tui.fleet.page import Page
 from tui.fleet.row_keys import CitizenAsked, Copied, FleetRows, SettingsAsked
-from tui.fleet.summary import FleetSummary, StatusBar
+from tui.fleet.status_bar import StatusBar
+from tui.fleet.summary import FleetSummary
 from tui.glyphs import ASCII, UNICODE
 from tui.keys import APP_KEYS, TABLE_FIRST, key_of
 from tui.lessons.no_citizens import NoCitizens

@@ -14,7 +14,8 @@ from textual.widgets import Static
 from tui.common.footer import KeyBar
 from tui.common.task_ref import Place
 from tui.common.text import cells, shorten
-from tui.fleet.summary import FleetStatus, StatusBar
+from tui.fleet.status_bar import StatusBar
+from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs
 
 
