@@ -50,6 +50,7 @@ from tests.fakes import until
 NEVER = "59 23 31 12 *"
 UNTIL_DONE = "while [ ! -e done ]; do sleep 0.02; done; echo done"
 ACTING = ["scheduler", "threaded", "remote"]
+ONLOOKER = "onlooker"
 
 
 def on_demand(name: str, script: str) -> str:
@@ -114,6 +115,21 @@ async def acting(kind: str, place: Place) -> AsyncIterator[Bench]:
         finally:
             await bench.blind()
             (place.home / "done").touch()
+
+
+@contextlib.asynccontextmanager
+async def answering(kind: str, place: Place) -> AsyncIterator[Any]:
+    """The control of an owner, or of who only reads its files."""
+    if kind != ONLOOKER:
+        async with acting(kind, place) as bench:
+            yield bench.control
+        return
+    fleet = Fleet(FleetOptions(config=place.config, only=("opus",), own=False))
+    await fleet.start()
+    (onlooker,) = fleet.view().controls
+    assert isinstance(onlooker, OfflineControl)
+    yield onlooker
+    await fleet.stop()
 
 
 @contextlib.asynccontextmanager

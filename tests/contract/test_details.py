@@ -11,12 +11,11 @@ import pytest
 
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.control.fleet import Fleet
-from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
 from scheduler.core.wording.description import DefinitionField, TaskDetails
 from scheduler.errors import UnknownTask
 from scheduler.system.unix_socket import socket_path
-from tests.contract.test_control import ACTING, acting
+from tests.contract.test_control import ACTING, ONLOOKER, acting, answering
 from tests.crash.loops import Place
 from tests.fakes import FakeClock
 from tui.demo.data import MESSAGES
@@ -79,18 +78,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return place
 
 
-@pytest.fixture(params=[*ACTING, "onlooker"])
+@pytest.fixture(params=[*ACTING, ONLOOKER])
 async def control(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Any]:
-    if request.param != "onlooker":
-        async with acting(request.param, place) as bench:
-            yield bench.control
-        return
-    fleet = Fleet(FleetOptions(config=place.config, only=("opus",), own=False))
-    await fleet.start()
-    (onlooker,) = fleet.view().controls
-    assert isinstance(onlooker, OfflineControl)
-    yield onlooker
-    await fleet.stop()
+    async with answering(request.param, place) as control:
+        yield control
 
 
 def said(facts: tuple[DefinitionField, ...]) -> dict[str, str]:

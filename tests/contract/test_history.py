@@ -18,7 +18,7 @@ from scheduler.core.records import MOST_LISTED, RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, UnknownRun, UnknownTask
-from tests.contract.test_control import ACTING, acting, on_demand
+from tests.contract.test_control import ACTING, ONLOOKER, acting, answering, on_demand
 from tests.crash.loops import Place
 from tests.fakes import FakeClock, FakeControl, until
 from tui.demo.fleet import started
@@ -57,22 +57,14 @@ def faked() -> FakeControl:
     return control
 
 
-@pytest.fixture(params=[*ACTING, "onlooker", "fake"])
+@pytest.fixture(params=[*ACTING, ONLOOKER, "fake"])
 async def control(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Any]:
     if request.param == "fake":
         yield faked()
         return
     await three_runs(place)
-    if request.param != "onlooker":
-        async with acting(request.param, place) as bench:
-            yield bench.control
-        return
-    fleet = Fleet(FleetOptions(config=place.config, only=("opus",), own=False))
-    await fleet.start()
-    (onlooker,) = fleet.view().controls
-    assert isinstance(onlooker, OfflineControl)
-    yield onlooker
-    await fleet.stop()
+    async with answering(request.param, place) as control:
+        yield control
 
 
 async def test_the_newest_runs_come_first(control):

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.control.fleet import Fleet
-from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.forecast import MOST_CELLS, TimeGrid
-from tests.contract.test_control import ACTING, acting
+from tests.contract.test_control import ACTING, ONLOOKER, answering
 from tests.crash.loops import Place
 
 TASKS = """
@@ -35,16 +33,10 @@ def place(tmp_path: Path) -> Place:
     return place
 
 
-@pytest.fixture(params=[*ACTING, "onlooker"])
+@pytest.fixture(params=[*ACTING, ONLOOKER])
 async def control(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Any]:
-    if request.param != "onlooker":
-        async with acting(request.param, place) as bench:
-            yield bench.control
-        return
-    fleet = Fleet(FleetOptions(config=place.config, only=("opus",), own=False))
-    await fleet.start()
-    yield fleet.view().controls[0]
-    await fleet.stop()
+    async with answering(request.param, place) as control:
+        yield control
 
 
 async def test_every_control_answers_from_the_schedule(control):

@@ -118,18 +118,24 @@ class Nginx:
 def nginx(files: Path) -> Iterator[Nginx]:
     """A real nginx over a copy of these files, run by an ordinary user, ended by its pid."""
     folder = Path(tempfile.mkdtemp(prefix="experience-nginx-"))
-    program = shutil.which("nginx", path=PATH)
-    assert program is not None
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     shutil.copytree(files, folder / "root")
     (folder / "conf").write_text(_CONF.format(d=folder, port=port, root=folder / "root"))
-    user = _hand_over(folder)
+    with running_nginx(folder, port):
+        yield Nginx(f"http://127.0.0.1:{port}", folder / "access")
+
+
+@contextlib.contextmanager
+def running_nginx(folder: Path, port: int) -> Iterator[None]:
+    """An nginx with the `conf` in this folder, which goes with it."""
+    program = shutil.which("nginx", path=PATH)
+    assert program is not None
     argv = [program, "-e", str(folder / "errors"), "-c", str(folder / "conf")]
-    process = subprocess.Popen(argv, user=user, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(argv, user=_hand_over(folder), stderr=subprocess.DEVNULL)
     try:
         _wait(port)
-        yield Nginx(f"http://127.0.0.1:{port}", folder / "access")
+        yield
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(5)
@@ -137,6 +143,7 @@ def nginx(files: Path) -> Iterator[Nginx]:
 
 
 def _hand_over(folder: Path) -> int | None:
+    """To an ordinary user, where we are root."""
     if os.geteuid():
         return None
     user = pwd.getpwnam("nobody").pw_uid

@@ -1,14 +1,9 @@
 """The example of docs/browser.md, for real: nginx with TLS in front of `experience-tui serve`."""
 
-import os
-import pwd
 import re
-import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +13,8 @@ import aiohttp
 import pytest
 
 from tests.fakes import until
+from tests.handlers.net.web_servers import running_nginx
 from tests.integration.serve.serving import ROOT, client, owner, place, serving
-from tests.needs import PATH
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.needs("nginx", "openssl")]
 
@@ -60,38 +55,8 @@ def proxy(behind: int) -> Iterator[Proxy]:
     make += ["-keyout", "opus.key", "-out", "opus.pem", "-subj", f"/CN={NAME}", "-days", "2"]
     subprocess.run(make, cwd=folder, check=True, capture_output=True)
     (folder / "conf").write_text(AROUND.format(folder=folder, server=example(port, folder, behind)))
-    nginx = shutil.which("nginx", path=PATH)
-    assert nginx
-    argv = [nginx, "-e", str(folder / "errors"), "-c", str(folder / "conf")]
-    process = subprocess.Popen(argv, user=hand_over(folder), stderr=subprocess.DEVNULL)
-    try:
-        answers(port)
+    with running_nginx(folder, port):
         yield Proxy(f"https://127.0.0.1:{port}", folder / "access")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(5)
-        shutil.rmtree(folder)
-
-
-def hand_over(folder: Path) -> int | None:
-    """To an ordinary user, where we are root."""
-    if os.geteuid():
-        return None
-    other = pwd.getpwnam("nobody").pw_uid
-    for path in [folder, *folder.rglob("*")]:
-        os.chown(path, other, -1)
-    return other
-
-
-def answers(port: int) -> None:
-    end = time.monotonic() + 10
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            assert time.monotonic() < end, "nginx does not answer"
-            time.sleep(0.02)
 
 
 async def test_behind_a_proxy_with_tls_the_cookie_is_bound_to_it(tmp_path):
