@@ -60,12 +60,12 @@ class Ownership:
     """A held lock; `release` ends it, and so does the death of the process."""
 
     def __init__(self, lock: "FileLock", note: Path) -> None:
-        self._lock, self._note = lock, note
-        self._file = file_id(Path(lock.lock_file))
+        self._lock, self._note, self._path = lock, note, Path(lock.lock_file)
+        self._file = file_id(self._path)
 
     def in_place(self) -> bool:
         """Whether the lock file is still there: without it another process could acquire the home."""
-        return self._file is not None and file_id(Path(self._lock.lock_file)) == self._file
+        return self._file is not None and file_id(self._path) == self._file
 
     def sign(self, home: Path, now: float, role: str) -> None:
         """Note who owns the home, for people; the lock is what counts."""

@@ -11,7 +11,7 @@ log = logging.getLogger("experience.fleet")
 T = TypeVar("T")
 
 CHECK_EVERY = 2.0  # seconds between two looks at settings, state files and the homes of others
-CHECK_SHARE = 500  # a look at a thousand homes takes 13 ms; looks may take a five-hundredth of the time
+CHECK_SHARE = 1000  # a look at a thousand homes takes 13 ms; looks may take a thousandth of the time
 LONGEST = 10.0  # seconds between two looks, however much they cost
 
 Look = Callable[[bool], Awaitable[float]]  # whether it was asked for; the seconds until the next
