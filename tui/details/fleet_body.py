@@ -42,6 +42,8 @@ Running = set[tuple[str, str]]  # citizen and task of what runs
 class FleetBody(Vertical):
     """The rows of the fleet, however they are drawn; what is not shown at first is made when it is needed."""
 
+    BLANK = True  # what is in it covers it: Textual would draw each of its lines below that, at each frame
+
     class Changed(Message):
         """The first steps came or went, or it is known how many lines cron runs."""
 

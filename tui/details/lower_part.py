@@ -102,6 +102,8 @@ class OutputBelow(PrintedPane, can_focus=False):
 class Lower(Horizontal):
     """Takes the lines that the panels leave free."""
 
+    BLANK = True  # covered by what is in it, as the body is
+
     def __init__(
         self,
         log: EventLog,
