@@ -8,7 +8,6 @@ from scheduler.core.views import OutputChunk, TaskStatus
 from tui.common import ansi
 from tui.common.pane import Pane, Row, StyledText
 from tui.common.text import clean, day_and_time, took, wrapped
-from tui.details.runs import STYLES
 from tui.glyphs import Glyphs
 from tui.keys import key_of
 from tui.log.events import OUTCOMES, asked_words
@@ -16,6 +15,9 @@ from tui.log.events import OUTCOMES, asked_words
 KEPT = 64 * 1024  # characters of a run under way; what came before is left out
 ENOUGH = 8 * 1024  # characters of its end that are read while that is followed
 OFTEN = 0.1  # seconds between two updates: faster is unreadable
+STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning"} | dict.fromkeys(
+    (Outcome.STOPPED, Outcome.SKIPPED, Outcome.REFUSED), "faint"
+)
 
 
 class PrintedPane(Pane):

@@ -17,14 +17,12 @@ from tui.common.styles import CURSOR
 from tui.common.text import cells, clean, day_and_time, elapsed, shorten, took, wrapped
 from tui.common.usual_duration import ENDED, Habits, Slowdown, Usual, slowdown, usual
 from tui.details.costs import CostColumn
+from tui.details.output import STYLES
 from tui.details.run_groups import Group, begun_before, grouped, span_of
 from tui.glyphs import Glyphs
 from tui.keys import key_of
 from tui.log.events import OUTCOMES
 
-STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning"} | dict.fromkeys(
-    (Outcome.STOPPED, Outcome.SKIPPED, Outcome.REFUSED), "faint"
-)
 WHEN, TRIGGER, TOOK = 14, 9, 6
 BAR, TEXT = (4, 14), 12  # cells, at least and at most; cells of text that are worth showing
 NEAR = 0.8  # of its timeout: a run that took so long makes the timeout the scale of the bars
