@@ -4,10 +4,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.resources import files
+from itertools import cycle
 from typing import Any, LiteralString
+from weakref import WeakSet
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
 from scheduler.config.sections.engine import passwords
@@ -49,6 +53,8 @@ class Database:
         self.name = shown(url)
         self._reader: Connection | None = None
         self._reading = asyncio.Lock()
+        self._open: WeakSet[Connection | psycopg.Connection[Any]] = WeakSet()
+        self._newest = Served("", 0)  # that was seen
 
     async def connect(self, idle: float = ANSWER_WITHIN) -> Connection:
         """A new connection in autocommit mode; raises DatabaseAway.
@@ -59,7 +65,7 @@ class Database:
         limits = (("statement_timeout", ANSWER_WITHIN), ("idle_in_transaction_session_timeout", idle))
         try:
             async with asyncio.timeout(CONNECT_WITHIN):
-                return await psycopg.AsyncConnection.connect(
+                connection = await psycopg.AsyncConnection.connect(
                     self._url,
                     autocommit=True,
                     application_name="experience",
@@ -68,18 +74,78 @@ class Database:
                     ),
                     tcp_user_timeout=int(ANSWER_WITHIN * 1000),
                 )
+                self._open.add(connection)
+                return connection
         except (psycopg.Error, TimeoutError, UnicodeError) as error:
             raise self.away(error) from error
 
     def connect_blocking(self) -> "psycopg.Connection[Any]":
         """The same for a thread; raises psycopg.Error."""
-        return psycopg.connect(
+        connection = psycopg.connect(
             self._url,
             autocommit=True,
             application_name="experience",
             connect_timeout=int(CONNECT_WITHIN),
             options=f"-c statement_timeout={int(ANSWER_WITHIN * 1000)}",
         )
+        self._open.add(connection)
+        return connection
+
+    async def served_by(self, connection: Connection, failover: float) -> str:
+        """Which server this is; raises DatabaseAway for one that was replaced, psycopg.Error on a replica."""
+        server = await notice_server(connection, failover)
+        if replaced := await self.replaced(connection, server):
+            raise DatabaseAway(replaced)
+        self._newest = Served.of(server)
+        return server
+
+    async def replaced(self, connection: Connection, server: str) -> str:
+        """A line, if another server was promoted after this one, and both take writes; empty if none is seen.
+
+        From then on all goes by the other one: it is looked for among the hosts of the address.
+        """
+        here, at = Served.of(server), f"{connection.info.host}:{connection.info.port}"
+        if newer := await self._newer(here):
+            self._url = make_conninfo(self._url, host=newer[0], port=newer[1])
+        elif not self._newest.replaces(here):
+            return ""
+        other = ":".join(newer) if newer else "another one"
+        await self._leave_old()
+        return (
+            f"the database at {at} is an old primary that takes writes: end it; {other} was promoted after it"
+        )
+
+    async def _newer(self, here: "Served") -> tuple[str, str] | None:
+        for host, port in self._hosts():
+            found = await self._server_at(host, port)
+            if found and Served.of(found).replaces(here):
+                return host, port
+        return None
+
+    def _hosts(self) -> list[tuple[str, str]]:
+        """The hosts of the address with their ports, if there are several."""
+        given = conninfo_to_dict(self._url)
+        hosts, ports = (str(given.get(name) or "").split(",") for name in ("host", "port"))
+        return list(zip(hosts, cycle(ports), strict=False)) if len(hosts) > 1 else []
+
+    async def _server_at(self, host: str, port: str) -> str:
+        """The server there, if it takes writes; empty if it does not answer."""
+        alone = make_conninfo(self._url, host=host, port=port, target_session_attrs="any")
+        try:
+            async with (
+                asyncio.timeout(CONNECT_WITHIN),
+                await psycopg.AsyncConnection.connect(alone, autocommit=True) as there,
+            ):
+                return str((await one(there, _TAKES_WRITES))[0] or "")
+        except (psycopg.Error, TimeoutError):
+            return ""
+
+    async def _leave_old(self) -> None:
+        """Nothing goes on by connections to a server that was replaced."""
+        for each in list(self._open):
+            closing = each.close()
+            if closing is not None:
+                await closing
 
     async def rows(self, query: LiteralString, values: Any = ()) -> list[TupleRow]:
         """What the query gives, on a connection that all readers share; raises DatabaseAway."""
@@ -121,6 +187,23 @@ class Database:
             raise self.away(error) from error
         finally:
             await connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server: the copies of one have the same `system`, and each promotion begins a new timeline."""
+
+    system: str
+    timeline: int
+
+    @classmethod
+    def of(cls, server: str) -> "Served":
+        system, _, timeline = server.partition("/")
+        return cls(system, int(timeline or "0", 16))
+
+    def replaces(self, other: "Served") -> bool:
+        """Whether it was promoted later."""
+        return self.system == other.system and self.timeline > other.timeline
 
 
 def shown(url: str) -> str:
@@ -173,6 +256,7 @@ def _refuse_other(found: int, database: Database) -> None:
         )
 
 
+_TAKES_WRITES = "SELECT CASE WHEN NOT pg_is_in_recovery() THEN experience.server() END"
 _NOTICE = """
 WITH found AS MATERIALIZED (SELECT experience.server() AS server),
 changed AS (

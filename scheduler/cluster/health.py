@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import psycopg
 
-from scheduler.cluster.database import Database
+from scheduler.cluster.database import Database, one
 from scheduler.cluster.presence import same_name
 from scheduler.errors import DatabaseAway
 
@@ -28,7 +28,7 @@ async def problems(database: Database) -> list[str]:
     machines = await database.rows(_MACHINES)
     found = [*_about_session(database.name, encrypted, client, read_only), *_about_machines(machines)]
     if not read_only:
-        found += await _about_room(database)
+        found += [*await _about_room(database), *await _about_copies(database)]
     return list(dict.fromkeys(found))
 
 
@@ -39,6 +39,13 @@ async def _about_room(database: Database) -> list[str]:
     except DatabaseAway as error:
         return [str(error)] if isinstance(error.__cause__, psycopg.errors.DiskFull) else []
     return []
+
+
+async def _about_copies(database: Database) -> list[str]:
+    async with database.connection() as connection:
+        (server,) = await one(connection, "SELECT experience.server()")
+        replaced = await database.replaced(connection, server)
+    return [replaced] if replaced else []
 
 
 def _about_session(name: str, encrypted: bool, client: str | None, read_only: bool) -> Iterator[str]:

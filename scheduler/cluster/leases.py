@@ -8,13 +8,14 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from scheduler.cluster.database import ANSWER_WITHIN, Connection, Database, notice_server, require_schema
+from scheduler.cluster.database import ANSWER_WITHIN, Connection, Database, require_schema
 from scheduler.errors import PROGRAM, DatabaseAway, Owned
 from scheduler.process.process_info import BOOT, Running, alive
 from scheduler.schema.json_codec import from_json, to_json
@@ -137,7 +138,7 @@ class Leases:
         self._held: dict[str, Lease] = {}
         self._server = ""
         self._connection: Connection | None = None
-        self._renewing: asyncio.Task[None] | None = None
+        self._work: list[asyncio.Task[None]] = []
         self.trouble = ""  # why leases are not renewed at this moment
 
     @property
@@ -151,13 +152,14 @@ class Leases:
 
     def begin(self) -> None:
         """Renew from now on."""
-        self._renewing = asyncio.create_task(self._renew_forever(), name="leases")
+        work = (self._renew_forever(), self._look_forever())
+        self._work = [asyncio.create_task(each, name="leases") for each in work]
 
     async def close(self) -> None:
         """Renew no more; leases that are still held are lost here, and end in the database by themselves."""
-        if self._renewing:
-            self._renewing.cancel()
-            await asyncio.wait({self._renewing})
+        for task in self._work:
+            task.cancel()
+            await asyncio.wait({task})
         self._lose(lambda lease: True)
         if self._connection:
             await self._connection.close()
@@ -167,7 +169,7 @@ class Leases:
         try:
             async with self._database.connection() as connection:
                 await require_schema(connection, self._database)
-                await notice_server(connection, self.seconds)
+                await self._database.served_by(connection, self.seconds)
                 dead = await self._dead_neighbour(connection, citizen)
                 sent = elapsed()
                 values = {
@@ -229,6 +231,19 @@ class Leases:
             await asyncio.sleep(self.margin / 2 if self.trouble else self.margin)
             await self.renew()
 
+    async def _look_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self.seconds)
+            with suppress(psycopg.Error):
+                await self.look_for_newer()
+
+    async def look_for_newer(self) -> None:
+        """Lose all leases, if this server goes on although another one was promoted."""
+        connection = self._connection
+        if connection and (replaced := await self._database.replaced(connection, self._server)):
+            self.trouble = replaced
+            self._lose(lambda lease: True)
+
     async def renew(self) -> None:
         """Renew all leases with one statement; what does not come back is lost at once."""
         try:
@@ -258,7 +273,8 @@ class Leases:
         if self._connection is None or self._connection.closed:
             self._connection = await self._database.connect()
             async with asyncio.timeout(ANSWER_WITHIN):
-                self._is_served_by(await notice_server(self._connection, self.seconds))
+                served = self._database.served_by(self._connection, self.seconds)
+                self._is_served_by(await served)
         return self._connection
 
     def _is_served_by(self, server: str) -> None:

@@ -112,6 +112,8 @@ class CopiesOf:
 
 def _has_ended(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
     """Whether its server has closed it: one that is asked nothing has nothing else to say."""
+    if connection.closed:
+        return True
     said = select.poll()
     said.register(connection.fileno(), select.POLLIN)
     return bool(said.poll(0))

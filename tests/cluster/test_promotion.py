@@ -10,9 +10,11 @@ import pytest
 
 from scheduler.cluster.database import Database
 from scheduler.cluster.fence import FencedWriter, Started
-from scheduler.cluster.leases import Leases
-from scheduler.errors import Owned
+from scheduler.cluster.health import problems
+from scheduler.cluster.leases import Lease, Leases
+from scheduler.errors import DatabaseAway, Owned
 from scheduler.process.process_info import BOOT, Running
+from scheduler.system.clock import elapsed
 from tests.cluster.machines import FORWARDER
 from tests.cluster.postgres import Postgres, postgres
 
@@ -85,5 +87,38 @@ async def test_what_a_promoted_replica_lacks_is_never_given_again(
     assert after.epoch > lost.epoch
     assert all(await writer.write(after, started("next")))
     assert await tasks(both) == ["kept", "next"]
+    server.start()  # the address names it first
+    await two.release(after)
+    await stays_away_from_the_old_primary(server, replica, both, after.epoch)
     for each in (one, two, writer):
+        await each.close()
+
+
+async def stays_away_from_the_old_primary(
+    server: Postgres, replica: Postgres, both: Database, epoch: int
+) -> None:
+    line = (
+        f"127.0.0.1:{server.port} is an old primary that takes writes: end it; 127.0.0.1:{replica.port} was"
+    )
+    url = replica.url().replace("@", f"@127.0.0.1:{server.port},") + "?target_session_attrs=read-write"
+    owner, doctor, remembers = Database(url), Database(url), Database(url)
+    three = leases_of("m3", owner)
+    with pytest.raises(DatabaseAway, match=line):
+        await three.take("opus", "home-1")
+    assert (await three.take("opus", "home-1")).epoch == epoch + 1  # it has gone over to the newer one
+    assert any(line in problem for problem in await problems(doctor))
+    goes_on = leases_of("m4", remembers)  # it owns by the old one, and the other one is promoted
+    goes_on._connection = await remembers.connect()
+    ((goes_on._server,),) = await remembers.rows("SELECT experience.server()")
+    lease = goes_on._held["opus"] = Lease("opus", 1, elapsed() + 600.0)
+    await goes_on.look_for_newer()
+    assert lease.lost and line in goes_on.trouble
+    assert goes_on._connection.closed and await tasks(remembers) == ["kept", "next"]
+    await both.close()
+    remembered = Database(server.url())  # alone, by a process that has seen the newer one
+    remembered._newest = both._newest
+    async with remembered.connection() as connection:
+        with pytest.raises(DatabaseAway, match="another one was promoted after it"):
+            await remembered.served_by(connection, FAILOVER)
+    for each in (three, goes_on, owner, doctor, remembers, remembered):
         await each.close()

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from scheduler.cluster.bus import Bus, Stream, own_channel
-from scheduler.cluster.database import Connection, Database, notice_server
+from scheduler.cluster.database import Connection, Database
 from scheduler.cluster.guard import Guard
 from scheduler.cluster.leases import ENDING
 from scheduler.cluster.workers import run_rows
@@ -352,7 +352,7 @@ class Worker:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = await self._database.connect()
-            await notice_server(self._connection, self._lease.seconds)
+            await self._database.served_by(self._connection, self._lease.seconds)
         return self._connection
 
     async def _nobody(self, citizen: str, stream: Stream, asked_by: str) -> None:

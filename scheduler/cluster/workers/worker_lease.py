@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from scheduler.cluster.database import ANSWER_WITHIN, Connection, Database, notice_server, require_schema
+from scheduler.cluster.database import ANSWER_WITHIN, Connection, Database, require_schema
 from scheduler.cluster.leases import KILLING, RENEWALS, too_slow
 from scheduler.errors import DatabaseAway, SchedulerError
 from scheduler.process.process_info import Running
@@ -79,7 +79,7 @@ class WorkerLease:
         made = uuid4()
         async with self._database.connection() as connection:
             await require_schema(connection, self._database)
-            await notice_server(connection, self.seconds)
+            await self._database.served_by(connection, self.seconds)
             await connection.execute(_FORGET)
             sent = elapsed()
             await connection.execute(_ENTER, {**self._facts, "id": made})
@@ -112,7 +112,7 @@ class WorkerLease:
         if self._connection is None or self._connection.closed:
             self._connection = await self._database.connect()
             async with asyncio.timeout(ANSWER_WITHIN):
-                await notice_server(self._connection, self.seconds)
+                await self._database.served_by(self._connection, self.seconds)
         sent, values = elapsed(), {**self._facts, "id": self.id}
         async with asyncio.timeout(self.seconds / 2):
             row = await (await self._connection.execute(_RENEW, values)).fetchone()
