@@ -305,7 +305,8 @@ class ExperienceApp(App[str]):
 
     def action_lower(self) -> None:
         """Show something else below the panels."""
-        self._body.switch_lower()
+        if not self._body.switch_lower():
+            self._tell("the panels leave no room below them", "$warn", HINT)
 
     def action_table(self) -> None:
         """From the panels to the table, or back."""

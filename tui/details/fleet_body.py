@@ -243,10 +243,12 @@ class FleetBody(Vertical):
             self.on_fleet_rows_moved()
             self._made_lower().catch_up(self._busy)
 
-    def switch_lower(self) -> None:
-        """Show something else below the panels."""
-        self._made_lower().switch()
+    def switch_lower(self) -> bool:
+        """Show something else below the panels; whether there is room for it."""
+        lower = self._made_lower()
+        lower.switch()
         self.fit_lower()
+        return lower.has_room
 
     # -------------------------------------------------------------- settings that are wrong
 

@@ -141,6 +141,11 @@ class Lower(Horizontal):
         if wide and self.shown is Shown.OUTPUT:  # both are there already
             self.shown = self.shown.next(several)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether what is to be shown is."""
+        return self.display or self.shown is Shown.NOTHING
+
     def set_cluster(self, cluster: Cluster | None) -> bool:
         """Take the machines; True if what is shown is something else now: trouble shows by itself, once."""
         self.machines.set_cluster(cluster)

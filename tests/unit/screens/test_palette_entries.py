@@ -1,6 +1,8 @@
 """A few letters find what is meant, the likeliest first, fast enough for every key."""
 
-from tui.palette.entries import Entry, best
+from tests.screens.situations import task
+from tui.common.task_ref import TaskRef
+from tui.palette.entries import Entry, action_words, best
 
 
 def found(query: str, *names: str) -> list[str]:
@@ -56,3 +58,16 @@ def test_how_many_were_found_is_counted_beyond_those_that_are_listed():
     entries = [Entry(f"tick{number}", "", list) for number in range(30)]
     listed, count = best("tick", entries, 10)
     assert (len(listed), count, best("", entries, 10)[1], best("zz", entries, 10)[1]) == (10, 30, 30, 0)
+
+
+def test_an_action_is_one_sentence_that_names_the_row_it_is_done_to():
+    row = TaskRef("opus", task("report"))
+    for name, verb, about, said in [
+        ("table", "table", "table, and back to the panels", "table, and back to the panels"),
+        ("table", "panels", "back to the panels", "back to the panels"),
+        ("failing", "failing", "force all that fail", "failing: force all that fail"),
+        ("force", "force", "force: run the task now", "force opus/report: run the task now"),
+        ("pause", "pause", "pause or resume", "pause or resume opus/report"),
+        ("stop", "stop", "stop the run; asks first", "stop opus/report: it is not running"),
+    ]:
+        assert action_words(name, verb, about, row) == said
