@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.cluster.bus import Accept, Bus, Stream
-from scheduler.cluster.database import Database
+from scheduler.cluster.database import Database, old_primary
 from scheduler.cluster.fence import FencedWriter
 from scheduler.cluster.guard import Guard
 from scheduler.cluster.history import ClusterHistory, read_output, read_runs
-from scheduler.cluster.leases import ENDING, Lease, Leases, has_ended, too_slow
+from scheduler.cluster.leases import ENDING, RUN_BY_ANOTHER, Lease, Leases, has_ended, too_slow
 from scheduler.cluster.membership import move
 from scheduler.cluster.presence import Presence, overview
-from scheduler.cluster.shared_files import FOLDER, ROOT, Notes, read_notes, write_files
+from scheduler.cluster.shared_files import FOLDER, ROOT, Notes, read_notes, was_replaced, write_files
 from scheduler.cluster.store import ClusterStore, read_committed
 from scheduler.cluster.workers.run_messages import run_of
 from scheduler.cluster.workers.run_sender import RunSender
@@ -130,6 +130,9 @@ class ClusterCoordinator:
             await self.guarded()
             lease = await self._leases.take(citizen.name, home.home_id)
             undo.push_async_callback(self._leases.release, lease)
+            lease.replaced = partial(was_replaced, citizen.home / FOLDER, lease.server)
+            if await asyncio.to_thread(lease.replaced):
+                raise DatabaseAway(f"{citizen.name}: {old_primary(self._database.name)}; {RUN_BY_ANOTHER}")
             now = self._local.clock.now()
             await asyncio.to_thread(local.ownership.sign, citizen.home, now, role)
             await self._fetch(citizen.name, citizen.home / FOLDER, owned=False)

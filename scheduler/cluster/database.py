@@ -111,9 +111,7 @@ class Database:
             return ""
         other = ":".join(newer) if newer else "another one"
         await self._leave_old()
-        return (
-            f"the database at {at} is an old primary that takes writes: end it; {other} was promoted after it"
-        )
+        return f"{old_primary(at)}; {other} was promoted after it"
 
     async def _newer(self, here: "Served") -> tuple[str, str] | None:
         for host, port in self._hosts():
@@ -198,12 +196,17 @@ class Served:
 
     @classmethod
     def of(cls, server: str) -> "Served":
-        system, _, timeline = server.partition("/")
-        return cls(system, int(timeline or "0", 16))
+        system, _, timeline = server.strip().partition("/")
+        return cls(system, int(timeline, 16) if _TIMELINE.fullmatch(timeline) else 0)
 
     def replaces(self, other: "Served") -> bool:
         """Whether it was promoted later."""
         return self.system == other.system and self.timeline > other.timeline
+
+
+def old_primary(where: str) -> str:
+    """What to do about a server that goes on although another one was promoted."""
+    return f"the database at {where} is an old primary that takes writes: end it"
 
 
 def shown(url: str) -> str:
@@ -256,6 +259,7 @@ def _refuse_other(found: int, database: Database) -> None:
         )
 
 
+_TIMELINE = re.compile("[0-9A-F]{8}")
 _TAKES_WRITES = "SELECT CASE WHEN NOT pg_is_in_recovery() THEN experience.server() END"
 _NOTICE = """
 WITH found AS MATERIALIZED (SELECT experience.server() AS server),

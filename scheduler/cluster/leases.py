@@ -10,18 +10,21 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from operator import is_
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from scheduler.cluster.database import ANSWER_WITHIN, Connection, Database, require_schema
+from scheduler.cluster.database import ANSWER_WITHIN, Connection, Database, old_primary, require_schema
 from scheduler.errors import PROGRAM, DatabaseAway, Owned
 from scheduler.process.process_info import BOOT, Running, alive
 from scheduler.schema.json_codec import from_json, to_json
 from scheduler.system.clock import elapsed
 
 RENEWALS = 6  # in one lease: an owner gives up one part of it before the lease ends
+RUN_BY_ANOTHER = "the citizen was run by one that was promoted after it"
 REPLACED = "the database is another one: a replica was promoted, or a copy put back"
 # Of the margin: by then what an owner gave up has ended, or its process ends with it; and what a frozen one
 # left running has been killed by its guard, which takes a moment to see and to kill all.
@@ -87,6 +90,8 @@ class Lease:
     on_lost: list[Callable[[], None]] = field(default_factory=list)
     on_wanted: Callable[[str], None] = lambda machine: None
     timer: asyncio.TimerHandle | None = None
+    server: str = ""  # that gave it
+    replaced: Callable[[], bool] = lambda: False  # whether one that was promoted later has run it; blocks
 
     @property
     def held(self) -> bool:
@@ -169,7 +174,7 @@ class Leases:
         try:
             async with self._database.connection() as connection:
                 await require_schema(connection, self._database)
-                await self._database.served_by(connection, self.seconds)
+                server = await self._database.served_by(connection, self.seconds)
                 dead = await self._dead_neighbour(connection, citizen)
                 sent = elapsed()
                 values = {
@@ -186,7 +191,7 @@ class Leases:
                     raise Owned(await self._refusal(connection, citizen, home_id))
         except psycopg.Error as error:
             raise self._database.away(error) from error
-        lease = self._held[citizen] = Lease(citizen, row[0], 0.0)
+        lease = self._held[citizen] = Lease(citizen, row[0], 0.0, server=server)
         lease.renew(sent + self.seconds - self.margin)
         self._renewed(self._last(sent))
         return lease
@@ -233,9 +238,18 @@ class Leases:
 
     async def _look_forever(self) -> None:
         while True:
-            await asyncio.sleep(self.seconds)
+            for _ in range(RENEWALS):
+                await asyncio.sleep(self.margin)
+                await self.look_at_homes()
             with suppress(psycopg.Error):
                 await self.look_for_newer()
+
+    async def look_at_homes(self) -> None:
+        """Lose the citizens that another machine has run by a server that was promoted after this one."""
+        for lease in list(self._held.values()):
+            if await asyncio.to_thread(lease.replaced):
+                self.trouble = f"{old_primary(self._database.name)}; {RUN_BY_ANOTHER}"
+                self._lose(partial(is_, lease))
 
     async def look_for_newer(self) -> None:
         """Lose all leases, if this server goes on although another one was promoted."""

@@ -17,7 +17,7 @@ from typing import LiteralString
 import psycopg
 
 from scheduler.cluster.bus import CHANNEL, NOTE
-from scheduler.cluster.database import Database
+from scheduler.cluster.database import Database, Served
 from scheduler.cluster.leases import Lease
 from scheduler.spending.ledger import LATE
 from scheduler.spending.ledger import NAME as LEDGER
@@ -28,6 +28,7 @@ from scheduler.system.files import read_file, read_json_for_update, replace_file
 from scheduler.system.foreign_home import open_file
 
 FOLDER = ".experience"
+SERVER = "server"  # the name of the file that says by which one the citizen was run last
 ROOT = ""  # whose notes are those of all citizens
 MOST = 64 << 20  # bytes of a ledger
 
@@ -129,6 +130,19 @@ async def read_notes(database: Database, citizen: str) -> tuple[dict[str, str], 
         "SELECT line FROM experience.spending WHERE citizen = %s ORDER BY id", (citizen,)
     )
     return dict(rows), [line for (line,) in lines]
+
+
+def was_replaced(folder: Path, server: str) -> bool:
+    """Whether a server that was promoted after this one has run the citizen of this home; else this has.
+
+    Machines that share a home may each reach another one of two that both take writes. Blocks.
+    """
+    with suppress(OSError):
+        known = read_file(folder / SERVER, most=100) if (folder / SERVER).exists() else b""
+        if Served.of(known.decode("ascii", "replace")).replaces(Served.of(server)):
+            return True
+        _replace(folder / SERVER, server.encode())
+    return False
 
 
 def write_files(folder: Path, notes: Mapping[str, str], lines: Iterable[str], owned: bool) -> None:

@@ -20,6 +20,7 @@ from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.task import Outcome
 from scheduler.engine.wake.record import WakeRecord
+from scheduler.errors import DatabaseAway
 from scheduler.executors.result import Result
 from scheduler.ownership.coordinator import LocalCoordinator
 from scheduler.spending.account import FOLDER, Account, AllCitizens
@@ -242,3 +243,24 @@ def test_a_cost_that_becomes_known_late_reaches_the_ledger_of_the_owner(tmp_path
         )
         ledger.load()
         assert [charge.cost for charge in ledger.charges(DAY, DAY)] == [Decimal("0.50")]
+
+
+async def test_who_reaches_an_old_primary_sees_in_the_home_that_a_newer_server_has_run_the_citizen(
+    machines: tuple[Machine, Machine],
+) -> None:
+    one, _ = machines
+    claim = await one.own()
+    seen = one.home / FOLDER / "server"
+    system = seen.read_text().partition("/")[0]
+    leases = one.coordinator._leases
+    await leases.look_at_homes()
+    for server in (f"{system}/00000001", "another/000000FF", f"{system}/nonsense"):
+        seen.write_text(server)
+        await leases.look_at_homes()
+        assert claim.in_place() and seen.read_text() == claim.lease.server
+    seen.write_text(f"{system}/000000FF")
+    await leases.look_at_homes()
+    assert not claim.in_place() and "is an old primary that takes writes: end it" in leases.trouble
+    await claim.release()
+    with pytest.raises(DatabaseAway, match=r"^opus: .* is an old primary .* promoted after it"):
+        await one.own()
