@@ -7,9 +7,9 @@ help() {
 usage: ./run.sh                 the monitor of every citizen (sets itself up first)
        ./run.sh --demo          the monitor of made-up citizens; nothing real is touched
        ./run.sh NAME            one citizen's loop, headless, in the foreground
-       ./run.sh --all           every citizen's loop, each in a detached screen session experience_NAME
-       ./run.sh --stop          stops those loops; kills one that hangs
-       ./run.sh --status        every citizen's tasks: last run, next run, last error
+       ./run.sh up [NAME]       loops in the background, each in a screen session experience_NAME (or --all)
+       ./run.sh down [NAME]     stops those loops; kills one that hangs (or --stop)
+       ./run.sh status [NAME]   tasks: last run, next run, last error (or --status)
        ./run.sh VERB [ARG]      any command of experience-tui: force, history, logs, add, migrate ...
        ./run.sh serve           the monitor in a browser: prints the link to open; see --help
        ./run.sh --test [ARG]    all checks and tests; ARG goes to pytest

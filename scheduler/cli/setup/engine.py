@@ -30,10 +30,17 @@ WIDEST = 200  # columns without a terminal
     epilog="Example: experience-tui engine setup",
 )
 def engine_command() -> None:
-    """Share citizens between machines through PostgreSQL: see docs/many-machines.md."""
+    """Share citizens between machines through PostgreSQL.
+
+    See docs/many-machines.md.
+    """
 
 
-@engine_command.command("setup", epilog="Example: experience-tui engine setup")
+@engine_command.command(
+    "setup",
+    short_help="Create the tables in the database of [engine].",
+    epilog="Example: experience-tui engine setup",
+)
 @config_file
 def setup_command(config: Path | None) -> int:
     """Create the tables in the database of [engine]; does nothing where they are."""
@@ -47,7 +54,9 @@ def setup_command(config: Path | None) -> int:
     return 0
 
 
-@engine_command.command("join", epilog="Example: experience-tui engine join opus")
+@engine_command.command(
+    "join", short_help="Put citizens into the database.", epilog="Example: experience-tui engine join opus"
+)
 @click.argument("names", nargs=-1, required=True, shell_complete=citizens)
 @config_file
 def join_command(names: tuple[str, ...], config: Path | None) -> int:
@@ -72,7 +81,11 @@ def join_command(names: tuple[str, ...], config: Path | None) -> int:
     return 0
 
 
-@engine_command.command("leave", epilog="Example: experience-tui engine leave opus")
+@engine_command.command(
+    "leave",
+    short_help="Give citizens back to this machine alone.",
+    epilog="Example: experience-tui engine leave opus",
+)
 @click.argument("names", nargs=-1, required=True, shell_complete=citizens)
 @config_file
 def leave_command(names: tuple[str, ...], config: Path | None) -> int:
@@ -90,7 +103,11 @@ def leave_command(names: tuple[str, ...], config: Path | None) -> int:
     return 0
 
 
-@engine_command.command("move", epilog="Example: experience-tui engine move opus m2")
+@engine_command.command(
+    "move",
+    short_help="Let another machine run a citizen.",
+    epilog="Example: experience-tui engine move opus m2",
+)
 @click.argument("name", shell_complete=citizens)
 @click.argument("machine")
 @config_file
@@ -106,7 +123,11 @@ def move_command(name: str, machine: str, config: Path | None) -> int:
     return 0
 
 
-@engine_command.command("status", epilog="Example: experience-tui engine status --json")
+@engine_command.command(
+    "status",
+    short_help="Show which machine runs which citizen.",
+    epilog="Example: experience-tui engine status --json",
+)
 @as_document
 @config_file
 def status_command(as_json: bool, config: Path | None) -> int:

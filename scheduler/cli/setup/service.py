@@ -38,7 +38,11 @@ def service_command() -> None:
     """Run a citizen as a service: experience-NAME.service, for systemctl and journalctl."""
 
 
-@service_command.command("install", epilog="Example: sudo experience-tui service install opus --dry-run")
+@service_command.command(
+    "install",
+    short_help="Write a hardened unit for this citizen.",
+    epilog="Example: sudo experience-tui service install opus --dry-run",
+)
 @_options
 @click.option(
     "--writable",
@@ -69,7 +73,11 @@ def install_command(
     return 0
 
 
-@service_command.command("remove", epilog="Example: sudo experience-tui service remove opus")
+@service_command.command(
+    "remove",
+    short_help="Remove it: any process may own the citizen.",
+    epilog="Example: sudo experience-tui service remove opus",
+)
 @_options
 def remove_command(name: str, user: bool, into: Path | None, config: Path | None) -> int:
     """Remove the unit and the mark in the home: any process may own the citizen again."""
@@ -84,7 +92,9 @@ def remove_command(name: str, user: bool, into: Path | None, config: Path | None
     return 0
 
 
-@service_command.command("show", epilog="Example: experience-tui service show opus")
+@service_command.command(
+    "show", short_help="Print the installed unit.", epilog="Example: experience-tui service show opus"
+)
 @_options
 def show_command(name: str, user: bool, into: Path | None, config: Path | None) -> int:
     """Print the installed unit, and whether the home is marked as run by it."""

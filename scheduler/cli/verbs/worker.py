@@ -22,7 +22,9 @@ from scheduler.cli.verbs.loops import log_json
 def worker_command(queues: tuple[str, ...], concurrency: int, log_json: bool, config: Path | None) -> int:
     """Carry runs of tasks that name a queue, by the settings of this machine, until it is stopped.
 
-    Without --queue all queues that this machine's settings name. See docs/many-machines.md.
+    Without --queue all queues that this machine's settings name.
+
+    See docs/many-machines.md.
     """
     from scheduler.runtime.worker_process import run_worker
 
