@@ -165,16 +165,17 @@ def what_is_written_in_part_never_counts(history: History, trace: Trace) -> Iter
 
 def the_screen_says_what_then_happens(history: History, trace: Trace) -> Iterator[Broken]:
     """A row's next time is the time at which it runs, unless something happens in between."""
-    changed, occupied = -NEVER, set[str]()
+    changed, occupied, frozen = -NEVER, set[str](), False
     for index, fact in enumerate(trace):
         _occupy(occupied, fact)
+        frozen = fact.kind == "frozen" or (frozen and fact.kind != "thawed")  # seen by its owner or not yet
         if fact.kind in ("clock", "slept"):
             changed = fact.at + history.look
         elif fact.kind in ("asked", "answered", "edited", "goes on", "up", "thawed"):
             changed = max(changed, fact.at)
         noticed = fact.at > changed + 1
-        frozen = fact.kind == "looked" and fact.more.freeze
-        if fact.kind == "looked" and noticed and len(occupied) < history.workers and not frozen:
+        cold = frozen or (fact.kind == "looked" and fact.more.freeze)
+        if fact.kind == "looked" and noticed and len(occupied) < history.workers and not cold:
             yield from _foretold(history, fact.more, trace, index, occupied)
 
 
