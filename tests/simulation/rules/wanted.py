@@ -303,7 +303,7 @@ class Wanted(Owed):
     def _answered(self, fact: Fact) -> None:
         verb, saved, _ = fact.more
         self.asked_again -= verb == "force again"
-        if verb in ("force", "force again", "wake") and saved and self.asked:
+        if verb in ("force", "force again", "wake") and saved and self.asked and not self.plan.removed:
             self.forced, self.force_by = True, self.at
         elif verb.startswith("pause") and saved:
             self.pause_saved = self.paused
