@@ -13,8 +13,9 @@ from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.engine.remote import Carrier
 from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.ownership.stream import RemoteStream
+from scheduler.process.threads import in_thread
 from scheduler.storage.file_copies import NO_COPIES, FileCopies
-from scheduler.storage.history_writer import HistoryWriter
+from scheduler.storage.history_writer import PATIENCE, HistoryWriter
 from scheduler.storage.lock import Ownership, acquire
 from scheduler.storage.state_store import DiskStore, Store
 from scheduler.system.clock import Clock
@@ -95,7 +96,8 @@ class LocalClaim:
         return self.ownership.in_place()
 
     async def release(self) -> None:
-        await asyncio.to_thread(self.ownership.release)
+        releasing = asyncio.ensure_future(in_thread(self.ownership.release, "release", lambda _: None))
+        await asyncio.wait({releasing}, timeout=PATIENCE)  # no longer, if its disk hangs
 
 
 class LocalCoordinator:

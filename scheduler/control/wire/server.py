@@ -21,6 +21,7 @@ from scheduler.errors import NotALoop, NotOurs, SchedulerError
 from scheduler.ownership.stream import RemoteStream, Writer
 from scheduler.schema.json_codec import to_json
 from scheduler.system.files import file_id
+from scheduler.system.hanging_disks import hanging
 from scheduler.system.log_once import CountedWarning
 from scheduler.system.time_zones import local_zone_name
 from scheduler.system.unix_socket import (
@@ -173,6 +174,8 @@ class Server:
         server, identity = self._open.pop(path, (None, None))
         if server:
             server.close()
+        if hanging((str(self._home),)):  # whoever listens there next takes its place
+            return
         if identity is None or file_id(path) in (identity, None):  # else another owner has bound it
             remove(path)
 

@@ -140,6 +140,22 @@ async def test_a_fleet_runs_the_others_and_the_silent_one_once_it_is_back(place,
         await fleet.stop(0)
 
 
+async def test_an_owner_ends_although_a_disk_hangs(place, hung, monkeypatch):
+    monkeypatch.setattr("scheduler.ownership.coordinator.PATIENCE", 0.1)
+    hung.back.set()
+    fleet = Fleet(FleetOptions(config=place.config, wakes=False))
+    await fleet.start()
+    release = fleet.members["mira"].claim.ownership.release
+    monkeypatch.setattr(
+        fleet.members["mira"].claim.ownership, "release", lambda: hung.back.wait(20) and release()
+    )
+    hung.back.clear()
+    await until(lambda: fleet.members["mira"].control.snapshot().freeze, "its disk is found to hang")
+    hung.touched.clear()
+    await asyncio.wait_for(fleet.stop(0), 10)
+    assert not [path for path in hung.touched if path.endswith("sock")]
+
+
 async def test_a_disk_that_begins_to_hang_holds_its_own_citizen_and_no_other(place, hung):
     hung.back.set()
     fleet = Fleet(FleetOptions(config=place.config, wakes=False))
