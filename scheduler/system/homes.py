@@ -15,14 +15,15 @@ def homes(root: Path) -> list[str]:
     try:
         with os.scandir(root) as entries:
             found = {entry.path: entry.name for entry in entries if NAME.fullmatch(entry.name)}
-        silent, ours = hanging(found), _is_ours(f"{root}/.")
-        return sorted(name for path, name in found.items() if path in silent or _is_home(path, ours))
+        silent, me = hanging(found), os.geteuid()
+        ours = (root / ".").stat().st_uid == me
+        return sorted(name for path, name in found.items() if path in silent or _is_home(path, me, ours))
     except FileNotFoundError:
         return []
 
 
-def _is_home(folder: str, root_is_ours: bool) -> bool:
-    """Whether it holds a marker. One that is closed to us may: it counts if it, or the root, is ours.
+def _is_home(folder: str, me: int, root_is_ours: bool) -> bool:
+    """Whether it holds a marker. One that is closed may: it counts if it is ours, or root made it for us.
 
     In /home most folders are people, who keep theirs closed.
     """
@@ -30,13 +31,10 @@ def _is_home(folder: str, root_is_ours: bool) -> bool:
         try:
             os.stat(f"{folder}/{marker}")  # noqa: PTH116  # a thousand citizens each second
         except PermissionError:
-            return root_is_ours or _is_ours(folder)
+            owner = os.stat(folder).st_uid  # noqa: PTH116  # as above
+            # Nothing is closed to root but on a server that does not believe it.
+            return me != 0 and (owner == me or (root_is_ours and owner == 0))
         except OSError:
             continue
         return True
     return False
-
-
-def _is_ours(folder: str) -> bool:
-    """Never root's: it may enter all folders but those of a server that does not believe it."""
-    return 0 != os.stat(folder).st_uid == os.geteuid()  # noqa: PTH116  # as above

@@ -64,8 +64,8 @@ def prepared() -> Iterator[tuple[Path, Path]]:
         with ordinary_user():
             config = _settings(place)
         for words in COMMANDS:  # import what they need: Python's own folder may be closed to others, too
-            with contextlib.redirect_stderr(io.StringIO()):
-                run(monitor, [*words.replace("opus", "nova").split(), "--config", str(config)])
+            with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+                run(monitor, [*words.replace("up opus", "up nova").split(), "--config", str(config)])
         with mock.patch.dict(os.environ, EXPERIENCE_ROOT=f"{place}/homes"):  # where no main file says it
             yield place, config
 
