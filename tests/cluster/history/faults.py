@@ -10,12 +10,13 @@ leases is judged, too: a schedule made for that lets two owners live at once, wh
 
 import argparse
 import heapq
+import json
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -23,46 +24,33 @@ from typing import Any
 
 import psycopg
 
-from tests.cluster.history.histories import Row, Span, Verdict, judge, judge_gaps, judge_verbs, read
+from tests.cluster.history.histories import Row, Span, Verdict, judge, judge_gaps, judge_verbs, now, read
 from tests.cluster.history.launcher import WITHOUT_EPOCHS, WITHOUT_NUMBERS
+from tests.cluster.history.verbs import SETTINGS as VERB_SETTINGS
+from tests.cluster.history.verbs import STEERED, Verbs
+from tests.cluster.history.verbs import TASKS as VERB_TASKS
 from tests.cluster.machines import Machine
 from tests.cluster.postgres import Postgres, postgres
 
-CITIZENS = ("aria", "luna", "mira", "nova", "opus", "vega")
+CITIZENS = ("aria", "luna", "mira", "nova", "opus", STEERED)
 USUAL = 3.0  # seconds of a lease; a shorter one shortens all else, too
 SETTLE = 4.0  # leases at the end without faults: everything has to run again
 STARTS = 20.0  # seconds that a process may take until it runs what is due, on a busy machine
 AT_ONCE = 2  # machines with a fault: one is left
 PROGRAM = """import os, sys, time
-log, lasts = sys.argv[1:]
+log, lasts, version = sys.argv[1:]
 machine = os.environ['MACHINE']
 slot, epoch = os.environ['EXPERIENCE_SLOT'], os.environ['EXPERIENCE_EPOCH']
 def note(what):
-    line = f'{what} {slot} {epoch} {machine} {os.getpid()} {time.clock_gettime(time.CLOCK_MONOTONIC):.3f}\\n'
+    when = time.clock_gettime(time.CLOCK_MONOTONIC)
+    line = f'{what} {slot} {epoch} {machine} {os.getpid()} {when:.3f} {version}\\n'
     with open(log, 'ab', buffering=0) as file:
         file.write(line.encode())
 note('begin')
 time.sleep(float(lasts))
 note('end')
 """
-TASK = """
-[citizens.{citizen}.tasks.tick]
-every = "{every}s"
-timeout = "30s"
-command = ["{python}", "-S", "{program}", "{log}", "{lasts}"]
-{more}
-"""
-ASKED = """
-[citizens.opus.tasks.asked]
-every = "1000h"
-enabled = false
-command = ["sh", "-c", "echo $EXPERIENCE_SLOT >> {asked}"]
-"""
-VERB_EVERY = 4.0  # seconds between two forces, at least
-
-
-def now() -> float:
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
+VERB_EVERY = 1.0  # seconds between two verbs
 
 
 class Trial:
@@ -76,7 +64,6 @@ class Trial:
         self, server: Postgres, folder: Path, *, failover: float = USUAL, variant: str = "as-it-is"
     ) -> None:
         self._server, self._folder, self._failover = server, folder, failover
-        self._asked, self._verbs = folder / "asked", list[subprocess.Popen[bytes]]()
         self._log, self._program = folder / "runs", folder / "program.py"
         self._program.write_text(PROGRAM)
         launcher = ("-m", "tests.cluster.history.launcher", variant)
@@ -86,30 +73,40 @@ class Trial:
         self._mends: list[tuple[float, int, str, Callable[[], None]]] = []
         self._number = count()
         self._verdict = Verdict()
+        self.verbs = Verbs(self.machines, self._log, self._edited)
 
     @property
     def _pace(self) -> float:
         return self._failover / USUAL
 
     def _machine(self, name: str, launcher: tuple[str, ...]) -> Machine:
-        settings = f'failover = "{self._failover}s"\n' + "".join(
-            TASK.format(
-                citizen=citizen,
-                every=self._pace,
-                python=sys.executable,
-                program=self._program,
-                log=self._log,
-                lasts=self.lasts * self._pace,
-                more=self.more,
-            )
-            for citizen in CITIZENS
+        every = f'every = "{self._pace}s"\ntimeout = "30s"'
+        tick = self._task(every, self.lasts * self._pace)
+        settings = f'failover = "{self._failover}s"\n{VERB_SETTINGS}' + "".join(
+            f"[citizens.{citizen}.tasks.tick]\n{tick}" for citizen in CITIZENS
         )
-        settings += ASKED.format(asked=self._asked)
+        for name_of_task, (keys, lasts) in VERB_TASKS.items():
+            settings += f"[citizens.{STEERED}.tasks.{name_of_task}]\n{self._task(keys, lasts)}"
         return Machine(name, self._folder / name, self._server.port, settings, launcher)
+
+    def _task(self, keys: str, lasts: float, version: int = 0) -> str:
+        command = [sys.executable, "-S", str(self._program), str(self._log), str(lasts), str(version)]
+        return f"{keys}\ncommand = {json.dumps(command)}\n{self.more}\n"
+
+    def _edited(self, version: int) -> str:
+        every = f'every = "{self._pace}s"'
+        return f"[tasks.edited]\n{self._task(every, 0.0, version)}"
 
     def run(self, seeds: range, seconds: float) -> Verdict:
         """One history, `seconds` of faults for each seed; nothing of it is left running."""
-        return self._judged(lambda: [self._faults(random.Random(seed), seconds) for seed in seeds])
+
+        def happens() -> None:
+            self.verbs.begin(seeds.start, VERB_EVERY)
+            for seed in seeds:
+                self._faults(random.Random(seed), seconds)
+            self.verbs.end()
+
+        return self._judged(happens)
 
     def run_two_owners(self) -> Verdict:
         """A history in which an owner is frozen until another machine runs its citizens, and then is not."""
@@ -119,10 +116,11 @@ class Trial:
         """A history without faults, in which a machine that is not the owner's asks for so many runs."""
 
         def happens() -> None:
-            other = next(machine for machine in self.machines if machine.name != self._owner())
             for _ in range(number):
-                self._ask(other)
-                self._verbs[-1].wait(60)
+                owner = self._owner(STEERED)
+                self.verbs.askers = [each for each in self.machines if each.name != owner]
+                self.verbs.ask("force")
+            self.verbs.end()
 
         return self._judged(happens)
 
@@ -136,9 +134,7 @@ class Trial:
             for machine in self.machines:
                 self._is_broken(machine)
         finally:
-            for verb in self._verbs:
-                verb.kill()
-                verb.wait()
+            self.verbs.close()
             for machine in self.machines:
                 machine.close(gently=False)
         return self._judge(end)
@@ -146,15 +142,28 @@ class Trial:
     def _judge(self, end: float) -> Verdict:
         with psycopg.connect(self._server.url()) as connection:
             rows = connection.execute(
-                "SELECT citizen, slot, epoch, outcome FROM experience.runs WHERE task = 'tick'"
+                "SELECT citizen, task, slot, epoch, outcome FROM experience.runs WHERE task = ANY(%s)",
+                (["tick", "edited", *VERB_TASKS],),
+            ).fetchall()
+            ((lifts,),) = connection.execute(
+                "SELECT count(*) FROM experience.spending WHERE line LIKE '%\"lift\"%'"
             ).fetchall()
         runs = read(self._log)
         verdict = judge(runs, [Row(*row) for row in rows])
         most = self._pace + self._failover + 1.0 + STARTS
-        verdict.longest, verdict.late = judge_gaps(runs, CITIZENS, self.whole, most, end)
+        ticks = [run for run in runs if run.task == "tick" and run.citizen != STEERED]
+        verdict.longest, verdict.late = judge_gaps(ticks, CITIZENS[:-1], self.whole, most, end)
         verdict.faults = self._verdict.faults
-        verdict.asked = len(self._verbs)
-        verdict.doubled = judge_verbs(verdict.asked, self._runs_asked_for())
+        steered = [run for run in runs if run.citizen == STEERED]
+        begun = Counter(run.task for run in steered)
+        stopped = sum(row[1:2] == ("held",) and row[4] == "stopped" for row in rows)
+        effects = {
+            "force": begun["asked"],
+            "reset": max(0, begun["forgot"] - 1),
+            "stop": stopped,
+            "budget": lifts,
+        }
+        judge_verbs(verdict, self.verbs.asked, steered, effects)
         return verdict
 
     def _begin(self) -> None:
@@ -188,7 +197,7 @@ class Trial:
     # -------------------------------------------------------------- faults by chance
 
     def _faults(self, chance: random.Random, seconds: float) -> None:
-        until, verb_at = now() + seconds, 0.0
+        until = now() + seconds
         while now() < until:
             self._mend_until(now() + chance.uniform(0.5, 3.0) * self._pace)
             whole = [machine for machine in self.machines if machine.name in self._since]
@@ -196,14 +205,11 @@ class Trial:
                 owner = next((machine for machine in whole if machine.name == self._owner()), None)
                 machine = owner if owner and chance.random() < 0.7 else chance.choice(whole)
                 self._break(machine, chance)
-            if now() >= verb_at:
-                self._ask(chance.choice(self.machines))
-                verb_at = now() + VERB_EVERY
         self._mend_until(float("inf"))
 
-    def _owner(self) -> str:
+    def _owner(self, citizen: str = "") -> str:
         """The machine that began the last run: faults elsewhere prove little."""
-        return self._lines()[-1].split()[3]
+        return next(line for line in reversed(self._lines()) if f" {citizen}" in line).split()[3]
 
     def _break(self, machine: Machine, chance: random.Random) -> None:
         fault = chance.choices(("kill", "freeze", "cut", "crash"), (4, 4, 4, 1))[0]
@@ -222,15 +228,6 @@ class Trial:
         else:
             machine.cut()
             self._later(lasts, machine, machine.mend)
-
-    def _ask(self, machine: Machine) -> None:
-        """Force a task, which maybe another machine runs; the answer is not waited for."""
-        command = (sys.executable, *machine.launcher, "force", "opus", "asked", "--again", "--wait")
-        output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._verbs.append(subprocess.Popen(command, env=machine.environment, **output))
-
-    def _runs_asked_for(self) -> int:
-        return len(self._asked.read_text().splitlines()) if self._asked.exists() else 0
 
     def _crash(self, lasts: float) -> None:
         whole = [machine for machine in self.machines if machine.name in self._since]
@@ -323,7 +320,7 @@ def command_line(
             else:
                 found = tried(server, range(seed, seed + 1), asked.seconds, failover=asked.failover)
             print(f"seed {seed}: {found.counts()}", flush=True)
-            for line in found.guilty[:5]:
+            for line in found.guilty[:20]:
                 print(f"    {line}")
             guilty += bool(found.guilty)
     print(f"{guilty} of {asked.seeds} found guilty")

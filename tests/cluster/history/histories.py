@@ -1,13 +1,21 @@
 """What happened on several machines, as the programs of the runs wrote it down, and what is wrong with it."""
 
+import math
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import isnan
 from pathlib import Path
 
-WRONGS = ("twice", "overlaps", "older", "lost", "unfounded", "late", "doubled")
+WRONGS = ("twice", "overlaps", "older", "lost", "unfounded", "late", "doubled", "undone", "frozen", "paused")
+SOON = 1.0  # seconds after which a freeze, or a pause, holds
+SEEN_OTHERWISE = ("stop", "reset")  # of which an acknowledgement is no row
+STARTING = 1.0  # seconds that a program may take until it can write, on a busy machine
+
+
+def now() -> float:
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +27,15 @@ class Run:
     machine: str
     began: float
     ended: float
+    version: int = 0  # of the settings
 
     @property
     def citizen(self) -> str:
         return self.slot.partition("/")[0]
+
+    @property
+    def task(self) -> str:
+        return self.slot.split("/")[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +43,25 @@ class Row:
     """A run as it is on record."""
 
     citizen: str
+    task: str
     slot: str
     epoch: int
     outcome: str | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.citizen}/tick/{self.slot}"
+        return f"{self.citizen}/{self.task}/{self.slot}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What somebody asked for, from when to when, and the exit code; none if there was no answer."""
+
+    name: str
+    sent: float
+    answered: float
+    code: int | None
+    left: tuple[str, ...] = ()  # what it should have ended, and did not
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +84,13 @@ class Verdict:
     lost: list[str] = field(default_factory=list)  # runs that are in no row
     unfounded: list[str] = field(default_factory=list)  # rows that say ok, and no program ended so
     late: list[str] = field(default_factory=list)  # times without a run that are too long
-    doubled: list[str] = field(default_factory=list)  # more runs than were asked for
-    asked: int = 0  # verbs
+    doubled: list[str] = field(default_factory=list)  # verbs that acted more often than they were asked for
+    undone: list[str] = field(default_factory=list)  # verbs that were acknowledged, and did not act
+    frozen: list[str] = field(default_factory=list)  # runs that began after a freeze had been acknowledged
+    paused: list[str] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)  # verbs, by name
+    acknowledged: Counter[str] = field(default_factory=Counter)
+    latest: float = 0.0  # seconds from the acknowledgement of a freeze to the last start
 
     @property
     def guilty(self) -> list[str]:
@@ -71,40 +101,45 @@ class Verdict:
         wrong = ", ".join(f"{len(getattr(self, name))} {name}" for name in WRONGS)
         kinds = Counter(each.partition(" ")[0] for each in self.faults)
         faults = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-        happened = f"{self.runs} runs, {self.takeovers} take-overs, {self.asked} verbs"
-        happened += f", {len(self.faults)} faults ({faults})"
-        return f"{happened}: {wrong}; longest gap {self.longest:.1f}s"
+        verbs = ", ".join(
+            f"{self.acknowledged[name]}/{number} {name}" for name, number in sorted(self.asked.items())
+        )
+        happened = f"{self.runs} runs, {self.takeovers} take-overs, {len(self.faults)} faults ({faults})"
+        happened += f", {self.acknowledged.total()}/{self.asked.total()} verbs acknowledged ({verbs})"
+        return f"{happened}: {wrong}; longest gap {self.longest:.1f}s, in a freeze {self.latest:.1f}s"
 
 
 def read(log: Path) -> list[Run]:
     """The runs that programs wrote down, by when they began."""
     begun: dict[tuple[str, str, str], tuple[str, int, str, float]] = {}
+    versions: dict[tuple[str, str, str], int] = {}
     ended: dict[tuple[str, str, str], float] = {}
     for line in log.read_text().splitlines():
-        what, slot, epoch, machine, pid, when = line.split()
+        what, slot, epoch, machine, pid, when, version = line.split()
         key = (slot, pid, machine)
+        versions[key] = int(version)
         if what == "begin":
             begun[key] = (slot, int(epoch), machine, float(when))
         else:
             ended[key] = float(when)
-    runs = [Run(*known, ended.get(key, float("nan"))) for key, known in begun.items()]
+    runs = [Run(*known, ended.get(key, float("nan")), versions[key]) for key, known in begun.items()]
     return sorted(runs, key=lambda run: run.began)
 
 
 def judge(runs: Iterable[Run], rows: Sequence[Row]) -> Verdict:
-    """What the runs and the rows say together, each citizen for itself."""
+    """What the runs and the rows say together, each task for itself."""
     verdict = Verdict()
     recorded = {(row.name, row.epoch) for row in rows}
-    of_citizen: dict[str, list[Run]] = defaultdict(list)
+    of_task: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in runs:
         verdict.runs += 1
-        of_citizen[run.citizen].append(run)
+        of_task[run.citizen, run.task].append(run)
         if (run.slot, run.epoch) not in recorded:
             verdict.lost.append(f"{run.slot} of epoch {run.epoch} ran on {run.machine} and is in no row")
-    for found in of_citizen.values():
-        _judge_citizen(found, verdict)
-    everything = [run for found in of_citizen.values() for run in found]
-    ended = {(run.slot, run.epoch) for run in everything if not isnan(run.ended)}
+    for found in of_task.values():
+        _judge_task(found, verdict)
+    everything = [run for found in of_task.values() for run in found]
+    ended = {(run.slot, run.epoch) for run in everything if not math.isnan(run.ended)}
     succeeded = [row for row in rows if row.outcome == "ok"]
     times = Counter(row.name for row in succeeded)
     verdict.unfounded += [f"{slot} is ok {number} times" for slot, number in times.items() if number > 1]
@@ -116,7 +151,7 @@ def judge(runs: Iterable[Run], rows: Sequence[Row]) -> Verdict:
     return verdict
 
 
-def _judge_citizen(runs: Iterable[Run], verdict: Verdict) -> None:
+def _judge_task(runs: Iterable[Run], verdict: Verdict) -> None:
     seen: dict[str, Run] = {}
     newest = before = None
     for run in runs:
@@ -131,9 +166,59 @@ def _judge_citizen(runs: Iterable[Run], verdict: Verdict) -> None:
         newest, before = max(newest or 0, run.epoch), run
 
 
-def judge_verbs(asked: int, runs: int) -> list[str]:
-    """What is wrong if so many forces, one after the other, led to so many runs; a fault may cost some."""
-    return [f"{asked} forces led to {runs} runs"] if runs > asked else []
+def judge_verbs(
+    verdict: Verdict, verbs: Sequence[Verb], runs: Sequence[Run], effects: Mapping[str, int]
+) -> None:
+    """What verbs about one citizen led to, which did each of them `effects` times; others are not counted.
+
+    Without an answer, or with a refusal, a verb may have acted once or not at all.
+    """
+    verdict.asked = Counter(verb.name for verb in verbs)
+    verdict.acknowledged = Counter(verb.name for verb in verbs if verb.code == 0)
+    for name, times in effects.items():
+        if times > verdict.asked[name]:
+            verdict.doubled.append(
+                f"{name} was asked for {verdict.asked[name]} times, and acted {times} times"
+            )
+        if times < verdict.acknowledged[name] and name not in SEEN_OTHERWISE:
+            verdict.undone.append(
+                f"{name} was acknowledged {verdict.acknowledged[name]} times, acted {times}"
+            )
+    verdict.undone += [f"{slot} ran on after it was stopped" for verb in verbs for slot in verb.left]
+    verdict.undone += [f"{what} was of no effect" for what in _without_effect(verbs, runs)]
+    for begin, end in _holds(verbs, "freeze", "thaw"):
+        inside = [run for run in runs if begin < run.began < end]
+        verdict.latest = max([verdict.latest, *(run.began - begin for run in inside)])
+        verdict.frozen += [
+            f"{run.slot} of epoch {run.epoch} began on {run.machine} {run.began - begin:.1f}s after a freeze"
+            for run in inside
+            if run.began > begin + SOON + STARTING
+        ]
+    for begin, end in _holds(verbs, "pause", "resume"):
+        verdict.paused += [
+            f"{run.slot} of epoch {run.epoch} began on {run.machine} {run.began - begin:.1f}s after its pause"
+            for run in runs
+            if run.task == "tick" and begin + SOON + STARTING < run.began < end
+        ]
+
+
+def _holds(verbs: Sequence[Verb], begins: str, ends: str) -> Iterator[tuple[float, float]]:
+    """From when what was acknowledged has to hold, until somebody asks for its end."""
+    for number, verb in enumerate(verbs):
+        if verb.name == begins and verb.code == 0:
+            rest = verbs[number + 1 :]
+            yield verb.answered, next((each.sent for each in rest if each.name == ends), math.inf)
+
+
+def _without_effect(verbs: Sequence[Verb], runs: Sequence[Run]) -> Iterator[str]:
+    """The last ones of which an acknowledgement promises a run."""
+    for name, task in (("thaw", "tick"), ("resume", "tick"), ("reset", "forgot")):
+        last = max((verb.sent for verb in verbs if verb.name == name and verb.code == 0), default=None)
+        if last is None or not any(run.task == task and run.began > last for run in runs):
+            yield f"the last {name}"
+    edits = sum(verb.name == "edit" for verb in verbs)
+    if edits and not any(run.version == edits for run in runs):
+        yield "the last edit"
 
 
 def judge_gaps(

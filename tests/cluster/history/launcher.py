@@ -3,9 +3,15 @@
 What processes say to each other is sent twice, as after answers that were lost. Negative controls:
 `without-epochs` trusts leases for ever, and fences no write; with `without-leases` workers do not end what
 they may no longer carry, nor does their guard; `without-numbers` obeys a verb that comes twice twice.
+With `many` it runs the command lines that it reads, each in a copy of itself: imports take long.
 """
 
+import json
+import os
+import signal
 import sys
+import time
+from importlib import import_module
 
 from scheduler.schema import values
 
@@ -14,6 +20,9 @@ SHORTEST = 0.5  # seconds of a lease: tests have no time for three
 WITHOUT_EPOCHS = "without-epochs"
 WITHOUT_LEASES = "without-leases"
 WITHOUT_NUMBERS = "without-numbers"
+MANY = "many"
+PATIENCE = 10.0  # seconds after which nobody waits for an answer any more
+USED = ("cluster.coordinator", "control.fleet", "control.freezing", "engine.scheduler", "cli.verbs.force")
 seconds = values.seconds
 
 
@@ -52,6 +61,33 @@ def forget_leases() -> None:
     Guard.renewed = lambda guard, deadline: None  # type: ignore[method-assign]
 
 
+def run_many() -> None:
+    """Each line holds an environment and arguments; the answer is the exit code, or null after a while."""
+    for name in USED:
+        import_module(f"scheduler.{name}")
+    for line in sys.stdin:
+        environment, arguments = json.loads(line)
+        if (pid := os.fork()) == 0:
+            for standard in (0, 1, 2):
+                os.dup2(os.open(os.devnull, os.O_RDWR), standard)
+            os.environ.update(environment)
+            sys.argv[1:] = arguments
+            return
+        print(json.dumps(_exit_code(pid)), flush=True)
+    os._exit(0)
+
+
+def _exit_code(pid: int) -> int | None:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if (ended := os.waitpid(pid, os.WNOHANG))[0]:
+            return os.waitstatus_to_exitcode(ended[1])
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
 if __name__ == "__main__":
     values.seconds = lambda low=0.0: seconds(min(low, SHORTEST))
     send_twice()
@@ -62,6 +98,8 @@ if __name__ == "__main__":
     if sys.argv[1] == WITHOUT_LEASES:
         forget_leases()
     del sys.argv[1]
+    if sys.argv[1:] == [MANY]:
+        run_many()
     from tui.__main__ import main
 
     sys.exit(main())

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.history import worker_faults
 from tests.cluster.history.faults import control, control_verbs, trial
-from tests.cluster.history.histories import Row, Run, Span, judge, judge_gaps, judge_verbs
+from tests.cluster.history.histories import Row, Run, Span, Verb, Verdict, judge, judge_gaps, judge_verbs
 from tests.cluster.postgres import Postgres
 
 # A lease of one second instead of three, and two faults at once: as many faults as in ten minutes.
@@ -17,7 +17,8 @@ SEEDS, SECONDS = range(10), 6.0
 @pytest.mark.timeout(400)
 def test_nothing_runs_twice_and_nothing_is_lost(server: Postgres) -> None:
     verdict = trial(server, SEEDS, SECONDS, failover=FAILOVER)
-    assert verdict.runs > 30 and len(verdict.faults) > 30 and verdict.asked > 5, verdict.counts()
+    assert verdict.runs > 30 and len(verdict.faults) > 30, verdict.counts()
+    assert verdict.acknowledged.total() > 5, verdict.counts()
     assert verdict.guilty == [], verdict.counts()
 
 
@@ -29,7 +30,7 @@ def test_without_epochs_the_checker_finds_it(server: Postgres) -> None:
 @pytest.mark.timeout(120)
 def test_where_a_verb_that_comes_twice_is_obeyed_twice_the_checker_finds_it(server: Postgres) -> None:
     verdict = control_verbs(server, failover=FAILOVER)
-    assert verdict.doubled and verdict.asked == 3
+    assert verdict.doubled
 
 
 @pytest.mark.timeout(400)
@@ -49,7 +50,7 @@ def run(number: int, epoch: int = 1, began: float = 0.0, ended: float = 0.5) -> 
 
 
 def row(number: int, epoch: int = 1, outcome: str | None = None) -> Row:
-    return Row("opus", str(number), epoch, outcome)
+    return Row("opus", "tick", str(number), epoch, outcome)
 
 
 def test_the_judge_knows_each_kind() -> None:
@@ -64,8 +65,34 @@ def test_the_judge_knows_each_kind() -> None:
     assert not judge([run(1)], [row(1, 1, "ok")]).guilty
 
 
-def test_the_judge_knows_verbs_that_act_twice() -> None:
-    assert judge_verbs(3, 4) and not judge_verbs(3, 3) and not judge_verbs(3, 2)
+def asked(name: str, at: float, code: int | None = 0, left: tuple[str, ...] = ()) -> Verb:
+    return Verb(name, at, at + 0.5, code, left)
+
+
+def judged(*verbs: Verb, began: float = 90.0, task: str = "tick", **effects: int) -> Verdict:
+    verdict = Verdict()
+    last = [asked("thaw", 80.0), asked("resume", 81.0), asked("reset", 82.0)]
+    fine = [Run(f"vega/{name}/99", 1, "m1", 90.0, 90.1) for name in ("tick", "forgot")]
+    judge_verbs(verdict, [*verbs, *last], [*fine, Run(f"vega/{task}/1", 1, "m1", began, began)], effects)
+    return verdict
+
+
+def test_the_judge_knows_verbs_that_act_twice_or_not_at_all() -> None:
+    one = asked("force", 1.0)
+    assert judged(one, force=2).doubled and judged(one, force=0).undone
+    assert not judged(one, asked("force", 2.0, None), asked("force", 3.0, 2), force=1).guilty
+    assert judged(asked("stop", 1.0, left=("vega/held/1",))).undone
+    assert not judged(asked("stop", 1.0), stop=0).guilty and judged(asked("stop", 1.0), stop=2).doubled
+    assert judged(asked("edit", 1.0)).undone
+    assert judged(asked("reset", 95.0)).undone and not judged(asked("reset", 95.0, 3)).guilty
+
+
+def test_the_judge_knows_what_begins_although_it_is_held() -> None:
+    freeze, pause = asked("freeze", 1.0), asked("pause", 1.0)
+    assert judged(freeze, began=9.0, task="asked").frozen and not judged(freeze, began=2.0).guilty
+    assert not judged(freeze, asked("thaw", 8.0, None), began=9.0).guilty
+    assert not judged(asked("freeze", 1.0, 3), began=9.0).guilty
+    assert judged(pause, began=9.0).paused and not judged(pause, began=9.0, task="asked").guilty
 
 
 def test_a_gap_counts_only_while_a_machine_could_have_run() -> None:

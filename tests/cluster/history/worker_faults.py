@@ -8,9 +8,10 @@ import random
 import sys
 from pathlib import Path
 
-from tests.cluster.history.faults import AT_ONCE, CITIZENS, STARTS, USUAL, Trial, _empty, command_line, now
-from tests.cluster.history.histories import Verdict, judge_gaps, read
+from tests.cluster.history.faults import AT_ONCE, CITIZENS, STARTS, USUAL, Trial, _empty, command_line
+from tests.cluster.history.histories import Verdict, judge_gaps, now, read
 from tests.cluster.history.launcher import WITHOUT_LEASES
+from tests.cluster.history.verbs import STEERED
 from tests.cluster.postgres import Postgres
 
 LONG = 15.0  # seconds that a run takes in the control: longer than it takes to be given to another worker
@@ -32,6 +33,7 @@ class WorkerTrial(Trial):
         self.workers = [self._machine(f"g{number}", launcher) for number in (1, 2)]
         for worker in self.workers:
             worker.arguments = WORK
+        self.verbs.homes += self.workers
         self.whole |= {worker.name: [] for worker in self.workers}
 
     def run_a_zombie(self) -> Verdict:
@@ -56,9 +58,10 @@ class WorkerTrial(Trial):
     def _judge(self, end: float) -> Verdict:
         """A run that was on a dead worker is missed for a lease more; one of the two workers is whole."""
         verdict = super()._judge(end)
+        ticks = [run for run in read(self._log) if run.task == "tick" and run.citizen != STEERED]
         owners = {name: spans for name, spans in self.whole.items() if name.startswith("m")}
         most = self._pace + 3 * self._failover + 3.0 + STARTS
-        verdict.longest, verdict.late = judge_gaps(read(self._log), CITIZENS, owners, most, end)
+        verdict.longest, verdict.late = judge_gaps(ticks, CITIZENS[:-1], owners, most, end)
         return verdict
 
     def _faults(self, chance: random.Random, seconds: float) -> None:
