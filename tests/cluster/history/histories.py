@@ -185,7 +185,7 @@ def judge_verbs(
                 f"{name} was acknowledged {verdict.acknowledged[name]} times, acted {times}"
             )
     verdict.undone += [f"{slot} ran on after it was stopped" for verb in verbs for slot in verb.left]
-    verdict.undone += [f"{what} was of no effect" for what in _without_effect(verbs, runs)]
+    verdict.undone += [f"{what} was of no effect" for what in without_effect(verbs, runs)]
     for begin, end in _holds(verbs, "freeze", "thaw"):
         inside = [run for run in runs if begin < run.began < end]
         verdict.latest = max([verdict.latest, *(run.began - begin for run in inside)])
@@ -210,7 +210,7 @@ def _holds(verbs: Sequence[Verb], begins: str, ends: str) -> Iterator[tuple[floa
             yield verb.answered, next((each.sent for each in rest if each.name == ends), math.inf)
 
 
-def _without_effect(verbs: Sequence[Verb], runs: Sequence[Run]) -> Iterator[str]:
+def without_effect(verbs: Sequence[Verb], runs: Sequence[Run]) -> Iterator[str]:
     """The last ones of which an acknowledgement promises a run."""
     for name, task in (("thaw", "tick"), ("resume", "tick"), ("reset", "forgot")):
         last = max((verb.sent for verb in verbs if verb.name == name and verb.code == 0), default=None)

@@ -8,10 +8,11 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.cluster.history.histories import Verb, now
+from tests.cluster.history.histories import Verb, now, read, without_effect
 from tests.cluster.history.launcher import MANY
 from tests.cluster.machines import Machine
 
@@ -26,6 +27,7 @@ TASKS = {  # by the verb that makes them run: their keys, and the seconds that a
     "forgot": ('every = "1000h"', 0.0),  # at first, and by each reset
 }
 OPPOSITE = {"freeze": "thaw", "pause": "resume"}
+PATIENCE = 60.0  # seconds
 LIFTED = 0.5  # of the verbs while something is held
 # Two people, each with the verbs that they ask for, one after the other, and how often.
 ACTS = {"force": 3, "stop": 2, "reset": 2, "budget": 1}
@@ -57,13 +59,16 @@ class Verbs:
             thread.start()
 
     def end(self) -> None:
-        """Ask that nothing is held any more, and for a last edit and reset, until that is acknowledged."""
+        """Nothing is held any more, and what a last edit and reset lead to has begun, if it ever does."""
         self._stop()
         self._edit()
         for verb in ("thaw", "resume", "reset"):
-            until = now() + 60
+            until = now() + PATIENCE
             while self.ask(verb).code != 0 and now() < until:
                 pass
+        until = now() + PATIENCE
+        while now() < until and [*without_effect(self.asked, read(self._log))]:
+            time.sleep(0.2)
 
     def close(self) -> None:
         self._stop()
