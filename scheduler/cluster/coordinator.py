@@ -63,6 +63,9 @@ class ClusterClaim:
     def in_place(self) -> bool:
         return self.lease.held and self.local.in_place()
 
+    def over(self) -> str:
+        return "its lease is over" if self.lease.lost else ""
+
     def counts(self, inside: Callable[[], int]) -> None:
         self.inside = inside
 

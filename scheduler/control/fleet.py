@@ -381,8 +381,9 @@ class Fleet:
     async def _look_at_owners(self, asked: bool) -> float:
         """Look whether a citizen without an owner here has one now, or its home is back."""
         start = self.clock.elapsed()
-        for name, member in list(self.members.items()):
-            if isinstance(member.control, OfflineControl):
+        for name in list(self.members):
+            member = self.members.get(name)  # as it is now: the ones before took their time
+            if member and isinstance(member.control, OfflineControl):
                 self._move(name, self._refresh_offline(member, member.control))
                 await self._moves.wait(name)
         return pause_after(self.clock.elapsed() - start)
@@ -439,8 +440,11 @@ class Fleet:
         self._moves.begin(name, work, moved)
 
     async def _check_displaced(self, name: str) -> None:
-        """The home or its lock is gone: let go of the citizen, unless that is for a moment only."""
-        settings = self.members[name].settings
+        """Its right to run, the home or its lock is gone: let go of it, unless that is for a moment only."""
+        settings, claim = self.members[name].settings, self.members[name].claim
+        if claim and (over := claim.over()):  # also one that ended while the citizen was still coming
+            await self._release(name, Owned(f"{name}: {over}"))
+            return
         why = await self._displaced.why_lost(name, settings.home)
         if why is None:
             return
@@ -477,6 +481,9 @@ class Fleet:
             found = await attached(member.settings, offline.reason, self.clock, elsewhere)
             if elsewhere and isinstance(found.control, OfflineControl):
                 return  # no machine runs it, as before
+            if self.members.get(name) is not member:  # it came here meanwhile
+                await found.end()
+                return
             self.members[name] = found
         if not isinstance(self.members[name].control, OfflineControl):
             self.notify()

@@ -37,6 +37,9 @@ class Claim(Protocol):
     def in_place(self) -> bool:
         """Whether it still holds; may block, for any thread."""
 
+    def over(self) -> str:
+        """Why it has ended for good; empty if it may still hold."""
+
     async def release(self) -> None:
         """Let another process own the citizen."""
 
@@ -94,6 +97,9 @@ class LocalClaim:
 
     def in_place(self) -> bool:
         return self.ownership.in_place()
+
+    def over(self) -> str:
+        return ""
 
     async def release(self) -> None:
         releasing = asyncio.ensure_future(in_thread(self.ownership.release, "release", lambda _: None))
