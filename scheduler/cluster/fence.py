@@ -57,6 +57,9 @@ INSERT INTO experience.states AS s (citizen, task, epoch, state)
 SELECT citizen, task, epoch, state FROM {source} WHERE state IS NOT NULL
 ON CONFLICT (citizen, task) DO UPDATE SET state = excluded.state, epoch = excluded.epoch
 """
+# The open run, unless it began after this was said: then its answer was lost, and it is said again.
+_OF_THIS = """r.outcome IS NULL AND (r.citizen, r.task) = (a.citizen, a.task)
+        AND r.number <= coalesce(a.number, r.number)"""
 _ENDS = (
     _OWNERS
     + f""",
@@ -65,14 +68,13 @@ ended AS (
     SET finished = a.finished, seconds = a.seconds, outcome = a.outcome, text = a.text, output = a.output,
         traceback = a.traceback, facts = a.facts
     FROM allowed a
-    WHERE a.outcome IS NOT NULL AND r.outcome IS NULL AND (r.citizen, r.task) = (a.citizen, a.task)),
+    WHERE a.outcome IS NOT NULL AND {_OF_THIS}),
 asked AS (  -- what a worker has not ended stays: it keeps the next run of the task from another one
-    DELETE FROM experience.remote q USING allowed a
+    DELETE FROM experience.remote q USING allowed a, experience.runs r
     WHERE a.outcome IS NOT NULL AND (q.citizen, q.task, q.epoch) = (a.citizen, a.task, a.epoch)
-        AND (q.worker IS NULL OR q.result IS NOT NULL)),
+        AND (q.worker IS NULL OR q.result IS NOT NULL) AND r.id = q.run AND {_OF_THIS}),
 gone AS (
-    DELETE FROM experience.runs r USING allowed a
-    WHERE a.withdrawn AND r.outcome IS NULL AND (r.citizen, r.task) = (a.citizen, a.task)),
+    DELETE FROM experience.runs r USING allowed a WHERE a.withdrawn AND {_OF_THIS}),
 saved AS ({_SAVE.format(source="allowed")})
 SELECT citizen, epoch FROM owner
 """
@@ -136,7 +138,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the open run of a task ended; times in Unix seconds."""
+    """How the open run of a task ended, of which `number` was the last; times in Unix seconds."""
 
     task: str
     finished: float
@@ -146,6 +148,7 @@ class Ended:
     output: str = ""
     traceback: str = ""
     facts: str = ""
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,7 @@ class Withdrawn:
     """The open run of a task has not begun, and will not."""
 
     task: str
+    number: int | None = None
     withdrawn: bool = True
 
 

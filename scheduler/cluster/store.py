@@ -127,7 +127,7 @@ class ClusterStore(DiskStore):
 
     def end(self, run: Ended) -> None:
         """The open run of this task has ended so."""
-        self._ends.append(run)
+        self._ends.append(replace(run, number=self._numbers.get(run.task)))
         self._commit_soon()
 
     def is_remote(self, task: str) -> bool:
@@ -135,7 +135,7 @@ class ClusterStore(DiskStore):
         return task in self._remote
 
     def withdrawn(self, task: str) -> None:
-        self._ends.append(Withdrawn(task))
+        self._ends.append(Withdrawn(task, self._numbers.get(task)))
         self._commit_soon()
 
     def written(self) -> Awaitable[bool]:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -124,6 +125,20 @@ async def test_a_run_that_did_not_begin_holds_up_no_other(
     assert all(await writer.write(opus, [ended(), Withdrawn("other")]))
     assert all(await writer.write(opus, [Withdrawn("report")]))
     assert await rows(url, "SELECT number, outcome FROM experience.runs") == [(2, "ok")]
+
+
+async def test_an_end_whose_answer_was_lost_does_not_end_the_run_that_began_with_it(
+    writer: FencedWriter, opus: Lease, url: str
+) -> None:
+    """It was recorded as ok, by the end of the one before, and its program never began."""
+    assert all(await writer.write(opus, [started()]))
+    for end in (replace(ended(), number=1), Withdrawn("report", 1)):
+        changes = [end, started("200.0", 2)]
+        assert await writer.write(opus, changes) == await writer.write(opus, changes)
+    assert await rows(url, "SELECT number, outcome FROM experience.runs ORDER BY number") == [
+        (1, "ok"),
+        (2, None),
+    ]
 
 
 async def test_a_start_whose_answer_was_lost_is_the_same_start(writer: FencedWriter, opus: Lease) -> None:
