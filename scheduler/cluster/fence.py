@@ -17,10 +17,9 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from scheduler.cluster.database import Connection, Database
+from scheduler.cluster.database import ANSWER_WITHIN, Connection, Database
 from scheduler.cluster.leases import Lease
 from scheduler.errors import DatabaseAway
-from scheduler.system.clock import elapsed
 
 log = logging.getLogger("experience.engine")
 
@@ -263,14 +262,18 @@ class FencedWriter:
         rows = [(asked, change) for asked in batch for change in asked.changes]
         starts = [pair for pair in rows if isinstance(pair[1], Started)]
         others = [pair for pair in rows if not isinstance(pair[1], Started)]
-        patience = min(asked.lease.deadline for asked in batch) - elapsed()
-        async with asyncio.timeout(patience), AsyncExitStack() as stack:
+        async with asyncio.timeout(ANSWER_WITHIN), AsyncExitStack() as stack:
             if starts and others:
                 await stack.enter_async_context(self._connection.transaction())
             owned = {(citizen, epoch) for citizen, epoch in await self._ask(_ENDS, others)}
-            begun = {(citizen, task): row for citizen, task, row in await self._ask(_starts(starts), starts)}
+            begun = await self._begin(starts)
+        if vain := [pair for pair in starts if _key(pair) not in begun and pair[0].lease.held]:
+            begun |= await self._begin(vain)  # one whose answer was lost, and which was committed meanwhile
         for asked in batch:
             citizen = asked.lease.citizen
+            if not asked.lease.held:  # by now: nothing begins
+                asked.refuse()
+                continue
             asked.answer.set_result(
                 [
                     begun.get((citizen, change.task), 0)
@@ -280,10 +283,18 @@ class FencedWriter:
                 ]
             )
 
+    async def _begin(self, starts: Sequence[Pair]) -> dict[tuple[str, str], int]:
+        rows = await self._ask(_starts(starts), starts)
+        return {(citizen, task): row for citizen, task, row in rows}
+
     async def _ask(self, query: LiteralString, rows: Sequence[Pair]) -> list[TupleRow]:
         if not rows or self._connection is None:
             return []
         return await (await self._connection.execute(query, {"batch": _as_json(rows)})).fetchall()
+
+
+def _key(pair: Pair) -> tuple[str, str]:
+    return pair[0].lease.citizen, pair[1].task
 
 
 def _starts(rows: Iterable[Pair]) -> LiteralString:

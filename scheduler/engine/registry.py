@@ -136,7 +136,8 @@ class TaskRegistry:
         served = None if job.slot is None else self._served(job, trigger, now)
         starting = not job.inside  # a process of its own will carry it, or a worker
         if task.queue:
-            run.before, pid, ticks = job.state, NO_PROCESS, 0.0
+            run.before, run.started_at = job.state, self._clock.elapsed()  # until a worker begins it
+            pid, ticks = NO_PROCESS, 0.0
         running = Running(pid, ticks, now, BOOT)
         self.update(job, job.state.started(running, served, starting=starting))
         attempt = job.attempt() if trigger is RETRY else ""

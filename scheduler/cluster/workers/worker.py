@@ -98,8 +98,6 @@ class Worker:
         await asyncio.to_thread(self._guard.begin)
         await self._enter(stop)
         self._bus.begin()
-        with contextlib.suppress(psycopg.Error, DatabaseAway):  # at the next start, then
-            await tell_left_over(await self._connected(), self._definitions.citizens, self._clock)
         work = (self._lease.keep(), self._look_forever(), self._hear_forever())
         keeping, looking, hearing = (asyncio.create_task(each, name="worker") for each in work)
         queues = ", ".join(self._queues)
@@ -280,8 +278,8 @@ class Worker:
         log.info(word, extra={"citizen": claimed.citizen, "task": claimed.task})
         if charge and counts is not None:  # else it is told at the next start
             with contextlib.suppress(psycopg.Error, DatabaseAway):
-                late = None if counts else reported
-                await tell(await self._connected(), claimed.citizen, charge, late)
+                async with self._asking:
+                    await tell(await self._connected(), claimed.citizen, charge, None if counts else reported)
 
     def _may_finish(self) -> bool:
         return not self._stopping or self._lease.held
@@ -304,7 +302,11 @@ class Worker:
                 asyncio.get_running_loop().call_later(HURRY, _hurry, each)
 
     async def _look_forever(self) -> None:
-        """Hear what owners ask for, also where a line broke."""
+        """Hear what owners ask for, also where a line broke; first tell what was left over."""
+        with contextlib.suppress(psycopg.Error, DatabaseAway):  # at the next start, then
+            async with self._asking:
+                connection = await self._connected()
+            await tell_left_over(connection, self._definitions.citizens, self._clock)
         while True:
             await asyncio.sleep(LOOK)
             with contextlib.suppress(psycopg.Error, DatabaseAway):

@@ -77,12 +77,15 @@ class WorkerLease:
     async def enter(self) -> None:
         """Be there for the owners, under a new id; raises NotInstalled, DatabaseAway."""
         made = uuid4()
-        async with self._database.connection() as connection:
+        try:
+            connection = await self._connected()  # and kept: another one may take longer than the lease
             await require_schema(connection, self._database)
-            await self._database.served_by(connection, self.seconds)
             await connection.execute(_FORGET)
             sent = elapsed()
             await connection.execute(_ENTER, {**self._facts, "id": made})
+        except (psycopg.Error, TimeoutError) as error:
+            await self._disconnect()
+            raise self._database.away(error) from error
         self.id = made
         self._count_from(sent)
 
@@ -100,22 +103,25 @@ class WorkerLease:
         self._deadline = 0.0
         if self._timer:
             self._timer.cancel()
-        if self._connection:
-            await self._connection.close()
+        await self._disconnect()
         try:
             async with self._database.connection() as connection:
                 await connection.execute(_LEAVE, (self.id,))
         except DatabaseAway:  # the lease ends by itself
             pass
 
-    async def _renew(self) -> None:
+    async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = await self._database.connect()
             async with asyncio.timeout(ANSWER_WITHIN):
                 await self._database.served_by(self._connection, self.seconds)
+        return self._connection
+
+    async def _renew(self) -> None:
+        connection = await self._connected()
         sent, values = elapsed(), {**self._facts, "id": self.id}
         async with asyncio.timeout(self.seconds / 2):
-            row = await (await self._connection.execute(_RENEW, values)).fetchone()
+            row = await (await connection.execute(_RENEW, values)).fetchone()
         if row is None:
             self._give_up("the lease of this worker has ended")
             await self.enter()
@@ -127,10 +133,13 @@ class WorkerLease:
             self.troubled = False
             self.came_back.set()
 
-    async def _failed(self, error: Exception) -> None:
+    async def _disconnect(self) -> None:
         if self._connection:
             await self._connection.close()
         self._connection = None
+
+    async def _failed(self, error: Exception) -> None:
+        await self._disconnect()
         if not self.troubled:
             self.troubled = True
             log.error(str(error) or too_slow(self._database, self.seconds))

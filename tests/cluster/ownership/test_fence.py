@@ -193,6 +193,23 @@ async def test_a_process_that_is_frozen_in_a_write_holds_up_no_other(
     assert (await leases.take("opus", "home-1")).epoch == 2
 
 
+async def test_a_start_whose_answer_was_lost_is_found_although_it_is_committed_only_now(
+    writer: FencedWriter, opus: Lease, url: str
+) -> None:
+    """A network that delivers late: it was given up, is asked for again, and comes through meanwhile."""
+    async with await psycopg.AsyncConnection.connect(url) as late:
+        await late.execute(
+            "INSERT INTO experience.runs (citizen, task, number, slot, attempt, epoch, trigger, started)"
+            " VALUES ('opus', 'report', 1, '1', 1, %s, 'schedule', 1.0)",
+            (opus.epoch,),
+        )
+        writing = asyncio.create_task(writer.write(opus, [started()]))
+        while not await rows(url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+            assert not writing.done()
+            await asyncio.sleep(0.01)
+    assert [(row,) for row in await writing] == await rows(url, "SELECT id FROM experience.runs")
+
+
 async def test_a_renewal_does_not_wait_for_a_write_and_a_take_over_does(
     writer: FencedWriter, opus: Lease, leases: Leases, url: str
 ) -> None:

@@ -62,6 +62,7 @@ async def test_another_server_ends_it(here: Here, database: Database) -> None:
     """As after a promotion: the connection breaks, and what the row says is not what the server says."""
     await database.rows("UPDATE version SET server = 'another' RETURNING 1")
     before = here.id
+    await here._disconnect()  # as its end does
     await here._renew()
     assert len(here.losses) == 1 and here.id != before
 
