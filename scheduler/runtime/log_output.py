@@ -20,7 +20,7 @@ from scheduler.core.wording.text import clean
 from scheduler.process import standard_streams
 from scheduler.schema.json_codec import to_json
 from scheduler.spending.money import price, tokens
-from scheduler.system.foreign_home import make_folder, open_file, rename
+from scheduler.system.foreign_home import closed_after, make_folder, open_file, rename
 from scheduler.system.hanging_disks import require_disk
 
 QUEUED = 10_000  # lines; further lines are dropped and counted while a reader is stuck
@@ -160,12 +160,9 @@ def _citizen_of(record: logging.LogRecord) -> str:
 
 def _append(path: Path, line: str) -> int:
     """Add a line to a file that only its owner may read; gives its size in bytes."""
-    descriptor = open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    try:
-        os.write(descriptor, line.encode("utf-8", "replace"))
-        return os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
+    with closed_after(open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)) as file:
+        os.write(file, line.encode("utf-8", "replace"))
+        return os.fstat(file).st_size
 
 
 def _rotate(path: Path) -> None:

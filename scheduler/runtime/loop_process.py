@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scheduler.config.loader import CitizenSettings
 from scheduler.process.process_info import Running
-from scheduler.system.foreign_home import Refused, make_folder, open_file
+from scheduler.system.foreign_home import Refused, closed_after, make_folder, open_file
 
 CORE = Path(__file__).resolve().parents[2] / "core.py"
 LOG = Path("logs", "loop.log")
@@ -70,8 +70,7 @@ def spawn(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
     make_folder(log.parent)
     if log.is_symlink():  # it could point to any of this user's files
         raise Refused("a link", log)
-    output = open_file(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    try:
+    with closed_after(open_file(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)) as output:
         return subprocess.Popen(
             command,
             cwd=home,
@@ -80,8 +79,6 @@ def spawn(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
             stderr=output,
             start_new_session=True,
         )
-    finally:
-        os.close(output)
 
 
 def is_loop(owner: Running, citizen: CitizenSettings) -> bool:

@@ -20,7 +20,7 @@ from scheduler.core.costs import Usage
 from scheduler.spending.budget import Charge, dearest
 from scheduler.spending.money import EXACT, ZERO, believed
 from scheduler.system.files import LIMIT, NotRegular, replace_file
-from scheduler.system.foreign_home import Refused, open_file, other_user_of
+from scheduler.system.foreign_home import Refused, closed_after, open_file, other_user_of
 
 NAME = "spending.jsonl"
 KEPT = 400  # days of charges: a year, and what is left of a month
@@ -62,17 +62,14 @@ class SpendingLedger:
     def load(self) -> None:
         """Read what was added; lines that are no entries (the end of a torn write) are left out."""
         try:
-            descriptor = open_file(self._file, os.O_RDONLY)
+            with closed_after(open_file(self._file, os.O_RDONLY)) as descriptor:
+                self._check(os.fstat(descriptor))
+                with open(descriptor, "rb", closefd=False) as file:
+                    file.seek(self._read)
+                    content = file.read(LIMIT)
         except FileNotFoundError:
             self._forget()
             return
-        try:
-            self._check(os.fstat(descriptor))
-            with open(descriptor, "rb", closefd=False) as file:
-                file.seek(self._read)
-                content = file.read(LIMIT)
-        finally:
-            os.close(descriptor)
         whole, newline, _ = content.rpartition(b"\n")  # the last line may still be being written
         self._read += len(whole) + len(newline)
         for line in whole.splitlines():

@@ -18,7 +18,7 @@ from scheduler.core.schedules.freeze import Freeze, FreezeNote, Freezes
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
 from scheduler.storage.file_copies import FREEZE, NO_COPIES, FileCopies
 from scheduler.system.files import read_file, replace_file, require_home
-from scheduler.system.foreign_home import Refused, open_folder, other_user_of
+from scheduler.system.foreign_home import Refused, closed_after, open_folder, other_user_of
 from scheduler.system.hanging_disks import SILENT, hanging
 from scheduler.system.root_folder import root_folder
 
@@ -101,11 +101,9 @@ class FreezeFile:
         """The only one that writes; after a while anyway, since a freeze must not wait for ever."""
         with open_folder(self.path.parent, make=True) as at:
             descriptor = at.open(os.O_RDONLY)
-        try:
+        with closed_after(descriptor):
             _lock(descriptor)
             yield
-        finally:
-            os.close(descriptor)
 
     def _bounded(self, last: Freeze) -> Freeze:
         why, by = last.why[:LONGEST_WHY], last.by[:LONGEST_BY]

@@ -21,7 +21,7 @@ from scheduler.storage.history_reader import (
     require_same_file,
 )
 from scheduler.system.files import file_id, quarantine
-from scheduler.system.foreign_home import place, remove, rename
+from scheduler.system.foreign_home import closed_after, open_file, remove, rename
 
 LOCK_PATIENCE = 1.0  # seconds to wait for another process's lock
 COUNT_AFTER = 100  # new runs of a task before the writer counts all its runs
@@ -114,12 +114,8 @@ class HistoryFile:
 
     def _ensure_file(self) -> tuple[int, int]:
         """Create the file if it is missing, for the home's user alone; never through a link; its id."""
-        with place(self.path) as at:
-            descriptor = at.open(os.O_RDWR | os.O_CREAT)
-        try:
-            status = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
+        with closed_after(open_file(self.path, os.O_RDWR | os.O_CREAT, follow=False)) as file:
+            status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise OSError("is not a file; move it away")
         return status.st_dev, status.st_ino

@@ -14,7 +14,7 @@ from scheduler.schema.json_codec import to_json
 from scheduler.storage.shared_home import FOLDER, shared_home
 from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import file_id, read_json, replace_file
-from scheduler.system.foreign_home import Refused, make_folder, open_file, remove
+from scheduler.system.foreign_home import Refused, closed_after, make_folder, open_file, remove
 from scheduler.system.unix_socket import home_id
 
 if TYPE_CHECKING:
@@ -184,13 +184,10 @@ def unit_of(citizen: str, user: bool = False) -> Unit:
 def managed_by(home: Path) -> Unit | None:
     """The unit that runs this home, None if none does."""
     try:
-        file = open_file(home / FOLDER / MARK, os.O_RDONLY)
+        with closed_after(open_file(home / FOLDER / MARK, os.O_RDONLY)) as file:
+            content = os.read(file, LONGEST)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    try:
-        content = os.read(file, LONGEST)
-    finally:
-        os.close(file)
     name, _, manager = content.decode(errors="replace").strip().partition(" ")
     if not re.fullmatch(r"experience-[a-z][a-z0-9_-]{0,31}", name):
         name = f"experience-{home.name}"  # a damaged mark does not make the home free

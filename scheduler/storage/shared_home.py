@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from scheduler.system.files import replace_file
-from scheduler.system.foreign_home import make_folder, open_file, remove
+from scheduler.system.foreign_home import closed_after, make_folder, open_file, remove
 
 FOLDER = ".experience"
 MARK = "home-id"
@@ -29,13 +29,10 @@ def shared_home(home: Path) -> SharedHome | None:
     Raises OSError for what is no file, is another user's link, or lies in a home that is closed to this user.
     """
     try:
-        file = open_file(home / FOLDER / MARK, os.O_RDONLY)
+        with closed_after(open_file(home / FOLDER / MARK, os.O_RDONLY)) as file:
+            content = os.read(file, LONGEST).decode(errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    try:
-        content = os.read(file, LONGEST).decode(errors="replace")
-    finally:
-        os.close(file)
     home_id, through, inode = (*content.split(), "", "", "")[:3]
     known = home_id if re.fullmatch(r"[0-9a-f-]{36}", home_id) else ""
     here = home.stat().st_ino

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scheduler.system.foreign_home import Place, Refused, open_file, place, rename
+from scheduler.system.foreign_home import Place, Refused, closed_after, open_file, place, rename
 from scheduler.system.hanging_disks import require_disk
 
 log = logging.getLogger("experience.files")
@@ -39,8 +39,7 @@ def read_file(
     `only_ours`: a file that another user wrote is refused, but for the users `or_of`; without `follow` any
     link is. More than `most` bytes are refused: JSON takes thirty times its size in memory.
     """
-    descriptor = open_file(path, os.O_RDONLY, follow=follow)
-    try:
+    with closed_after(open_file(path, os.O_RDONLY, follow=follow)) as descriptor:
         status = os.fstat(descriptor)
         if only_ours and status.st_uid != os.geteuid() and status.st_uid not in or_of:
             raise Refused("another user's", path)
@@ -55,8 +54,6 @@ def read_file(
         if max(len(content), status.st_size) > most:
             raise NotRegular(errno.EFBIG, f"is longer than {_in_words(most)}", str(path))
         return content
-    finally:
-        os.close(descriptor)
 
 
 def _in_words(size: int) -> str:

@@ -95,11 +95,8 @@ class Place(NamedTuple):
         """Make a folder of this name, 0700; root gives it to the owner of the one it lies in."""
         os.mkdir(self.name, 0o700, dir_fd=self.folder)
         if give and self.folder is not None:
-            made = os.open(self.name, os.O_RDONLY | _FOLDER, dir_fd=self.folder)
-            try:
+            with closed_after(os.open(self.name, os.O_RDONLY | _FOLDER, dir_fd=self.folder)) as made:
                 self.give(made)
-            finally:
-                os.close(made)
 
     def replace(self, other: "Place") -> None:
         """Take the place of what `other` names."""
@@ -113,7 +110,8 @@ class Place(NamedTuple):
     def sync_folder(self) -> None:
         """Sync the names in the folder to disk."""
         where = "." if self.folder is not None else str(Path(self.name).parent)
-        _sync(os.open(where, os.O_RDONLY | _FOLDER, dir_fd=self.folder))
+        with closed_after(os.open(where, os.O_RDONLY | _FOLDER, dir_fd=self.folder)) as folder:
+            os.fsync(folder)
 
 
 @contextmanager
@@ -169,17 +167,24 @@ def open_file(path: Path, flags: int, *, make: bool = False, follow: bool = True
         return at.open(flags)
 
 
-def names_in(path: Path) -> list[str]:
-    """The names in the folder; none if there is no folder."""
+@contextmanager
+def closed_after(descriptor: int) -> Iterator[int]:
+    """The descriptor, which is closed at the end."""
     try:
-        with open_folder(path) as at:
-            descriptor = at.open(os.O_RDONLY)
-    except FileNotFoundError:
-        return []
-    try:
-        return os.listdir(descriptor)  # noqa: PTH208 - a descriptor
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def names_in(path: Path) -> list[str]:
+    """The names in the folder; none if there is no folder."""
+    with (
+        suppress(FileNotFoundError),
+        open_folder(path) as at,
+        closed_after(at.open(os.O_RDONLY)) as folder,
+    ):
+        return os.listdir(folder)  # noqa: PTH208 - a descriptor
+    return []
 
 
 def other_user_of(home: Path) -> User | None:
@@ -214,14 +219,8 @@ def rename(path: Path, name: str) -> Path:
 
 def sync(path: Path) -> None:
     """Sync the file, or the names in the folder, to disk."""
-    _sync(open_file(path, os.O_RDONLY))
-
-
-def _sync(descriptor: int) -> None:
-    try:
+    with closed_after(open_file(path, os.O_RDONLY)) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # ------------------------------------------------------------------ the way to a folder

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.system.foreign_home import make_folder, open_folder, place
+from scheduler.system.foreign_home import closed_after, make_folder, open_folder, place
 from scheduler.system.foreign_home import remove as unlink
 
 NAME = "control.sock"
@@ -105,8 +105,7 @@ def prepare(path: Path, group: int | None = None) -> None:
     user = _user_of(path.parent)
     make_folder(path.parent)
     with open_folder(path.parent) as at:
-        folder = at.open(os.O_RDONLY)
-        try:
+        with closed_after(at.open(os.O_RDONLY)) as folder:
             if os.fstat(folder).st_uid not in (os.geteuid(), 0, user):
                 raise PermissionError(f"{path.parent} belongs to another user; remove it")
             if os.geteuid() == 0:
@@ -114,8 +113,6 @@ def prepare(path: Path, group: int | None = None) -> None:
             if group is not None:
                 os.fchown(folder, -1, group)
                 os.fchmod(folder, 0o710)
-        finally:
-            os.close(folder)
         at.beside(path.name).remove()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from scheduler.errors import TaskFailed
 from scheduler.handlers.offsite_backup.archive import CHUNK, DIGEST, Damaged, digest_of, end_of, members
-from scheduler.system.foreign_home import Place, User, below, open_folder
+from scheduler.system.foreign_home import Place, User, below, closed_after, open_folder
 
 SET_ID = stat.S_ISUID | stat.S_ISGID  # on a folder setgid only passes on its group
 
@@ -114,11 +114,8 @@ class _Unpacker:
             return _hash_of(descriptor)
 
     def _finish(self, info: tarfile.TarInfo, at: Place) -> None:
-        descriptor = at.open(os.O_RDONLY)
-        try:
+        with closed_after(at.open(os.O_RDONLY)) as descriptor:
             self._dress(info, descriptor)
-        finally:
-            os.close(descriptor)
 
     def _dress(self, info: tarfile.TarInfo, descriptor: int) -> None:
         """User, then mode, then time: each would change the next."""

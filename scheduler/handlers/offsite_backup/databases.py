@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from scheduler.handlers.net.cancellable import Stop, raise_if_stopped
 from scheduler.handlers.offsite_backup.files import STAGED, Entry, Problem, first_bytes
-from scheduler.system.foreign_home import open_file, place
+from scheduler.system.foreign_home import closed_after, open_file, place
 
 PATIENCE = 5.0  # seconds for a database that another process has locked
 PAGES = 2048  # copied between two checks whether to stop
@@ -53,14 +53,11 @@ def _copy(source: Path, to: Path, found: os.stat_result, stop: Stop) -> None:
     if not (_is_at_rest(source) and _copied(source, to, "ro&immutable=1", stop) and _is_at_rest(source)):
         _copied(source, to, "ro" if _wal(source).exists() else "rw", stop)
     _as_counted(source, to)
-    descriptor = open_file(to, os.O_RDONLY)
-    try:
+    with closed_after(open_file(to, os.O_RDONLY)) as descriptor:
         with suppress(PermissionError):  # a file of another user
             os.fchown(descriptor, found.st_uid, found.st_gid)
         os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
         os.utime(descriptor, ns=(found.st_atime_ns, found.st_mtime_ns))
-    finally:
-        os.close(descriptor)
 
 
 def _is_at_rest(source: Path) -> bool:

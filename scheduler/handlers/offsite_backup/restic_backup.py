@@ -37,7 +37,7 @@ from scheduler.handlers.offsite_backup.place import MOST, in_order
 from scheduler.handlers.offsite_backup.restic import NoRepository, Restic
 from scheduler.system.clock import SystemClock
 from scheduler.system.files import read_json, replace_file, write_json
-from scheduler.system.foreign_home import Place, below, open_folder
+from scheduler.system.foreign_home import Place, below, closed_after, open_folder
 
 KNOWN = "repository.json"  # the repository that was there: if it is gone, no new one is made
 
@@ -282,8 +282,5 @@ def remove_set_id(to: Place) -> None:
         for name in names:
             found = Place(descriptor, name).status()
             if found and stat.S_ISREG(found.st_mode) and found.st_mode & SET_ID:
-                file = Place(descriptor, name).open(os.O_RDONLY)
-                try:
+                with closed_after(Place(descriptor, name).open(os.O_RDONLY)) as file:
                     os.fchmod(file, stat.S_IMODE(found.st_mode) & ~SET_ID)
-                finally:
-                    os.close(file)
