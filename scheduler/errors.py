@@ -5,6 +5,7 @@ from pathlib import Path
 
 # What to type for this program: a checkout has run.sh, which sets itself up, a package its command.
 PROGRAM = "./run.sh" if Path(__file__).parents[1].joinpath("run.sh").is_file() else "experience-tui"
+NO_CITIZENS = f"no citizens yet: {PROGRAM} init opus makes the first"
 
 
 class SchedulerError(Exception):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scheduler.config.loader import CitizenSettings, load
 from scheduler.control.wire.client import Connection
-from scheduler.errors import PROGRAM, Disconnected, SchedulerError, WrongOwner
+from scheduler.errors import NO_CITIZENS, PROGRAM, Disconnected, SchedulerError, WrongOwner
 from scheduler.process.process_info import Running, alive, born
 from scheduler.runtime.loop_process import NewLoop, detached, in_screen, is_loop, loop_command, user_of
 from scheduler.storage.lock import MONITOR, managed_by, owner_of, role_of
@@ -51,7 +51,7 @@ def start_all(
     settings.chosen(only)
     settings.valid()
     if not settings.citizens:
-        print(f"no citizens yet: {PROGRAM} init opus makes the first")
+        print(NO_CITIZENS)
         return 0
     if take_over:
         asyncio.run(ask_to_hand_over(settings.citizens))

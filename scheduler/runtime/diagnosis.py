@@ -14,7 +14,7 @@ from pathlib import Path
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.wire.owner_snapshot import owner_snapshot
 from scheduler.core.wording.text import size
-from scheduler.errors import PROGRAM, SchedulerError
+from scheduler.errors import NO_CITIZENS, PROGRAM, SchedulerError
 from scheduler.storage.lock import abandoned, managed_by, owner_of, role_of
 from scheduler.storage.state_file import FILE_NAME
 from scheduler.system.files import allowed
@@ -138,7 +138,7 @@ def _wrong(settings: Settings, citizens: Iterable[CitizenFacts], elsewhere: Coll
     yield from _shadowed()
     yield from _about_disks(settings)
     if not settings.known and not settings.problems:
-        yield f"no citizens yet: {PROGRAM} init opus makes the first"
+        yield NO_CITIZENS
     for citizen, facts in zip(settings.citizens, citizens, strict=True):
         yield from citizen.problems
         yield from citizen.refused

@@ -12,14 +12,13 @@ from scheduler import background
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
 from scheduler.cli.queries.idle import print_idle
-from scheduler.cli.queries.status import NONE_YET
 from scheduler.cli.standard_error import print_problems
 from scheduler.config.loader import load
 from scheduler.core.schedules.schedule import NEVER, Cron, Every, local_zone, parse, zone_named
 from scheduler.core.task import Task
 from scheduler.core.views import Snapshot
 from scheduler.core.wording.text import clean, freeze_words, until
-from scheduler.errors import BadSchedule, SchedulerError
+from scheduler.errors import NO_CITIZENS, BadSchedule, SchedulerError
 from scheduler.system.clock import SystemClock
 from scheduler.system.time_zones import local_zone_name
 
@@ -123,7 +122,7 @@ def _next_tasks(
         click.echo(json.dumps([_document(run) for run in runs], indent=2))
         return wrong
     if not found:
-        click.echo(NONE_YET)
+        click.echo(NO_CITIZENS)
     _print_zones_and_freezes(found, now)
     lines = [(*_columns(run.at, day="%a " if days else ""), run.about, _in_words(run, known)) for run in runs]
     if lines:

@@ -16,10 +16,8 @@ from scheduler.cli.standard_error import print_problems, print_to_stderr
 from scheduler.core.views import Snapshot
 from scheduler.core.wording.spans import moment
 from scheduler.core.wording.text import failing, lines
-from scheduler.errors import PROGRAM
+from scheduler.errors import NO_CITIZENS
 from scheduler.system.clock import SystemClock
-
-NONE_YET = f"no citizens yet: {PROGRAM} init opus makes the first"
 
 
 @click.command("status", epilog="Example: experience-tui status opus mira")
@@ -56,4 +54,4 @@ def _goes_on(snapshot: Snapshot) -> str:
 def status_text(snapshots: Iterable[Snapshot], alone: bool) -> str:
     now = SystemClock.now()
     blocks = [lines(one, now, "" if alone else one.citizen) for one in snapshots]
-    return "\n\n".join("\n".join(block) for block in blocks) or NONE_YET
+    return "\n\n".join("\n".join(block) for block in blocks) or NO_CITIZENS

@@ -1,6 +1,7 @@
 """`experience-tui budget`: what runs may cost, and a limit lifted for a day."""
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file
 from scheduler.cli.queries.cost import ALL, amounts, spent_by, spent_together
 from scheduler.config.loader import CitizenSettings, Settings, load
-from scheduler.errors import BadSettings, SchedulerError
+from scheduler.errors import NO_CITIZENS, BadSettings, SchedulerError
 from scheduler.spending.account import FOLDER
 from scheduler.spending.budget import Spent, today_of
 from scheduler.spending.ledger import SpendingLedger
@@ -49,18 +50,26 @@ def budget_command(
     chosen = settings.chosen(names)
     if problems := settings.problems or (chosen[0].problems if citizen else ()):
         raise BadSettings(problems)  # its limits are unknown
+    if not chosen:
+        raise SchedulerError(NO_CITIZENS)
+    spent = _spent(chosen, every)
     if amount is not None:
         if not for_today:
             raise click.UsageError("--add lifts the limits of one day; add --today")
         _lift(settings, chosen[0], every, _dollars(amount))
-    spent = spent_together(chosen) if every else spent_by(chosen[0])
-    if spent is None:
-        raise SchedulerError("no limit is set for all citizens; add [budget] to the main file")
+        spent = _spent(chosen, every)
     if as_json:
         click.echo(json.dumps({"citizen": citizen or ALL, **amounts(spent)}, indent=2))
     else:
         click.echo("\n".join(_lines(citizen or ALL, spent)))
     return 0
+
+
+def _spent(citizens: Sequence[CitizenSettings], every: bool) -> Spent:
+    spent = spent_together(citizens) if every else spent_by(citizens[0])
+    if spent is None:
+        raise SchedulerError("no limit is set for all citizens; add [budget] to the main file")
+    return spent
 
 
 def _lift(settings: Settings, citizen: CitizenSettings, every: bool, amount: Decimal) -> None:

@@ -139,8 +139,19 @@ def test_all_citizens_together_are_the_last_line_and_lifted_with_all(together, c
 
 
 def test_without_a_limit_of_all_there_is_nothing_to_lift(place, capsys):
-    assert asked(place, "budget", "--all") == 2
-    assert "add [budget] to the main file" in capsys.readouterr().err
+    before = everything_in(place.root)
+    for words in ((), ("--add", "2", "--today")):
+        assert asked(place, "budget", "--all", *words) == 2
+        assert "add [budget] to the main file" in capsys.readouterr().err
+    assert everything_in(place.root) == before
+
+
+def test_without_citizens_there_is_no_budget(tmp_path, capsys):
+    config = tmp_path / "main.toml"
+    config.write_text(f"root = {json.dumps(str(tmp_path))}\n[budget]\nday = 10\n")
+    words = ("budget", "--all", "--add", "2", "--today", "--config", str(config))
+    assert run(monitor, list(words), "experience-tui") == 2
+    assert "no citizens yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [(), ("opus", "--all")])
