@@ -79,7 +79,8 @@ def _knows_more(last_wake: float, last_run: float | None, now: float) -> bool:
 
 def _of_turn(state: TaskState, note: WakeNote) -> TaskState:
     """The state of a wake whose turn has begun: the state file, saved after the note, may not know it."""
-    if state.running is None and abs((state.last_run or 0.0) - note.since) <= SAME:
+    ended = state.run_count >= note.number  # whatever its time says: the clock may have been set since
+    if state.running is None and (ended or abs((state.last_run or 0.0) - note.since) <= SAME):
         return state.changed(run_count=max(state.run_count, note.number))
     if state.running and not state.starting and abs(state.running.since - note.since) <= SAME:
         return state  # it knows the turn: what is wanted is one more

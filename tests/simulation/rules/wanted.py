@@ -400,6 +400,7 @@ class Wanted(Owed):
     def _other_schedule(self) -> None:
         owing = self.owing
         self.wanted_since = self.wall
+        owing.lost = owing.lost or self._blind  # whoever notices the clock may have decided a start by now
         owing.must, owing.retry_by = False, NEVER
         owing.may = owing.may and self._queued
         if self.plan.cron:

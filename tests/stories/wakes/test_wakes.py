@@ -510,3 +510,10 @@ def test_a_process_is_alive_only_if_it_is_the_same(monkeypatch):
     here = Running(os.getpid(), born(os.getpid()) or 0.0, NOON)
     assert process_info.alive(here)
     assert not process_info.alive(Running(here.pid, here.born + 1, NOON))
+
+
+def test_a_wake_whose_end_a_full_disk_kept_from_the_note_has_ended_although_the_clock_was_set_since():
+    ended = TaskState(last_run=NOON - 1800, run_count=3, outcome=Outcome.OK, text="done")
+    assert wake_state(ended, WakeNote(3, since=NOON), None, 2, NOON + 60) == ended
+    begun = TaskState(last_run=NOON - 1800, run_count=2)
+    assert wake_state(begun, WakeNote(3, since=NOON), None, 2, NOON + 60).running
