@@ -89,6 +89,7 @@ class Worker:
         self._taking: set[asyncio.Task[int | None]] = set()
         self._unanswered: set[int] = set()  # runs whose claim is on record, and whose answer never came
         self._connection: Connection | None = None
+        self._in_a_row = 0  # claims since a look that found none
         self._asking = asyncio.Lock()
         self._stopping = False
 
@@ -203,7 +204,13 @@ class Worker:
         connection = await self._connected()
         if self._unanswered:
             return worker, await run_rows.claim(connection, self._unanswered.pop(), worker)
-        return worker, await run_rows.claim_next(connection, self._queues, hearer, worker)
+        if (
+            self._in_a_row == 2
+        ):  # plans that were made while the queue was empty sort all that waits, each time
+            await connection.execute("DISCARD PLANS")
+        claimed = await run_rows.claim_next(connection, self._queues, hearer, worker)
+        self._in_a_row = self._in_a_row + 1 if claimed else 0
+        return worker, claimed
 
     # -------------------------------------------------------------- a run
 

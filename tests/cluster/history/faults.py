@@ -35,7 +35,7 @@ from tests.cluster.postgres import Postgres, postgres
 CITIZENS = ("aria", "luna", "mira", "nova", "opus", STEERED)
 USUAL = 3.0  # seconds of a lease; a shorter one shortens all else, too
 SETTLE = 4.0  # leases at the end without faults: everything has to run again
-STARTS = 20.0  # seconds that a process may take until it runs what is due, on a busy machine
+STARTS = 30.0  # seconds that a process may take until it runs what is due, on a busy machine
 AT_ONCE = 2  # machines with a fault: one is left
 PROGRAM = """import os, sys, time
 log, lasts, version = sys.argv[1:]
