@@ -47,7 +47,7 @@ class Account:
     def take_over(self) -> None:
         """Read the ledger, and drop what is old; raises OSError."""
         with self._lock:
-            self.ledger.compact(self._today())
+            self.ledger.compact(self.today())
 
     def limited(self) -> bool:
         """Whether there is any limit."""
@@ -71,7 +71,7 @@ class Account:
             self.ledger.load()
             if limit := self._limit(task):
                 return limit
-            self.ledger.enter(run, task, self._today(), self._clock.now())
+            self.ledger.enter(run, task, self.today(), self._clock.now())
             if limit := self._limit(task, run):
                 self.ledger.cancel(run)
             return limit
@@ -81,8 +81,8 @@ class Account:
         with self._all.one_at_a_time(self.rules.together), self._lock:
             self.ledger.load()
             known = self.ledger.knows(run)
-            if known is not None and known.day != self._today():
-                self.ledger.enter(run, task, self._today(), self._clock.now())
+            if known is not None and known.day != self.today():
+                self.ledger.enter(run, task, self.today(), self._clock.now())
             return self._limit(task, run) is None
 
     def lift(self, amount: Decimal, *, together: bool) -> None:
@@ -104,7 +104,7 @@ class Account:
         with self._lock:
             self.ledger.load()
             if self.ledger.knows(run) is None:
-                self.ledger.enter(run, task, self._today(), self._clock.now())
+                self.ledger.enter(run, task, self.today(), self._clock.now())
             self.ledger.settle(run, cost, *tokens, session)
 
     def summed_up(self, how: Callable[[SpendingLedger], T]) -> T:
@@ -139,7 +139,8 @@ class Account:
         if has_limits(together):
             yield self._all.spent(together, now, apart_from)
 
-    def _today(self) -> date:
+    def today(self) -> date:
+        """The day on which a run counts that starts now."""
         return today_of(self.rules.budget, self._clock.now())
 
 

@@ -167,6 +167,8 @@ class SpendingLedger:
             if "lift" in entry:
                 day = date.fromisoformat(entry["day"])
                 self._lifts[day] = EXACT.add(self.lift(day), _amount(entry["lift"]))
+            elif entry.get("late") and (known := self._charges.get(entry["run"])):
+                self._charges[known.run] = _settled(known, entry)
             elif "day" in entry:
                 charge = _charge(entry)
                 self._charges[charge.run] = charge
@@ -201,9 +203,9 @@ class SpendingLedger:
         replace_file(self._file, "\n".join(lines).encode() + b"\n")
 
 
-def late_line(run: str, cost: Decimal, tokens_in: int | None, tokens_out: int | None) -> str:
-    """The line of a cost that becomes known after its run was settled: it raises what is known."""
-    entry = {"run": run, "cost": str(cost), "tokens_in": tokens_in, "tokens_out": tokens_out}
+def late_line(charge: Charge) -> str:
+    """The line of a cost that becomes known after its run was settled, or was not entered: it only raises."""
+    (entry,) = _entries([charge], {})
     return json.dumps({**entry, "late": True})
 
 

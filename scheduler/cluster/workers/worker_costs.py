@@ -16,6 +16,7 @@ from scheduler.core.task import Task
 from scheduler.engine.paid.run_costs import ON_WORKERS, RunCharge, RunCosts
 from scheduler.executors.output import OutputBuffer
 from scheduler.spending.account import AllCitizens
+from scheduler.spending.budget import Charge
 from scheduler.spending.ledger import late_line
 from scheduler.system.clock import Clock
 
@@ -43,8 +44,10 @@ class WorkerCharge:
 
     def late(self, report: AgentReport) -> str:
         """The line of the ledger for a run that was written off; empty if it cost nothing."""
-        cost = self.costs.amount(self.charge, report, self.program)
-        return late_line(self.charge.run, cost, report.tokens_in, report.tokens_out) if cost else ""
+        run, cost = self.charge.run, self.costs.amount(self.charge, report, self.program)
+        task, day = run.rsplit("-", 2)[0], self.costs.account.today()
+        charge = Charge(run, task, day, cost, report.tokens_in, report.tokens_out)
+        return late_line(charge) if cost else ""
 
     def told(self) -> None:
         """It is known; blocks."""

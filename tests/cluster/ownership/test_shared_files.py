@@ -24,6 +24,7 @@ from scheduler.errors import DatabaseAway
 from scheduler.executors.result import Result
 from scheduler.ownership.coordinator import LocalCoordinator
 from scheduler.spending.account import FOLDER, Account, AllCitizens
+from scheduler.spending.budget import Charge
 from scheduler.spending.ledger import SpendingLedger, late_line
 from scheduler.storage.file_copies import FREEZE, METADATA
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
@@ -236,7 +237,7 @@ def test_what_is_written_after_the_database_was_restarted_is_written(url: str, d
 def test_a_cost_that_becomes_known_late_reaches_the_ledger_of_the_owner(tmp_path: Path) -> None:
     ledger = SpendingLedger(tmp_path)
     ledger.enter("render-1", "render", DAY)
-    line = late_line("render-1", Decimal("0.50"), None, None)
+    line = late_line(Charge("render-1", "render", DAY, Decimal("0.50")))
     for _ in range(2):  # it may be told twice
         write_files(
             tmp_path, {}, [line, '{"run": "other-1", "task": "other", "day": "2026-03-02"}'], owned=True

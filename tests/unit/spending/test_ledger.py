@@ -9,6 +9,7 @@ import pytest
 
 from scheduler.core.costs import Usage
 from scheduler.spending import ledger as ledger_module
+from scheduler.spending.budget import Charge
 from scheduler.spending.ledger import NAME, Session, SpendingLedger, late_line
 from tests.each import each
 
@@ -34,14 +35,17 @@ def test_a_run_is_counted_once_it_is_entered_and_its_cost_once_it_is_settled(tmp
 
 
 def test_what_is_known_of_a_cost_is_neither_forgotten_nor_lowered_by_what_comes_late(tmp_path: Path) -> None:
-    ledger, late = opened(tmp_path), lambda cost: late_line("a", Decimal(cost), 1, 2).encode()
+    def late(run: str, cost: str) -> bytes:
+        return late_line(Charge(run, "render", DAY, Decimal(cost), 1, 2)).encode() + b"\n"
+
+    ledger = opened(tmp_path)
     ledger.enter("a", "render", DAY)
     for cost, known in (("0.20", "0.20"), ("0.10", "0.20"), ("0.30", "0.30")):
         with (tmp_path / NAME).open("ab") as file:
-            file.write(late(cost) + b"\n" + late_line("b", Decimal(9), 1, 2).encode() + b"\n")
-        assert costs(opened(tmp_path)) == [Decimal(known)]
+            file.write(late("a", cost) + late("b", "9.00"))  # which nobody had entered
+        assert costs(opened(tmp_path)) == [Decimal(known), Decimal(9)]
     ledger.settle("a", None, None, None)  # its owner never heard
-    assert costs(ledger) == [Decimal("0.30")]
+    assert costs(ledger) == [Decimal("0.30"), Decimal(9)]
 
 
 def test_a_run_is_on_the_disk_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
