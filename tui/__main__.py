@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.completion import citizens
-from scheduler.cli.options import names_in, seconds, successor_of
+from scheduler.cli.options import config_file, names_in, seconds, successor_of
 from scheduler.errors import PROGRAM, nearest
 from scheduler.system.version import VERSION
 
@@ -123,9 +123,7 @@ def _known_citizens(config: Path | None) -> tuple[str, ...]:
 @click.option("--attach", is_flag=True, help="Own nothing: attach to what other processes run.")
 @click.option("--ascii", is_flag=True, help="Draw with plain ASCII.")
 @click.option("--log-json", is_flag=True, help="With --no-ui: log lines as JSON.")
-@click.option(
-    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
-)
+@config_file
 @click.option("--own-as-root", is_flag=True, help="As root, run other users' citizens, too.")
 @successor_of
 @click.option("--all", is_flag=True, hidden=True)  # as run.sh and core.py take them

@@ -52,6 +52,7 @@ class Pane(PaintedLines, can_focus=True):
         super().__init__()
         self.glyphs, self.title, self.aside = glyphs, title, ""
         self.top = 0  # the first row in sight
+        self._now = 0.0
         self.search = Search()
         self._search_line: SearchBar | None = None
         self._from = 0  # the row at which the search begins
@@ -60,6 +61,11 @@ class Pane(PaintedLines, can_focus=True):
     def entitle(self, title: str, aside: str = "") -> None:
         """Clean words for the frame above: at its left, and at its right where there is room."""
         self.title, self.aside = title, aside
+
+    def tick(self, now: float) -> None:
+        """Paint again what looks different at `now`."""
+        self._now = now
+        self.sync()
 
     # -------------------------------------------------------------- for the kinds of pane
 

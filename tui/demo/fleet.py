@@ -16,6 +16,7 @@ from collections.abc import (
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.ports import FleetView
@@ -302,14 +303,10 @@ class DemoFleet:
     def _named(self, names: Collection[str]) -> list["DemoControl"]:
         return [control for control in self._controls if not names or control.citizen in names]
 
-    async def look(self, citizen: str) -> Snapshot:
+    async def look(self, citizen: str) -> NoReturn:
         raise Owned(self.why_not_own(citizen))
 
-    async def start_in_background(self, citizen: str) -> None:
-        raise Owned(self.why_not_own(citizen))
-
-    async def take_over(self, citizen: str) -> None:
-        raise Owned(self.why_not_own(citizen))
+    start_in_background = take_over = look
 
 
 async def started(names: Iterable[str], clock: Clock, busy_at: float) -> tuple[DemoControl, ...]:

@@ -36,7 +36,6 @@ class FactsPane(Pane):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(glyphs, "definition")
         self._about = About()
-        self._now = 0.0
         self._rows: list[Row] = []
 
     def show(self, **known: Any) -> None:
@@ -150,15 +149,10 @@ class TimesPane(Pane, can_focus=False):
         self._times: tuple[float, ...] = ()
         self._none = ""
         self._alone = False
-        self._now = 0.0
 
     def show(self, times: tuple[float, ...], none: str, *, alone: bool = False) -> None:
         """These times; `none` is said where there is none. `alone`: the first tries a provider for all."""
         self._times, self._none, self._alone = times, none, alone
-        self.sync()
-
-    def tick(self, now: float) -> None:
-        self._now = now
         self.sync()
 
     def count(self) -> int:

@@ -341,12 +341,6 @@ class FleetBody(Vertical):
         self.focus_rows()
 
     def on_lesson_hidden(self) -> None:
-        self._hide_start()
-
-    def on_fleet_rows_nothing_to_clear(self) -> None:
-        self._hide_start()
-
-    def _hide_start(self) -> None:
         if not self.starts:
             return
         if self._beginning:
@@ -355,6 +349,8 @@ class FleetBody(Vertical):
         self._beginning = None
         self._remove_start()
         self.post_message(self.Said(f"{key_of(self, 'palette', ':')} and start here show it again"))
+
+    on_fleet_rows_nothing_to_clear = on_lesson_hidden
 
     def _remove_start(self) -> None:
         if self._start:

@@ -59,7 +59,6 @@ class RunsPane(Pane):
         self.costs = CostColumn()
         self._cursor = 0
         self._chosen: int | None = None  # the id of a finished run; None stays with the newest
-        self._now = 0.0
         self._none: str | None = None  # why there is nothing to list
         self._all = False  # there are no older ones
         self._longest = 0.0
@@ -128,10 +127,6 @@ class RunsPane(Pane):
     def explain(self, none: str) -> None:
         """There is nothing to list, for this reason."""
         self._none = none
-        self.sync()
-
-    def tick(self, now: float) -> None:
-        self._now = now
         self.sync()
 
     # -------------------------------------------------------------- the cursor

@@ -52,11 +52,6 @@ class LinesForm(Form[str]):
             f"{self._glyphs.enter} write it   esc cancel", "tab next field", self._glyphs
         )
 
-    def on_mount(self) -> None:
-        first = next(iter(self._fields.values()), None)
-        if first:
-            first.focus()
-
     def changed(self, field: Input) -> None:
         self._says.update("")
 
@@ -90,9 +85,6 @@ class NameForm(Form[str]):
             yield self._says
         box.border_title = "New citizen"
         box.border_subtitle = f"{self._glyphs.enter} make it   esc cancel"
-
-    def on_mount(self) -> None:
-        self._field.focus()
 
     def changed(self, field: Input) -> None:
         self._says.update(Content.styled(RULE, "$faint"))

@@ -76,7 +76,6 @@ class TaskForm(Form[str]):
         return Horizontal(*parts, classes="field")
 
     def on_mount(self) -> None:
-        self._fields["name"].focus()
         self._show()
 
     # -------------------------------------------------------------- while it is typed

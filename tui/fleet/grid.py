@@ -14,7 +14,7 @@ from scheduler.core.machines import Host
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.common.styles import merged
 from tui.common.task_ref import Place
-from tui.common.text import clean, fit
+from tui.common.text import fit
 from tui.fleet import navigation
 from tui.fleet.arrangement import Filter
 from tui.fleet.board import Board
@@ -23,7 +23,6 @@ from tui.fleet.panels.panel import paint
 from tui.fleet.panels.rows import RowState
 from tui.fleet.row_keys import FleetRows
 from tui.glyphs import Glyphs
-from tui.keys import key_of
 
 States = tuple[RowState, ...]
 LEAST = 3  # lines of its own, to say that nothing matches
@@ -83,11 +82,6 @@ class FleetGrid(FleetRows):
         self._reveal()
         self.post_message(self.ViewChanged())
 
-    def tick(self, now: float) -> None:
-        """Paint again what looks different at `now`."""
-        self._now = now
-        self.sync()
-
     # -------------------------------------------------------------- drawing
 
     def sync(self) -> None:
@@ -132,9 +126,7 @@ class FleetGrid(FleetRows):
         return strip
 
     def _nothing(self) -> str:
-        said = clean(self.board.filter.text, self._glyphs.plain)
-        way_out = f"({key_of(self, 'clear', 'esc')} shows everything)"
-        words = "" if self.board.filter.all else f"  nothing matches {said}   {way_out}"
+        words = "" if self.board.filter.all else self.nothing_matches()
         return fit(words, self.size.width, self._glyphs.ellipsis)
 
     def forget(self) -> None:

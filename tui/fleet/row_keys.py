@@ -12,7 +12,7 @@ from tui.common.text import clean
 from tui.fleet.arrangement import Order
 from tui.fleet.board import Board
 from tui.glyphs import Glyphs
-from tui.keys import FLEET_KEYS, FLEET_VERBS
+from tui.keys import FLEET_KEYS, FLEET_VERBS, key_of
 
 
 @dataclass
@@ -94,6 +94,11 @@ class FleetRows(LineView):
     def sync(self) -> None:
         """Repaint what looks different by now."""
 
+    def tick(self, now: float) -> None:
+        """Paint again what looks different at `now`."""
+        self._now = now
+        self.sync()
+
     def apply_filter(self, text: str) -> None:
         """Show only what the filter keeps."""
 
@@ -116,6 +121,11 @@ class FleetRows(LineView):
         words += [] if board.sorted_by is Order.NAME else [str(board.sorted_by)]
         words += [f"{len(board.marked)} marked"] if board.marked else []
         return self._glyphs.dot.join(words)
+
+    def nothing_matches(self) -> str:
+        """What stands in place of rows that the filter hides, in clean words."""
+        said = clean(self.board.filter.text, self._glyphs.plain)
+        return f"  nothing matches {said}   ({key_of(self, 'clear', 'esc')} shows everything)"
 
     def unmark(self) -> None:
         """Clear the marks."""

@@ -97,9 +97,6 @@ class Help(ModalScreen[HelpKey]):
         dot = self._glyphs.dot
         box.border_subtitle = f"esc closes{dot}experience-tui --help for the command line"
 
-    def on_mount(self) -> None:
-        self._field.focus()
-
     def on_resize(self, event: Resize) -> None:
         self.set_class(self._two, "-two")
         self._show()

@@ -113,9 +113,6 @@ class AmountForm(Form[str]):
         box.border_title = Content(clean(self._title, self._plain)).stylize("bold").markup
         box.border_subtitle = f"{self._glyphs.enter} allow   esc cancel"
 
-    def on_mount(self) -> None:
-        self._field.focus()
-
     def changed(self, field: Input) -> None:
         self._show()
 

@@ -23,7 +23,7 @@ from tui.fleet.table.foot import about
 from tui.fleet.table.order import Order, SortedBy
 from tui.fleet.table.rows import Columns, RowCells, RowLook, row_cells, row_look, ticking_cells
 from tui.glyphs import Glyphs
-from tui.keys import TABLE_KEYS, key_of
+from tui.keys import TABLE_KEYS
 
 HEAD, FOOT = 1, 3  # lines around the rows: titles; a rule, and two about the row under the cursor
 LOW = 14  # lines below which there is no room for a foot
@@ -87,11 +87,6 @@ class TaskTable(FleetRows, inherit_bindings=False):
         self.board.apply_filter(Filter(text))
         self.fill()
         self.post_message(self.ViewChanged())
-
-    def tick(self, now: float) -> None:
-        """Paint again what looks different at `now`."""
-        self._now = now
-        self.sync()
 
     def _settle(self) -> None:
         if self.order.at(self.board.cursor) is None and (first := self.order.ref(0)):
@@ -219,9 +214,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
     def _nothing(self, y: int) -> tuple[Piece, ...]:
         if y != HEAD + 1 or self.order.rows:
             return ()
-        said = words.clean(self.board.filter.text, self._glyphs.plain)
-        way_out = f"({key_of(self, 'clear', 'esc')} shows everything)"
-        text = "  no task yet" if self.board.filter.all else f"  nothing matches {said}   {way_out}"
+        text = "  no task yet" if self.board.filter.all else self.nothing_matches()
         return ((text, "faint"),)
 
     def _about(self, at: Moment) -> list[list[Piece]]:
