@@ -220,7 +220,7 @@ class Actions:
 
         self._run([(control.citizen, lifted())])
 
-    def stop(self, tasks: Sequence[Row], then: Callable[[], None] = lambda: None) -> None:
+    def stop(self, tasks: Sequence[Row], then: Callable[[], None]) -> None:
         """End the runs of these tasks after one question; calls `then` first."""
         rows = [row for row in tasks if stoppable(row[1]) and row[0] in self._controls]
         if rows:

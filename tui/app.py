@@ -51,7 +51,6 @@ from tui.terminal.title import Surroundings
 from tui.theme import ANSI, DARK, THEMES, Rules, defaults
 
 if TYPE_CHECKING:
-    from tui.details.screen import Details
     from tui.terminal.chosen_theme import ChosenTheme
 
 TURNS = 5  # of the loop, until all widgets have asked for their repaint
@@ -234,7 +233,8 @@ class ExperienceApp(App[str]):
     # -------------------------------------------------------------- requests to citizens
 
     def on_fleet_rows_asked(self, message: FleetRows.Asked) -> None:
-        self._actions.request(message.verb, message.places, sure=message.sure, then=self._body.rows.unmark)
+        then = _nothing if message.sure else self._body.rows.unmark
+        self._actions.request(message.verb, message.places, sure=message.sure, then=then)
 
     def on_citizen_asked(self, message: CitizenAsked) -> None:
         do = self._actions
@@ -243,7 +243,7 @@ class ExperienceApp(App[str]):
 
     def on_fleet_rows_stop_asked(self, message: FleetRows.StopAsked) -> None:
         views = [(place.citizen, view) for place in message.places if (view := self._body.board.view(place))]
-        self._actions.stop(views, then=self._body.rows.unmark)
+        self._actions.stop(views, then=self._body.rows.unmark if message.marked else _nothing)
 
     def on_fleet_rows_freeze_asked(self, message: FleetRows.FreezeAsked) -> None:
         self._actions.freeze(message.citizens, then=self._body.rows.unmark)
@@ -326,12 +326,6 @@ class ExperienceApp(App[str]):
     def _show_details(self, place: Place, at: float | None = None) -> None:
         panel, now = self._body.board.panel(place.citizen), self._fleet.clock.now()
         self._details.open(place, panel.snapshot if panel else None, now, self._read_only, at)
-
-    def on_details_asked(self, message: "Details.Asked") -> None:
-        self._actions.request(message.verb, [(message.citizen, message.task)], sure=True, then=lambda: None)
-
-    def on_details_stop_asked(self, message: "Details.StopAsked") -> None:
-        self._actions.stop([(message.citizen, message.task)])
 
     def action_walk(self, step: int) -> None:
         """Move the cursor to the next problem, the worst first."""
@@ -470,3 +464,7 @@ class ExperienceApp(App[str]):
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
         return without_fonts(super().export_screenshot(title=title, simplify=simplify))
+
+
+def _nothing() -> None:
+    """What comes first where no mark has to go."""

@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.events import Resize
-from textual.message import Message
 
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.views import Heartbeat, HoldKind, OutputChunk, Snapshot, TaskStatus, TaskView
@@ -27,7 +26,7 @@ from tui.details.output import PrintedPane
 from tui.details.runs import RunsPane
 from tui.details.why import Evidence, Stall, started, why
 from tui.fleet.page import Page
-from tui.fleet.row_keys import CitizenAsked, Copied, SettingsAsked
+from tui.fleet.row_keys import CitizenAsked, Copied, FleetRows, SettingsAsked
 from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs
 from tui.keys import DETAILS_FIRST, DETAILS_KEYS, DETAILS_VERBS, key_of
@@ -66,6 +65,10 @@ class Subject:
     task: str
     source: Callable[[], Source | None]
 
+    @property
+    def place(self) -> Place:
+        return Place(self.citizen, self.task)
+
 
 class Details(Page, inherit_bindings=False):
     """Shows one task; asks its source for what snapshots lack, one question of each kind at a time."""
@@ -73,21 +76,6 @@ class Details(Page, inherit_bindings=False):
     COMPONENT_CLASSES: ClassVar[set[str]] = STYLES  # for all panes
     AUTO_FOCUS = ""  # the runs, not what happens to come first
     BINDINGS: ClassVar[list[BindingType]] = [*DETAILS_KEYS]
-
-    @dataclass
-    class Asked(Message):
-        """The person wants `verb` done to this task."""
-
-        verb: str
-        citizen: str
-        task: str
-
-    @dataclass
-    class StopAsked(Message):
-        """The person wants the run of this task to end."""
-
-        citizen: str
-        task: TaskView
 
     def __init__(self, subject: Subject, glyphs: Glyphs, label: str = "", read_only: bool = False) -> None:
         self.headline = Headline(glyphs, subject.citizen, subject.task, label)
@@ -340,14 +328,13 @@ class Details(Page, inherit_bindings=False):
         return not (self._read_only and action in DETAILS_VERBS)
 
     def action_ask(self, verb: str) -> None:
-        self.post_message(self.Asked(verb, self.subject.citizen, self.subject.task))
+        self.post_message(FleetRows.Asked(verb, (self.subject.place,)))
 
     def action_pause(self) -> None:
         self.action_ask("resume" if self._view and self._view.paused else "pause")
 
     def action_stop(self) -> None:
-        if self._view:
-            self.post_message(self.StopAsked(self.subject.citizen, self._view))
+        self.post_message(FleetRows.StopAsked((self.subject.place,)))
 
     def action_by_cost(self) -> None:
         if self.runs.costs.shown:
@@ -366,7 +353,7 @@ class Details(Page, inherit_bindings=False):
         self.notify(f"long lines are {'wrapped' if self.printed.wraps else 'cut'}", markup=False)
 
     def action_settings(self, what: str) -> None:
-        self.post_message(SettingsAsked(what, Place(self.subject.citizen, self.subject.task)))
+        self.post_message(SettingsAsked(what, self.subject.place))
 
     def action_budget(self) -> None:
         self.post_message(CitizenAsked("budget", self.subject.citizen))

@@ -62,9 +62,10 @@ class FleetRows(LineView):
 
     @dataclass
     class StopAsked(Message):
-        """The person wants the runs of these tasks to end."""
+        """The person wants the runs of these tasks to end, which may be the marked ones."""
 
         places: tuple[Place, ...]
+        marked: bool = False
 
     @dataclass
     class FreezeAsked(Message):
@@ -182,7 +183,7 @@ class FleetRows(LineView):
         return view is not None and view.error is not None and view.running_since is None
 
     def action_stop(self) -> None:
-        self.post_message(self.StopAsked(self.board.chosen()))
+        self.post_message(self.StopAsked(self.board.chosen(), marked=bool(self.board.marked)))
 
     def action_freeze(self) -> None:
         marked = sorted({place.citizen for place in self.board.marked})
