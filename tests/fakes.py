@@ -11,8 +11,10 @@ from typing import Any
 from scheduler.core.ports import FleetView
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord, listed
 from scheduler.core.schedules.forecast import Slots, TimeGrid
+from scheduler.core.state import TaskState
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
 from scheduler.core.wording.description import DefinitionField, TaskDetails
+from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Disconnected, SchedulerError, UnknownRun, UnknownTask
 from scheduler.system.clock import _Alarm
 
@@ -32,6 +34,11 @@ async def until(predicate: Callable[[], object], words: str, seconds: float = 25
     while not predicate():
         assert loop.time() < end, f"never came true: {words}"
         await asyncio.sleep(0.005)
+
+
+def state_of(scheduler: Scheduler, task: str) -> TaskState:
+    """What is remembered of a task, in memory: the next save may still wait."""
+    return scheduler._registry.states[task]
 
 
 class Gate:
@@ -67,6 +74,11 @@ class FakeClock:
 
     def elapsed(self) -> float:
         return self.monotonic
+
+    @property
+    def waiting(self) -> int:
+        """How many alarms by elapsed time are set."""
+        return len(self._by_monotonic)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> _Alarm:
         return self._push(self._by_wall, when, callback)

@@ -12,7 +12,7 @@ from scheduler.core.task import Call, Task
 from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import TaskFailed
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, state_of
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
@@ -79,7 +79,7 @@ class Citizen:
 
     @property
     def state(self) -> TaskState:
-        return self.scheduler._registry.states["tick"]
+        return state_of(self.scheduler, "tick")
 
     @property
     def row(self) -> TaskView:

@@ -10,7 +10,7 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Isolated, Task, Trigger, Work
 from scheduler.engine.scheduler import Scheduler
 from scheduler.process.process_info import Running
-from tests.fakes import NOON, until
+from tests.fakes import NOON, state_of, until
 
 OWNER, CHILD = Running(4711, 1.0, NOON), Running(4712, 1.0, NOON)
 TRUE = Command(("true",))
@@ -105,7 +105,7 @@ async def test_only_what_gets_a_process_of_its_own_is_known_not_to_have_begun(bu
     """A function of this process may have begun at once: it is not run a second time."""
     scheduler = await build(task(work), states={"tick": TaskState(last_run=NOON)})
     await scheduler.force("tick")
-    state = scheduler._registry.states["tick"]
+    state = state_of(scheduler, "tick")
     assert (state.running is not None, state.starting, state.forced) == (True, starting, starting)
 
 

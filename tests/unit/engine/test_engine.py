@@ -17,7 +17,7 @@ from scheduler.core.views import TaskStatus
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping, TaskFailed, UnknownTask
 from scheduler.process.process_info import Running
 from scheduler.storage.state_store import Store
-from tests.fakes import NOON, Gate, until
+from tests.fakes import NOON, Gate, state_of, until
 
 
 def task(name: str, handler: Any, every: float = 300, **more: Any) -> Task:
@@ -558,7 +558,7 @@ async def test_shutdown_gives_grace_then_interrupts_and_makes_the_run_due_again(
     await stopping
     row = scheduler.snapshot().tasks[0]
     assert gate.inside == 0 and row.error.text.startswith("interrupted")
-    assert scheduler._registry.states["slow"].due_now
+    assert state_of(scheduler, "slow").due_now
     with pytest.raises(Stopping):
         await scheduler.force("slow")
 
@@ -582,7 +582,7 @@ async def test_stopping_before_a_run_has_begun_still_records_it(build, clock):
     scheduler.stop_now()
     await forced
     await scheduler.stop(0)
-    assert scheduler._registry.states["slow"].outcome is Outcome.INTERRUPTED
+    assert state_of(scheduler, "slow").outcome is Outcome.INTERRUPTED
 
 
 async def test_changed_settings_keep_unchanged_tasks_and_forget_removed_ones(build, clock, noting, runs):

@@ -444,7 +444,7 @@ async def test_a_writer_in_place_that_is_caught_half_way_is_waited_for_and_honou
         file.write(text[:40])
         file.flush()
         saving = asyncio.ensure_future(owner.saves("a", TaskState(2.0, 1)))
-        await until(lambda: len(clock._by_monotonic), "the save waits")
+        await until(lambda: clock.waiting, "the save waits")
         file.write(text[40:])
     await clock.advance(SETTLED)
     assert await saving is True
@@ -458,7 +458,7 @@ async def test_what_stays_broken_is_set_aside_and_said_and_nothing_of_ours_is_lo
     owner = Owner(home, clock)
     (home / NAME).write_text("{ half")
     saving = asyncio.ensure_future(owner.saves("a", TaskState(2.0)))
-    await until(lambda: len(clock._by_monotonic), "the save waits")
+    await until(lambda: clock.waiting, "the save waits")
     await clock.advance(SETTLED)
     assert await saving is True
     assert [path.read_text() for path in aside(home)] == ["{ half"]
@@ -473,7 +473,7 @@ async def test_a_file_that_keeps_changing_and_never_makes_sense_is_said_and_left
     await owner.saves("a", TaskState(1.0))
     (home / NAME).write_text("{ half")
     saving = asyncio.ensure_future(owner.saves("a", TaskState(2.0)))
-    await until(lambda: len(clock._by_monotonic), "the save waits")
+    await until(lambda: clock.waiting, "the save waits")
     (home / NAME).write_text("{ half and more")
     await clock.advance(SETTLED)
     assert await saving is False
@@ -489,7 +489,7 @@ async def test_a_handler_waits_no_longer_than_a_second_for_a_writer_in_place(own
     (home / NAME).write_text("{ half")
     owner.states["a"] = TaskState(2.0)
     written = asyncio.ensure_future(owner.store.written())
-    await until(lambda: len(clock._by_monotonic), "the start waits")
+    await until(lambda: clock.waiting, "the start waits")
     (home / NAME).write_text("{ half and more")
     await clock.advance(SETTLED)
     assert await written is False

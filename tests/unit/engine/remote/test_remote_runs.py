@@ -15,7 +15,7 @@ from scheduler.engine.run import RunHandle
 from scheduler.engine.scheduler import Scheduler
 from scheduler.executors.result import Result
 from scheduler.spending.ledger import SpendingLedger
-from tests.fakes import until
+from tests.fakes import state_of, until
 from tests.unit.engine.paid.test_paid_tasks import DAY, costs, ledger, under
 from tests.unit.engine.remote.test_fenced_store import Fenced
 
@@ -95,9 +95,9 @@ async def test_a_crash_while_it_waits_and_it_never_began(build, clock):
     elsewhere = Elsewhere()
     scheduler = await build(render(), carrier=elsewhere)
     await clock.advance(1)
-    assert scheduler._registry.states["render"].starting
+    assert state_of(scheduler, "render").starting
     elsewhere.free.set()
-    await until(lambda: not scheduler._registry.states["render"].starting, "it began")
+    await until(lambda: not state_of(scheduler, "render").starting, "it began")
 
 
 async def test_a_citizen_that_is_not_shared_has_no_workers(build, clock):
@@ -129,13 +129,13 @@ async def test_what_may_not_begin_any_more_is_taken_back_and_due_as_before(build
     for take in (by_a_freeze, by_a_pause, by_settings, by_its_hours):
         elsewhere, store = Elsewhere(), Fenced()
         scheduler = await build(render(active=HOURS), carrier=elsewhere, store=store)
-        before = scheduler._registry.states["render"]
+        before = state_of(scheduler, "render")
         await clock.advance(1)
         await until(lambda elsewhere=elsewhere: elsewhere.asked == 1, "it waits for a worker")
         await take(scheduler)
         await until(lambda store=store: store.put_back == ["render"], "it is taken back")
         await clock.advance(1)
-        row, after = scheduler.snapshot().tasks[0], scheduler._registry.states["render"]
+        row, after = scheduler.snapshot().tasks[0], state_of(scheduler, "render")
         assert (row.run_count, row.outcome, row.running_since) == (0, None, None), take
         assert (after.last_run, after.due_now, after.slot) == (before.last_run, before.due_now, before.slot)
         assert elsewhere.asked == 1 and elsewhere.cancelled == 0

@@ -11,7 +11,7 @@ from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Outcome, Task, WakeConfig
 from scheduler.process.who import Who
-from tests.fakes import NOON, until
+from tests.fakes import NOON, state_of, until
 from tests.unit.engine.wake.test_wake import awake
 from tests.unit.engine.wake.test_wake_cost import agent, under
 
@@ -55,7 +55,7 @@ async def test_a_spent_budget_is_one_row_also_after_a_restart(build, clock, home
     await clock.advance(hours=3)
     assert recorder.skipped == ["over budget until 00:00 ($0.40 of $0.50)"]
     await scheduler.stop(0)
-    again = await build(**plan, recorder=recorder, states={"wake": scheduler._registry.states["wake"]})
+    again = await build(**plan, recorder=recorder, states={"wake": state_of(scheduler, "wake")})
     await clock.advance(hours=3)
     assert len(recorder.skipped) == 1
     await again.add_to_budget("1", who=Who("ct"))

@@ -16,7 +16,7 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Report, Task, WakeConfig
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import NotSetUp
-from tests.fakes import NOON, Gate, until
+from tests.fakes import NOON, Gate, state_of, until
 
 
 def calls(function: Any, every: float = 100_000, name: str = "tick", **more: Any) -> Task:
@@ -128,7 +128,7 @@ async def test_a_wake_that_was_asked_for_just_before_its_slot_serves_it_though_i
     chore.set()
     await clock.advance()
     await begun.wait()
-    assert scheduler._registry.states["wake"].slot == NOON + 600
+    assert state_of(scheduler, "wake").slot == NOON + 600
     turn.set()
 
 
