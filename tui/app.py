@@ -295,7 +295,7 @@ class ExperienceApp(App[str]):
 
     async def on_input_changed(self, event: Input.Changed) -> None:
         with self.batch_update():  # field and panels in one frame: a letter appears 28 ms sooner
-            self._body.apply_filter(event.value)
+            self._body.rows.apply_filter(event.value)
             for _ in range(TURNS):
                 await asyncio.sleep(0)
         self.screen._on_timer_update()  # paint the delayed frame now; Textual has no public way
@@ -331,7 +331,7 @@ class ExperienceApp(App[str]):
         """Move the cursor to the next problem, the worst first."""
         problem = self._navigator.step(self._body.board.cursor, step)
         if problem and problem.row:
-            self._body.go_to(problem.row)
+            self._body.rows.go_to(problem.row)
         else:
             self._actions.toast("no problem here")
         self._show_status()
@@ -339,7 +339,7 @@ class ExperienceApp(App[str]):
     def action_timeline(self) -> None:
         from tui.timeline.screen import Timeline
 
-        now, tasks = self._fleet.clock.now, self._body.tasks
+        now, tasks = self._fleet.clock.now, self._body.rows.tasks
         self._open(Timeline(tasks, self._controls.get, now, self._glyphs, self._label))
 
     def action_log(self) -> None:
@@ -358,11 +358,11 @@ class ExperienceApp(App[str]):
         """Return to the fleet, with the cursor on this place."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        self._body.go_to(place)
+        self._body.rows.go_to(place)
 
     def on_page_visit(self, message: Page.Visit) -> None:
         if message.place.task:
-            self._body.go_to(message.place)
+            self._body.rows.go_to(message.place)
             self._show_details(message.place, message.at)
         else:
             self._go_to(message.place)
@@ -428,7 +428,7 @@ class ExperienceApp(App[str]):
         place = self._body.board.cursor
         view = self._body.board.view(place)
         here = TaskRef(place.citizen, view) if view else None
-        entries = everything(self, self._body.tasks(), self._go_to, self._body.start_here, here)
+        entries = everything(self, self._body.rows.tasks(), self._go_to, self._body.start_here, here)
         self.push_screen(Palette(entries, self._glyphs), lambda entry: entry and entry.choose())
 
     async def action_quit(self) -> None:

@@ -14,7 +14,6 @@ from textual.message import Message
 from scheduler.core.machines import Cluster
 from scheduler.core.ports import Control
 from scheduler.core.views import Heartbeat, Snapshot
-from tui.common.task_ref import Place, TaskRef
 from tui.common.text import plural
 from tui.fleet.board import Board
 from tui.fleet.broken import broken
@@ -106,10 +105,6 @@ class FleetBody(Vertical):
         panel = self.board.panel(citizen)
         return panel.snapshot if panel else None
 
-    def tasks(self) -> list[TaskRef]:
-        """Every task that the filter keeps, in the order of the panels."""
-        return self.grid.tasks()
-
     # -------------------------------------------------------------- values come down
 
     def set_citizens(self, names: list[str]) -> None:
@@ -163,14 +158,6 @@ class FleetBody(Vertical):
         if self._lower and self._lower.display and self._lower.is_mounted:
             self.on_fleet_rows_moved()
             self._lower.catch_up(running)
-
-    def apply_filter(self, text: str) -> None:
-        """Show only what the filter keeps."""
-        self.rows.apply_filter(text)
-
-    def go_to(self, place: Place) -> None:
-        """The cursor to this task, in sight, whatever the filter hides."""
-        self.rows.go_to(place)
 
     def focus_rows(self) -> None:
         """The keys are those of the rows."""
