@@ -42,6 +42,11 @@ class Row(NamedTuple):
 EMPTY = Row()
 
 
+def styled(*pieces: tuple[str, str | Style]) -> Row:
+    """A row of clean words, each with the name of its style or a style of its own."""
+    return Row(tuple(StyledText(*piece) for piece in pieces))
+
+
 class Pane(PaintedLines, can_focus=True):
     """Draws the rows that `row` gives; their content and meaning are up to the kinds of pane."""
 
@@ -220,14 +225,12 @@ class Pane(PaintedLines, can_focus=True):
         first = f" {shorten(left.text, max(0, room - 2), self.glyphs.ellipsis)} " if left.text else ""
         free = room - cells(first)
         last = f" {shorten(right, free - 3, self.glyphs.ellipsis)} " if right and free > LEAST else ""
-        return Row(
-            (
-                StyledText(corners[0] + across, frame),
-                StyledText(first, left.style),
-                StyledText(across * (free - cells(last)), frame),
-                StyledText(last, "faint"),
-                StyledText(across + corners[1], frame),
-            )
+        return styled(
+            (corners[0] + across, frame),
+            (first, left.style),
+            (across * (free - cells(last)), frame),
+            (last, "faint"),
+            (across + corners[1], frame),
         )
 
     def _frame(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from scheduler.core.values import value
 from scheduler.core.views import TaskView
 from scheduler.core.wording.description import DefinitionField, TaskDetails
-from tui.common.pane import EMPTY, Pane, Row, StyledText
+from tui.common.pane import EMPTY, Pane, Row, StyledText, styled
 from tui.common.text import cells, clean, countdown, day_and_time, elapsed, moment, took, wrapped
 from tui.common.usual_duration import Habits
 from tui.details.money_fields import MoneyField
@@ -73,7 +73,7 @@ class FactsPane(Pane):
         details, wide = self._about.details, self.inner
         if details is None:
             said = self._about.problem or "asking its scheduler"
-            return [Row((StyledText(row, "faint"),)) for row in wrapped(clean(said, self.glyphs.plain), wide)]
+            return [styled((row, "faint")) for row in wrapped(clean(said, self.glyphs.plain), wide)]
         more = (*habit_fields(self._about.habits, self._now), *self._about.money, *details.options)
         if wide >= TWO_COLUMNS and more:
             return self._two_columns(details.facts, more, wide)
@@ -112,7 +112,7 @@ class FactsPane(Pane):
         first = StyledText(f"{name:<{label}}  ", "faint")
         if cells(name) > label:  # the words begin on the next line
             return [
-                Row((StyledText(name, "faint"),)),
+                styled((name, "faint")),
                 *self._words(fact, StyledText(" " * (label + 2)), room, style),
             ]
         return self._words(fact, first, room, style)
@@ -125,7 +125,7 @@ class FactsPane(Pane):
 
     def _next_times(self, details: TaskDetails, width: int) -> list[Row]:
         times = [time_row(when, self._now, self.glyphs, width) for when in details.upcoming]
-        return [EMPTY, Row((StyledText("next times", "faint"),)), *times] if times else []
+        return [EMPTY, styled(("next times", "faint")), *times] if times else []
 
 
 def habit_fields(habits: Habits, now: float) -> Iterator[DefinitionField]:
@@ -163,7 +163,7 @@ class TimesPane(Pane, can_focus=False):
             first = index == 0
             says = " alone" if first and self._alone else ""
             return time_row(self._times[index], self._now, self.glyphs, self.inner - 1, first, says)
-        return Row((StyledText(self._why()[index], "faint"),))
+        return styled((self._why()[index], "faint"))
 
     def _why(self) -> list[str]:
         return wrapped(self._none, self.inner)
@@ -174,13 +174,7 @@ def time_row(when: float, now: float, glyphs: Glyphs, width: int, first: bool = 
     day, left = day_and_time(when, now) + says, countdown(when - now)
     gap = max(1, min(width, 40) - cells(day) - cells(left))
     style = "title" if first else "ink"
-    return Row(
-        (
-            StyledText(day, style),
-            StyledText(" " * gap),
-            StyledText(left, "warning" if left == "now" else "faint"),
-        )
-    )
+    return styled((day, style), (" " * gap, "ink"), (left, "warning" if left == "now" else "faint"))
 
 
 def no_times(task: TaskView) -> str:

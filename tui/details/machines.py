@@ -6,7 +6,7 @@ from scheduler.core.machines import Cluster, Machine, Queue
 from scheduler.core.task import Outcome
 from scheduler.core.views import Event, TaskStatus
 from tui.common import text as words
-from tui.common.pane import EMPTY, Pane, Row, StyledText
+from tui.common.pane import EMPTY, Pane, Row, styled
 from tui.fleet.machines.words import MOST_AHEAD, answers, news, queue_says, says
 from tui.glyphs import Glyphs
 from tui.log.events import EventLog, event_text
@@ -40,14 +40,13 @@ class MachinesPane(Pane, can_focus=False):
     def foot(self) -> tuple[str, str]:
         if self.cluster is None:
             return "", ""
-        return words.clean(
-            answers(self.cluster), self.glyphs.plain
-        ), f"failover {words.limit(self.cluster.failover)}"
+        said = words.clean(answers(self.cluster), self.glyphs.plain)
+        return said, f"failover {words.limit(self.cluster.failover)}"
 
     def _rows(self) -> Iterator[Row]:
         assert self.cluster
         now = self._clock()
-        above = [Row((StyledText(HEADS, "faint"),))]
+        above = [styled((HEADS, "faint"))]
         above += [self._machine(machine, now) for machine in self.cluster.machines]
         if self.cluster.queues:
             above += [EMPTY, *(self._queue(queue, now) for queue in self.cluster.queues)]
@@ -69,17 +68,12 @@ class MachinesPane(Pane, can_focus=False):
         off = machine.ahead is not None and abs(machine.ahead) >= MOST_AHEAD
         citizens = str(len(machine.citizens)) if machine.citizens or not machine.queues else ""
         faint = "faint" if silent else "ink"
-        return Row(
-            (
-                StyledText(f"{sign} ", "warning" if wrong else "ok"),
-                StyledText(f"{name}{citizens:>9}{runs:>10}{load:>7}   ", faint),
-                StyledText(f"{clock:<6}", "warning" if off else faint),
-                StyledText(f"{heard:>14}   ", "warning" if silent else faint),
-                StyledText(
-                    words.clean(says(machine, cluster, self._clock()), glyphs.plain),
-                    "warning" if wrong else "ink",
-                ),
-            )
+        return styled(
+            (f"{sign} ", "warning" if wrong else "ok"),
+            (f"{name}{citizens:>9}{runs:>10}{load:>7}   ", faint),
+            (f"{clock:<6}", "warning" if off else faint),
+            (f"{heard:>14}   ", "warning" if silent else faint),
+            (words.clean(says(machine, cluster, now), glyphs.plain), "warning" if wrong else "ink"),
         )
 
     def _queue(self, queue: Queue, now: float) -> Row:
@@ -90,13 +84,8 @@ class MachinesPane(Pane, can_focus=False):
         oldest = f"oldest {words.elapsed(now - queue.since):<8}" if queue.since is not None else ""
         said = words.clean(queue_says(queue), self.glyphs.plain)
         style = "warning" if left else "ink"
-        return Row(
-            (
-                StyledText(f"queue {name} ", "faint"),
-                StyledText(f"{counts}{waits}{oldest}", style),
-                StyledText(said, style if left else "faint"),
-            )
-        )
+        queued = (f"{counts}{waits}{oldest}", style)
+        return styled((f"queue {name} ", "faint"), queued, (said, style if left else "faint"))
 
     def _news(self, now: float) -> Iterator[Row]:
         assert self.cluster
@@ -110,15 +99,8 @@ class MachinesPane(Pane, can_focus=False):
                 line = event_text(entry, glyphs)
                 lines.append((entry.time, line.where, line.text, line.style, line.sign))
         for when, where, text, style, sign in sorted(lines):
-            yield Row(
-                (
-                    StyledText(f"{words.wall(when)}  ", "faint"),
-                    StyledText(f"{sign} ", style),
-                    StyledText(
-                        words.fit(words.clean(where, glyphs.plain), WHERE - 2, glyphs.ellipsis) + "  ", "ink"
-                    ),
-                    StyledText(
-                        words.clean(text, glyphs.plain), style if style in ("failed", "warning") else "ink"
-                    ),
-                )
-            )
+            name = words.fit(words.clean(where, glyphs.plain), WHERE - 2, glyphs.ellipsis)
+            loud = style if style in ("failed", "warning") else "ink"
+            said = words.clean(text, glyphs.plain)
+            at = f"{words.wall(when)}  "
+            yield styled((at, "faint"), (f"{sign} ", style), (f"{name}  ", "ink"), (said, loud))

@@ -6,7 +6,7 @@ from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
 from scheduler.core.views import OutputChunk, TaskStatus
 from tui.common import ansi
-from tui.common.pane import Pane, Row, StyledText
+from tui.common.pane import Pane, Row, styled
 from tui.common.text import clean, day_and_time, took, wrapped
 from tui.glyphs import Glyphs
 from tui.keys import key_of
@@ -134,9 +134,7 @@ class PrintedPane(Pane):
     def _lay_out(self) -> None:
         plain, width = self.glyphs.plain, self.inner
         self._above = [
-            Row((StyledText(row, style),))
-            for line, style in self._head
-            for row in wrapped(clean(line, plain), width)
+            styled((row, style)) for line, style in self._head for row in wrapped(clean(line, plain), width)
         ]
         if self._lines is None:
             whole = not self._live or self.search.text
@@ -203,7 +201,7 @@ class PrintedPane(Pane):
         above = len(self._above)
         if index < above:
             return self._above[index]
-        return Row(tuple(StyledText(*part) for part in self._rows[index - above]))
+        return styled(*self._rows[index - above])
 
     def resized(self) -> None:
         if self._live and self.following:

@@ -12,7 +12,7 @@ from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import TaskStatus, TaskView
 from scheduler.core.wording.gates import NOTHING_NEW, opened_by
 from scheduler.core.wording.spans import clock
-from tui.common.pane import Pane, Row, StyledText
+from tui.common.pane import Pane, Row, StyledText, styled
 from tui.common.styles import CURSOR
 from tui.common.text import cells, clean, day_and_time, elapsed, shorten, took, wrapped
 from tui.common.usual_duration import ENDED, Habits, Slowdown, Usual, slowdown, usual
@@ -240,7 +240,7 @@ class RunsPane(Pane):
 
     def row(self, index: int) -> Row:
         if not self._total():
-            return Row((StyledText(self._lesson()[index], "faint"),))
+            return styled((self._lesson()[index], "faint"))
         light = CURSOR if index == self._cursor else 0
         if self._since is None:
             return Row(self._finished(self._shown[index]), light)
@@ -346,7 +346,7 @@ class RunsPane(Pane):
         axis = f" {self._axis(bar if cost else self.inner - cells(names) - 1)}"
         if cost:
             axis = axis.ljust(bar + bool(bar)) + self.costs.head(cost)
-        return Row((StyledText(names, "faint"), StyledText(axis, "faint")))
+        return styled((names, "faint"), (axis, "faint"))
 
     def _axis(self, room: int) -> str:
         """Where in the bars the usual times are, as far as their names have room."""

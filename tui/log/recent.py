@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scheduler.core.task import Outcome
 from scheduler.core.views import Event
 from tui.common import text as words
-from tui.common.pane import Pane, Row, StyledText
+from tui.common.pane import Pane, Row, styled
 from tui.glyphs import Glyphs
 from tui.keys import key_of
 from tui.log.events import Entry, EventLog, EventText, event_text, where_of
@@ -101,20 +101,18 @@ class RecentEvents(Pane, can_focus=False):
 
     def row(self, index: int) -> Row:
         if not self._lines:
-            return Row((StyledText(" nothing has happened yet", "faint"),))
+            return styled((" nothing has happened yet", "faint"))
         line, glyphs = self._lines[index], self.glyphs
         event = event_text(line.entry, glyphs)
         text = words_of(line, event)
         where = words.fit(words.clean(event.where, glyphs.plain), self._where, glyphs.ellipsis)
         room = self.inner - 8 - 2 - 2 - self._where - 2 - 1
         loud = event.style if event.style in ("failed", "warning") else "ink"
-        return Row(
-            (
-                StyledText(f"{words.wall(line.entry.time)}  ", "faint"),
-                StyledText(f"{event.sign} ", event.style),
-                StyledText(f"{where}  ", "ink"),
-                StyledText(words.shorten(text, max(0, room), glyphs.ellipsis), loud),
-            )
+        return styled(
+            (f"{words.wall(line.entry.time)}  ", "faint"),
+            (f"{event.sign} ", event.style),
+            (f"{where}  ", "ink"),
+            (words.shorten(text, max(0, room), glyphs.ellipsis), loud),
         )
 
 
