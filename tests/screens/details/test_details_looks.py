@@ -27,6 +27,7 @@ async def test_every_line_has_exactly_the_width_of_the_terminal_and_nothing_that
                 assert cell_len(strip.text) == size[0], strip.text
 
 
+@pytest.mark.timeout(240)  # twenty screens
 @each("name", DETAILS)
 async def test_ascii_draws_nothing_else(name):
     situation = DETAILS[name]
