@@ -92,7 +92,7 @@ class TaskState:
             setattr(new, name, field)
         return new  # type: ignore[no-any-return]  # a TaskState
 
-    def started(self, running: Running, slot: float | None = None, *, starting: bool = False) -> "TaskState":
+    def started(self, running: Running, slot: float | None = None, starting: bool = False) -> "TaskState":
         """It runs, `starting` once it has a process of its own.
 
         `slot` is the one that this run serves, if that is to be remembered.

@@ -140,6 +140,7 @@ class Dispatcher:
                     else:
                         self._enqueue(job, trigger)
                 taken = due_queue.take(now)
+            self._registry.bus.notify()  # once for all that are queued
             self.start_ready()
         finally:
             self._arm()
@@ -150,21 +151,23 @@ class Dispatcher:
 
     def _trigger(self, job: Job, when: float, now: float) -> Trigger | None:
         """Why the task starts now; None if it does not after all: missed, held, or its pause is over."""
-        if job.state.paused and not job.state.forced:
-            if pause_is_over(job.state, now):
+        state = job.state
+        if state.paused and not state.forced:
+            if pause_is_over(state, now):
                 self._end_pause(job, now)
             return None
         if job.paid and (look_after := self._held(job)):
             self._due_queue.put(job, now + look_after)
             return None
-        if job.state.forced:
+        if state.forced:
             return FORCE
         if job.paid and not job.is_wake:
             when = job.when  # not that of the look: it was held meanwhile
-        if job.when == job.state.retry_at:
+        if state.retry_at is not None and job.when == state.retry_at:
             return Trigger.RETRY
-        if now - when < LATE or not when or due_since_seen(job.task, job.state):
-            return CATCH_UP if made_up(job.task, when, job.slot) else SCHEDULE
+        if now - when < LATE or not when or due_since_seen(job.task, state):
+            made = job.slot is not None and made_up(job.task, when, job.slot)
+            return CATCH_UP if made else SCHEDULE
         if job.task.catch_up or when <= job.floor:
             return CATCH_UP
         job.floor = now  # the loop has stalled
@@ -204,6 +207,7 @@ class Dispatcher:
         """Run the task as soon as a worker is free: forced ones first, then by priority."""
         if not self._freezing.frozen():
             self._enqueue(job, trigger)
+            self._registry.bus.notify()
 
     def _enqueue(self, job: Job, trigger: Trigger) -> None:
         if job.run or job.left or job.waiting is trigger:
@@ -221,7 +225,7 @@ class Dispatcher:
             self._due_queue.drop(job)
         rank = -1 if trigger is FORCE else job.task.priority
         heapq.heappush(self._ready, (rank, next(self._order), job))
-        self._registry.publish(job)
+        job.view = None
 
     def enqueue_due(self, trigger: Trigger) -> None:
         """Queue every task that is due now."""

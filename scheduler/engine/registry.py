@@ -124,22 +124,20 @@ class TaskRegistry:
 
     def start(self, job: Job, trigger: Trigger) -> RunHandle:
         """The task runs from now on: its state says so before its handler gets control."""
-        task, now = job.task, self._clock.now()
-        late = now - job.when if 0 < job.when < now else 0.0
+        task, state, now, when = job.task, job.state, self._clock.now(), job.when
+        late = now - when if 0.0 < when < now else 0.0
         if trigger is SCHEDULE:
-            now = task.schedule.counted(job.when, now)
-        who = job.state.asked_by
+            now = task.schedule.counted(when, now)
+        who = state.asked_by
         run = RunHandle(task.name, trigger, now, self._carried, self._shown, job, self._citizen, who)
         self.runs[task.name] = job.run = run
         job.waiting, job.again = None, False
-        pid, ticks = self._process
+        pid, ticks = (NO_PROCESS, 0.0) if task.queue else self._process
         served = None if job.slot is None else self._served(job, trigger, now)
         starting = not job.inside  # a process of its own will carry it, or a worker
         if task.queue:
-            run.before, run.started_at = job.state, self._clock.elapsed()  # until a worker begins it
-            pid, ticks = NO_PROCESS, 0.0
-        running = Running(pid, ticks, now, BOOT)
-        self.update(job, job.state.started(running, served, starting=starting))
+            run.before, run.started_at = state, self._clock.elapsed()  # until a worker begins it
+        self.update(job, state.started(Running(pid, ticks, now, BOOT), served, starting))
         attempt = job.attempt() if trigger is RETRY else ""
         self.add_event("started", task.name, None, attempt, trigger, None, late, who)
         for listener in self.bus.listeners:

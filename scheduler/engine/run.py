@@ -86,17 +86,19 @@ class RunHandle:
         citizen: str = "",
         who: Who | None = None,
     ) -> None:
-        self.name, self.trigger, self.since, self.job = name, trigger, since, job
-        self.citizen, self.who, self.stopped_by, self.number = citizen, who, None, 0
+        self.name, self.trigger, self.since = name, trigger, since
         self._carried, self._shown = carried, shown
+        self.job, self.citizen, self.who = job, citizen, who
         self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
         self.cost = self.result = self.used = self.variables = self.before = self.reported = None
+        self.stopped_by = None
         self.refusal = self.begun_for = ""  # why a service refused it; why the gate of its wake opened
         self.charge, self.never_began = "", False  # under which name its cost is counted; nothing of it ran
         self.waits = self.where = ""  # for which workers; on which machine a worker carries it
         self.began = self.abandoned = self.held_up = self._exited = self._publishing = False
         self.opened = True  # False while a wake waits for due tasks: a crash now, and it never began
         self.put_back = False  # what kept a wake from its turn: it is due as before
+        self.number = 0  # of a wake
         self.late = 0.0  # seconds that a wake began after its time
         self.started_at = 0.0  # elapsed seconds, for the duration
         self.began_at = self.limit = 0.0  # when its program got control, and how long that may take

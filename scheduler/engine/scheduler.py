@@ -356,15 +356,27 @@ class Scheduler(Verbs):
 
     def _start(self, job: Job, trigger: Trigger) -> None:
         """Start the task: the dispatcher has found it due, and a worker for it."""
-        paid = job.paid
+        task, paid, rules = job.task, job.paid, self._rules
         run = self._registry.prepare(job, trigger) if paid else self._registry.start(job, trigger)
-        run.masks = self._rules.masks
-        context = self._context(job.task, run, job.state.last_success)
-        if not (paid or job.task.queue):
-            self._runner.watch(run, job.task.timeout)
+        run.masks = rules.masks
+        # A run that knew its context, too, would be a cycle: collecting it takes a third of the run's time.
+        context = Context(
+            self.citizen,
+            self.home,
+            task.name,
+            task.options,
+            rules.secrets,
+            job.state.last_success,
+            trigger,
+            run.report,
+            rules.llm,
+            run.use,
+        )
+        if not (paid or task.queue):
+            self._runner.watch(run, task.timeout)
         execute = None if job.inside and not paid else self._carry_out(job)
-        work = self._runner.run(job.task, run, context, execute)
-        run.task = asyncio.Task(work, loop=self._loop, name=f"{self.citizen}/{run.name}")
+        work = self._runner.run(task, run, context, execute)
+        run.task = asyncio.Task(work, name=f"{self.citizen}/{task.name}")
         if self._runner.waiters.starts:
             self._runner.waiters.started(run.name, run)
 
@@ -448,22 +460,6 @@ class Scheduler(Verbs):
         hold, look_after = self._paid.hold(job.task)
         self._registry.hold(job, hold)
         return look_after
-
-    def _context(self, task: Task, run: RunHandle, last_success: float | None) -> Context:
-        # A run that knew its context, too, would be a cycle: collecting it takes a third of the run's time.
-        rules, name, options = self._rules, task.name, task.options
-        return Context(
-            self.citizen,
-            self.home,
-            name,
-            options,
-            rules.secrets,
-            last_success,
-            run.trigger,
-            run.report,
-            rules.llm,
-            run.use,
-        )
 
     def _settled(self, job: Job) -> None:
         """The task's state has changed or its run has ended: find its next time."""

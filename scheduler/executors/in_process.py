@@ -204,7 +204,7 @@ class InProcessExecutor:
 
     async def run(self, task: Task, work: Call | Imported, context: Context, watcher: RunListener) -> Result:
         token = current.set(watcher)
-        self._makers.begin(watcher, call=True)
+        self._makers.begin(watcher, True)
         try:
             function = work.function if isinstance(work, Call) else await self._import(task, work, watcher)
             how = (self._shapes.get(id(function)) or self._remember(function))[1]

@@ -45,7 +45,7 @@ class Makers:
         self.active: dict[object, bool] = {}  # and whether it starts processes inside this one: a handler
         self._recent: set[object] | None = None  # None: unwatched
 
-    def begin(self, maker: object, *, call: bool = False) -> None:
+    def begin(self, maker: object, call: bool = False) -> None:
         self.active[maker] = call
         if self._recent is not None:
             self._recent.add(maker)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -740,3 +741,33 @@ async def test_after_so_many_failures_in_a_row_it_is_paused_and_that_is_said_onc
         await clock.advance(10)
         await until(lambda: not scheduler.snapshot().task(name).running_since, "the run is over")
     assert len(runs) == 6  # it has as many again
+
+
+async def test_a_run_that_waits_to_be_recorded_keeps_no_task_of_the_loop(build, clock, monkeypatch):
+    recording, tasks = [], []
+    monkeypatch.setattr(build.workers.deferred, "call", lambda *given: recording.append(given))
+
+    async def work(context):
+        tasks.append(weakref.ref(asyncio.current_task()))
+
+    scheduler = await build(Task("tick", Every(300), Call(work)))
+    await clock.advance(301)
+    await until(lambda: recording and tasks[0]() is None, "its task is gone")
+    assert scheduler.snapshot().task("tick").running_since
+    for action, *given in recording:
+        action(*given)
+    assert scheduler.snapshot().task("tick").outcome is Outcome.OK
+
+
+async def test_a_screen_hears_of_what_is_queued_while_the_only_worker_is_busy(build, clock, noting):
+    async def lasts(context):
+        await asyncio.Event().wait()
+
+    busy = Task("busy", Every(9000), Call(lasts), timeout=9000.0)
+    scheduler = await build(busy, noting("tick", Every(300)), workers=1)
+    await scheduler.force("busy")
+    await asyncio.sleep(0.05)  # what its start changed was published
+    changes = []
+    scheduler.subscribe(lambda: changes.append(scheduler.snapshot().task("tick").queued))
+    await clock.advance(301)
+    await until(lambda: True in changes, "the screen hears of it")
