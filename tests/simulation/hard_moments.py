@@ -81,10 +81,10 @@ def _the_power_goes(dice: random.Random, history: History) -> Iterator[Step]:
 
 
 def _settings_are_written_in_steps(dice: random.Random, history: History) -> Iterator[Step]:
-    """Near a time of the task, and perhaps its owner ends meanwhile."""
+    """And perhaps its owner ends meanwhile."""
     for _ in range(dice.choice((1, 2))):
         task = dice.choice(history.tasks)
-        yield Step("near", dice.choice((-4.0, *BESIDE)), task.name)
+        yield Step("pass", dice.choice((0.0, 3.0, 40.0, 600.0)))
         if dice.random() < 0.2:
             yield Step("kill at turn", dice.choice((0.0, 0.5, 5.0)), more=dice.choice((0, 3, 30)))
         more = an_edit(dice, task), dice.random()

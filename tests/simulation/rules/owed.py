@@ -229,6 +229,8 @@ class Owed:
     def _slot_comes(self) -> None:
         """The clock passes it."""
         slot = self.owing.due
+        if slot == self.owing.slot:  # once more, after the clock was set back
+            self.owing.stepped_back_from_slot = self.owing.largest_step_from_slot = 0.0
         if self.plan.cron:
             self._next(slot)
         else:

@@ -65,7 +65,7 @@ class Wanted(Owed):
     def _up_every(self) -> None:
         owing = self.owing
         if owing.last == -NEVER:  # never ran: due since it was seen
-            owing.low = owing.high = min(owing.low, self.wall)
+            owing.low, owing.high = min(owing.low, self.wall), self.wall
         if owing.last > self.wall:  # from a wrong clock: it counts as now
             owing.last = self.wall
             low = min(owing.low, self.wall + self.plan.every, self.down_wall + self.plan.every)
