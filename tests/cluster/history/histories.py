@@ -214,7 +214,7 @@ def without_effect(verbs: Sequence[Verb], runs: Sequence[Run]) -> Iterator[str]:
     """The last ones of which an acknowledgement promises a run."""
     for name, task in (("thaw", "tick"), ("resume", "tick"), ("reset", "forgot")):
         last = max((verb.sent for verb in verbs if verb.name == name and verb.code == 0), default=None)
-        if last is None or not any(run.task == task and run.began > last for run in runs):
+        if last is not None and not any(run.task == task and run.began > last for run in runs):
             yield f"the last {name}"
     edits = sum(verb.name == "edit" for verb in verbs)
     if edits and not any(run.version == edits for run in runs):
