@@ -205,6 +205,7 @@ def test_a_file_that_is_cut_after_it_was_broken_has_still_lost_its_names(place):
 def test_no_look_is_put_off_by_more_than_some_seconds(cost):
     """Digital-Process-Tools/claude-supertool 2514: a back-off hid a reload for an hour."""
     assert 2.0 <= pause_after(cost) <= LONGEST <= 10.0
+    assert pause_after(cost) >= min(1000 * cost, LONGEST), "idle, it takes a thousandth of the time"
 
 
 class Fleets:
