@@ -32,7 +32,7 @@ from tui.editing.changes import SettingsChanges
 from tui.fleet.navigation import ProblemNavigator
 from tui.fleet.notices import lost
 from tui.fleet.outages import OutageLine
-from tui.fleet.page import Page
+from tui.fleet.page import Covered, Page
 from tui.fleet.row_keys import CitizenAsked, Copied, FleetRows, SettingsAsked
 from tui.fleet.status_bar import StatusBar
 from tui.fleet.summary import FleetSummary
@@ -451,6 +451,9 @@ class ExperienceApp(App[str]):
         self._around.leave()
 
     # -------------------------------------------------------------- appearance
+
+    def get_default_screen(self) -> Covered:
+        return Covered(id="_default")
 
     def get_driver_class(self) -> type[Driver]:
         return forgiving(super().get_driver_class())

@@ -19,7 +19,13 @@ from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs
 
 
-class Page(Screen[None]):
+class Covered(Screen[None]):
+    """A screen of which nothing shows: its lines are not drawn below those of its widgets at each frame."""
+
+    BLANK = True
+
+
+class Page(Covered):
     """Shows `body` below a title line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
