@@ -217,7 +217,7 @@ def test_what_is_missing_is_said_exactly(fresh, bare_path, python3, words):
 def test_help_needs_no_set_up(fresh):
     code, out, err = fresh.run("--help")
     assert (code, err) == (0, "")
-    assert "./run.sh --all" in out
+    assert "./run.sh up [NAME]" in out
     assert not (fresh.folder / ".venv").exists()
 
 
