@@ -168,6 +168,9 @@ class Dispatcher:
         if now - when < LATE or not when or due_since_seen(job.task, state):
             made = job.slot is not None and made_up(job.task, when, job.slot)
             return CATCH_UP if made else SCHEDULE
+        if job.task.active and not job.task.active.contains(now):  # they ended while the loop stalled
+            self.reschedule(job)
+            return None
         if job.task.catch_up or when <= job.floor:
             return CATCH_UP
         job.floor = now  # the loop has stalled
