@@ -66,7 +66,7 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """Runs the monitor, the named subcommand, or the loop of a citizen; imports only what is used."""
+    """Runs the monitor, the named subcommand, or the loop of a citizen; imports only what that needs."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -79,7 +79,7 @@ class Commands(click.Group):
             ctx.exit()
         known = _known_citizens(ctx.params.get("config"))
         near = nearest(name, [*COMMANDS, *known])
-        if name in known or not (known or near):  # the first start makes the citizen
+        if name in known or not (known or near):  # the first start creates the citizen
             return name, self.get_command(ctx, "loop"), args
         hint = f"; did you mean {near}?" if near else f"; see {PROGRAM} help"
         raise click.UsageError(f"{name!r} is no command and no citizen{hint}", ctx)
@@ -186,7 +186,7 @@ def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
     from tui.terminal.chosen_theme import ChosenTheme
 
     collect_as_usual()
-    label = f"DEMO {SPEED:g}x"  # its clock is not the one on the wall
+    label = f"DEMO {SPEED:g}x"  # the demo's clock is not wall clock time
     chosen, plain = ChosenTheme.of_user(), _is_plain(ascii)
     return _run_app(ExperienceApp(DemoFleet(), read_only=read_only, ascii=plain, label=label, chosen=chosen))
 
@@ -230,7 +230,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
 
 
 def _editor(config: Path | None) -> "Editor":
-    """Who changes the settings: never a browser, which may be far away and has no editor."""
+    """The editor for settings; none in a browser, which may be far away and has no editor."""
     from scheduler.editing.editor import FileEditor
 
     in_browser = "TEXTUAL_DRIVER" in os.environ
@@ -238,7 +238,7 @@ def _editor(config: Path | None) -> "Editor":
 
 
 def _beginning() -> "Beginning":
-    """What the first steps need: the crontab of this user, and a file that says they have been seen."""
+    """What the first steps need: this user's crontab, and the file that notes that they were hidden."""
     from platformdirs import user_state_path
 
     from tui.lessons.start_here import Beginning
@@ -253,7 +253,7 @@ def _lines_of_cron() -> int:
 
 
 def _close(fleet: "FleetThread", endings: "Endings", choice: object) -> None:
-    """Stop what runs here, or pass it on, and print what runs now; `choice` is what was answered to `q`."""
+    """Stop what runs here, or hand it on, and print what runs now; `choice` is the answer to the question."""
     from scheduler.core.ports import HandedOver
     from scheduler.core.ui_options import KEEP
     from scheduler.runtime.closing_lines import closing_lines
@@ -263,7 +263,7 @@ def _close(fleet: "FleetThread", endings: "Endings", choice: object) -> None:
     owned = [name for name, owner in owners.items() if owner == "here"]
     if choice == KEEP or (endings.hung_up and fleet.on_close == KEEP):
         done = fleet.hand_over(_print_line)
-        if done.kept and endings.hung_up:  # no terminal shows why: run on rather than stop in silence
+        if done.kept and endings.hung_up:  # no terminal can show why: keep running rather than stop in silence
             endings.wait_for_another(fleet.leave)
             fleet.stay()
     fleet.stop(_print_line)
@@ -272,7 +272,7 @@ def _close(fleet: "FleetThread", endings: "Endings", choice: object) -> None:
 
 
 def _refuse_unknown(names: Sequence[str], config: Path | None) -> None:
-    """Report a misspelt name on the command line, before a screen opens; without names read nothing."""
+    """Report a misspelt name on the command line before a screen opens; without names, read nothing."""
     if names:
         from scheduler.config.loader import load
 
@@ -285,7 +285,7 @@ def _print_line(line: str) -> None:
 
 
 def _is_plain(wanted: bool) -> bool:
-    """Whether to draw in ASCII: if it is wanted, and in a terminal whose encoding lacks our signs."""
+    """Whether to draw in ASCII: on request, or when the terminal's encoding lacks our signs."""
     from tui.glyphs import can_draw
 
     return wanted or not can_draw(getattr(sys.__stderr__, "encoding", "utf-8"))  # where Textual writes

@@ -1,4 +1,4 @@
-"""Send the requests of keys to the citizens, after a confirmation where needed; report refusals."""
+"""Sends what a key requests to the citizens, after a confirmation where needed; reports refusals."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -30,14 +30,14 @@ from tui.common.typed_ahead import ASKING
 from tui.glyphs import Glyphs
 
 LIFTED = (HoldKind.BUDGET, HoldKind.PROVIDER)  # what a person may lift to wake a citizen
-WAKES = 10  # whose cost says what the next one costs
+WAKES = 10  # the last wakes whose cost predicts that of the next
 LINES_IN_TOAST = 3  # answers in one toast
 Request = tuple[str, Awaitable[Receipt | None]]  # the citizen or task, and its pending answer
 
 
 @value
 class Answer:
-    """The text for a request that was refused, or whose change is not saved."""
+    """The text about a request that was refused, or about a change that was not saved."""
 
     text: str
     refused: bool
@@ -56,13 +56,13 @@ class Actions:
     ) -> None:
         self._app, self._fleet, self._controls, self._glyphs = app, fleet, controls, glyphs
         self._snapshot_of, self._plain = snapshot_of, glyphs.plain
-        self._lost: dict[str, float] = {}  # since when a citizen has no owner, as seen from here
-        self._takes_over: tuple[str, Question] | None = None  # the question that is open, and about whom
+        self._lost: dict[str, float] = {}  # since when a citizen has had no owner, as seen from here
+        self._takes_over: tuple[str, Question] | None = None  # the citizen asked about, and the open question
 
     def request(
         self, verb: str, rows: Sequence[tuple[str, str]], *, sure: bool, then: Callable[[], None]
     ) -> None:
-        """Do `verb` to these tasks, after one question unless `sure`; calls `then` first."""
+        """Do `verb` to these tasks, after a confirmation unless `sure`; calls `then` first."""
 
         def start() -> None:
             then()
@@ -99,7 +99,7 @@ class Actions:
         then: Callable[[], object],
         at: str = STAY,
     ) -> None:
-        """Ask, and do it unless the answer is to leave everything as it is."""
+        """Ask, and call `then` unless the answer is to leave everything as it is."""
 
         def answered(key: str | None) -> None:
             if key not in (None, STAY):
@@ -108,7 +108,7 @@ class Actions:
         self._app.push_screen(Question(title, facts, choices, self._glyphs, at), answered)
 
     def _ask_again(self, row: tuple[str, str], task: TaskView) -> None:
-        """A task never overlaps itself: offer one run more."""
+        """The task is already running and never overlaps itself: offer to queue one more run."""
         name, control = "/".join(row), self._controls.get(row[0])
         if control is not None:
             facts = [*asks.again_facts(task, self._fleet.clock.now())]
@@ -120,7 +120,7 @@ class Actions:
             )
 
     def wake(self, citizen: str) -> None:
-        """Wake the citizen, after one question where that runs a command."""
+        """Wake the citizen; ask first if the wake runs a command."""
         control, snapshot = self._controls.get(citizen), self._snapshot_of(citizen)
         if control is None:
             return
@@ -139,7 +139,7 @@ class Actions:
             start()
 
     async def _ask_to_wake(self, control: Control, snapshot: Snapshot, start: Callable[[], None]) -> None:
-        """Only where a wake costs money, or something stands in its way."""
+        """Ask only if a wake costs money or something stands in its way."""
         details, known = await _known(control, WAKE)
         row, now = snapshot.task(WAKE), self._fleet.clock.now()
         held = row.held if row and row.held and row.held.kind in LIFTED else None
@@ -166,7 +166,7 @@ class Actions:
     # -------------------------------------------------------------- money
 
     def budget(self, citizen: str) -> None:
-        """Show what the citizen has spent, and allow more for today if that is wanted."""
+        """Show what the citizen has spent, and allow more for today on request."""
         control, snapshot = self._controls.get(citizen), self._snapshot_of(citizen)
         if control is None or snapshot is None:
             return
@@ -221,7 +221,7 @@ class Actions:
         self._run([(control.citizen, lifted())])
 
     def stop(self, tasks: Sequence[Row], then: Callable[[], None]) -> None:
-        """End the runs of these tasks after one question; calls `then` first."""
+        """End the runs of these tasks after a confirmation; calls `then` first."""
         rows = [row for row in tasks if stoppable(row[1]) and row[0] in self._controls]
         if rows:
             self._app.run_worker(self._ask_to_stop(rows, then), group=ASKING)
@@ -246,7 +246,7 @@ class Actions:
     # -------------------------------------------------------------- freeze and thaw
 
     def freeze(self, citizens: Sequence[str], then: Callable[[], None]) -> None:
-        """Freeze these citizens by a form; if they are frozen thaw them after one question."""
+        """Freeze these citizens by a form; if they are frozen, thaw them after a confirmation."""
         if frozen := self._frozen(citizens):
             self._thaw_first(frozen, "", then)
             return
@@ -267,7 +267,7 @@ class Actions:
         return [one for one in shown if one and one.freeze]
 
     def _thaw_first(self, frozen: Sequence[Snapshot], verb: str, then: Callable[[], None]) -> None:
-        """Ask whether these are to be thawed; then `then`."""
+        """Ask whether to thaw these citizens; call `then` once they are thawed."""
         names = names_to_thaw(frozen)
 
         async def thaw() -> None:
@@ -280,7 +280,7 @@ class Actions:
         )
 
     def move(self, citizen: str, host: Host | None) -> None:
-        """Let another machine run the citizen, after the question which one."""
+        """Let another machine run the citizen, after asking which one."""
         if host is None:
             self.toast(f"{citizen} is not shared: experience-tui engine join {citizen}", "warning")
             return
@@ -298,20 +298,20 @@ class Actions:
         self._app.push_screen(question, answered)
 
     def take_over(self, citizen: str) -> None:
-        """Run the citizen in this process, after one question; report what prevents it."""
+        """Run the citizen in this process, after a confirmation; report what prevents it."""
         if reason := self._fleet.why_not_own(citizen):
             self.toast(reason, "error")
             return
         self._app.run_worker(self._ask_to_take_over(citizen), group=ASKING)
 
     async def _ask_to_take_over(self, citizen: str) -> None:
-        """Say what would start at once, and what waits."""
+        """Ask, with what would start at once and what waits."""
         shown = self._snapshot_of(citizen)
         wakes: tuple[RunRecord, ...] = ()
         try:
             found = await self._fleet.look(citizen)
             if citizen in self._controls:
-                with suppress(SchedulerError):  # then it is not said what a wake costs
+                with suppress(SchedulerError):  # the question then leaves out what a wake costs
                     wakes = await self._controls[citizen].history(WAKE, limit=WAKES)
         except SchedulerError as error:
             self.toast(str(error), "error")
@@ -337,7 +337,7 @@ class Actions:
         self._app.push_screen(question, answered)
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
-        """Remember when a citizen's owner died; a question about that is over once it has an owner."""
+        """Note when a citizen's owner died; close the question about it once the citizen has a new owner."""
         citizen = snapshot.citizen
         if snapshot.stale:
             self._lost.setdefault(citizen, self._fleet.clock.now())
@@ -350,7 +350,7 @@ class Actions:
             self.toast(f"{citizen} runs again ({snapshot.owner.removeprefix('attached, ')})")
 
     def toast(self, text: str, severity: Any = "information") -> None:
-        """Show a short message in the corner, cleaned."""
+        """Show a short, cleaned message in the corner."""
         lines = [clean(line, self._plain) for line in text.splitlines()]
         self._app.notify("\n".join(lines), severity=severity, markup=False)
 
@@ -367,7 +367,7 @@ class Actions:
         self._app.run_worker(self._report(requests), group="verbs")
 
     async def _report(self, requests: Iterable[Request]) -> bool:
-        """Whether anything was refused."""
+        """Wait for these requests and show the problems; whether anything was refused."""
         refused = False
         if answers := await execute(requests):
             refused = any(answer.refused for answer in answers)
@@ -376,7 +376,7 @@ class Actions:
 
 
 async def execute(requests: Iterable[Request]) -> list[Answer]:
-    """Wait for all of these at once; returns only problems."""
+    """Wait for all of these at once; return only the problems."""
     answers = await asyncio.gather(*(_answer(where, verb) for where, verb in requests))
     return [answer for answer in answers if answer]
 
@@ -389,10 +389,10 @@ def summarize(answers: list[Answer]) -> str:
 
 
 async def _known(control: Control, task: str) -> tuple[TaskDetails | None, list[Decimal]]:
-    """Its definition, and what its last runs cost, as far as they are known."""
+    """The task's definition, and what its last runs cost, as far as they are known."""
     details: TaskDetails | None = None
     runs: tuple[RunRecord, ...] = ()
-    with suppress(SchedulerError):  # the question is asked without what is unknown
+    with suppress(SchedulerError):  # the question leaves out what is unknown
         details = await control.explain(task)
         runs = await control.history(task, limit=WAKES)
     return details, [*asks.costs(runs)]
@@ -411,7 +411,7 @@ async def _done(asked: Awaitable[None]) -> Receipt | None:
 async def _answer(where: str, asked: Awaitable[Receipt | None]) -> Answer | None:
     try:
         receipt = await asked
-    except SchedulerError as error:  # some errors begin with the citizen, too
+    except SchedulerError as error:  # some errors already begin with the citizen's name
         text = str(error).removeprefix(f"{where.partition('/')[0]}: ")
         return Answer(f"{where}: {text}", refused=True)
     if receipt is None or receipt.saved:

@@ -53,10 +53,10 @@ from tui.theme import ANSI, DARK, THEMES, Rules, defaults
 if TYPE_CHECKING:
     from tui.terminal.chosen_theme import ChosenTheme
 
-TURNS = 5  # of the loop, until all widgets have asked for their repaint
-LINES_OF_TOAST = 3  # at most: with less room below the panels there is one, over the keys
-HINT_SHOWN = 6.0  # seconds that the footer says what was done
-SETTLED = 5.0  # seconds until the first snapshots of all citizens are there
+TURNS = 5  # turns of the loop until all widgets have requested their repaint
+LINES_OF_TOAST = 3  # at most; with less room below the panels there is one, over the keys
+HINT_SHOWN = 6.0  # seconds that the footer shows what was done
+SETTLED = 5.0  # seconds until the first snapshots of all citizens have arrived
 JUST_AFTER = 0.02  # seconds: ticks come right after a full second, so that due times do not flicker
 
 
@@ -90,7 +90,7 @@ class ExperienceApp(App[str]):
         self._status = StatusBar(glyphs, self._label)
         self._status.read_only = read_only
         self._none, self._keys = NoCitizens(glyphs, read_only), KeyBar(glyphs)
-        self._hinted = self._keys  # the last that said something else than its keys
+        self._hinted = self._keys  # the last key bar that showed a hint
         self._outages = OutageLine(glyphs)
         self._filter = FilterField()
         self._controls: dict[str, Control] = {}
@@ -162,7 +162,7 @@ class ExperienceApp(App[str]):
         self._keys.lead(*self._first_keys(), alone=("details",) if few else ())
 
     def _first_keys(self) -> tuple[str, ...]:
-        """What the footer begins with, where that is not what it always begins with."""
+        """The keys that the footer starts with when they differ from the usual ones."""
         panel = self._body.board.panel(self._body.board.cursor.citizen)
         if self._none.display and not self._read_only:
             return () if self._summary.loading else ("new-citizen", "edit", "palette")
@@ -175,7 +175,7 @@ class ExperienceApp(App[str]):
 
     def _update_fleet(self, view: FleetView) -> None:
         before, self._view = self._view, view
-        if before and replace(before, cluster=view.cluster) == view:  # each second, where machines share
+        if before and replace(before, cluster=view.cluster) == view:  # happens each second in a cluster
             self._summary.set_cluster(view.cluster)
             self._body.set_cluster(view.cluster)
             self._tick_soon()
@@ -211,14 +211,14 @@ class ExperienceApp(App[str]):
             self._tick_soon()
 
     def _tick_soon(self) -> None:
-        """One repaint for everything that arrives together."""
+        """Tick soon: one repaint for everything that arrives together."""
         if not self._tick_waits:
             self._tick_waits = True
             self.call_after_refresh(self.tick)
 
     def _show_lesson(self) -> None:
         lesson, view = self._none, self._view
-        empty = not self._controls and not (view and view.problems)  # else these are what to look at
+        empty = not self._controls and not (view and view.problems)  # otherwise the problems come first
         if empty and (view is None or view.loading):
             lesson.wait()
         elif empty and view:
@@ -280,7 +280,7 @@ class ExperienceApp(App[str]):
         self._tell(message.text)
 
     def _tell(self, text: str, style: str = "$ok", seconds: float = HINT_SHOWN) -> None:
-        """A line in place of the keys, for a moment."""
+        """Show a line in place of the keys for a moment."""
         for bar in self.screen.query(KeyBar):
             bar.hint(clean(text, self._glyphs.plain), style, seconds)
             self._hinted = bar
@@ -309,13 +309,13 @@ class ExperienceApp(App[str]):
             self._tell("the panels leave no room below them", "$warn", HINT)
 
     def action_table(self) -> None:
-        """From the panels to the table, or back."""
+        """Switch from the panels to the table, or back."""
         self._body.switch()
         self._keys.prefer(*(TABLE_FIRST if self._body.shows_table else ()))
         self.on_fleet_grid_arranged()
 
     def on_fleet_rows_view_changed(self) -> None:
-        """Other rows may match by now, too."""
+        """A change of view may also change which rows match."""
         self._keys.prefix(self._body.rows.view_words())
 
     # -------------------------------------------------------------- other screens
@@ -345,7 +345,7 @@ class ExperienceApp(App[str]):
     def action_log(self) -> None:
         from tui.log.screen import Log
 
-        while any(isinstance(each, Log) for each in self.screen_stack[:-1]):  # it was left for details
+        while any(isinstance(each, Log) for each in self.screen_stack[:-1]):  # the log was left for details
             self.pop_screen()
         if not isinstance(self.screen, Log):
             self._open(Log(self._events, self._glyphs, self._label))
@@ -383,8 +383,8 @@ class ExperienceApp(App[str]):
             await super().on_event(event)
 
     async def on_key(self, event: Key) -> None:
-        """Do what a key asks for that no widget wanted; an unknown one leads to the help."""
-        event.prevent_default()  # Textual's own handler would not say whether there was a binding
+        """Do what a key that no widget handled asks for; an unknown key leads to the help."""
+        event.prevent_default()  # Textual's own handler does not report whether there was a binding
         self._hinted.forget_hint()
         if not await self._check_bindings(event.key):
             self._tell(f"{key_of(self, 'help', '?')} shows the keys", "$warn", HINT)
@@ -396,7 +396,7 @@ class ExperienceApp(App[str]):
             self._actions.toast(self._around.change_theme())
 
     def action_picture(self) -> None:
-        """A browser downloads it; else it is a new file in the working folder, or at home."""
+        """Save a picture of the screen: a browser downloads it, else it goes to the working or home folder."""
         picture = self.export_screenshot()
         if self.is_web:
             name = f"experience-{wall(self._fleet.clock.now()).replace(':', '')}.svg"
@@ -470,4 +470,4 @@ class ExperienceApp(App[str]):
 
 
 def _nothing() -> None:
-    """What comes first where no mark has to go."""
+    """What to call first when there are no marks to clear."""

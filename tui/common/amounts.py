@@ -1,4 +1,4 @@
-"""Amounts of money on screen, from the text in which views carry them; what is no amount is unknown."""
+"""Amounts of money on screen, from the text in views; an invalid amount is unknown."""
 
 from decimal import Decimal, InvalidOperation
 
@@ -11,21 +11,21 @@ NEAR = Decimal("0.8")  # of a limit: from there on an amount stands out
 
 
 def amount(text: str) -> Decimal | None:
-    """The amount, None if there is none, or none that money can be."""
+    """The amount; None if the text is empty or no valid amount of money."""
     try:
         found = Decimal(text)
-    except InvalidOperation:  # also of nothing
+    except InvalidOperation:  # raised for empty text, too
         return None
     return found if believed(found) else None
 
 
 def spent(text: str) -> str:
-    """`$0.37`; blank where nothing was spent, `$?` where it cannot be read."""
+    """`$0.37`; blank where nothing was spent, `$?` for an invalid amount."""
     return _shown(text) if text else ""
 
 
 def brief(text: str) -> str:
-    """The same in five cells."""
+    """The amount spent, in five cells."""
     found = amount(text)
     return brief_dollars(found) if found is not None else UNKNOWN if text else ""
 
@@ -37,12 +37,12 @@ def about(text: str) -> str:
 
 
 def of_limit(text: str, limit: str) -> str:
-    """`$5.02 of $5.00`, or only the amount where nothing limits it."""
+    """`$5.02 of $5.00`, or only the amount where there is no limit."""
     return f"{_shown(text or '0')} of {_shown(limit)}" if limit else _shown(text or "0")
 
 
 def left(text: str, limit: str) -> str:
-    """What may still be spent; `$0.00` when it is more than all."""
+    """What may still be spent; `$0.00` once the limit is exceeded."""
     used, most = amount(text) or ZERO, amount(limit)
     return UNKNOWN if most is None else dollars(max(ZERO, EXACT.subtract(most, used)))
 
@@ -57,7 +57,7 @@ def share(text: str, limit: str) -> Decimal:
 
 
 def fullest(money: Money) -> Decimal:
-    """How much is spent of the limit that is used up most."""
+    """The share spent of the limit that is used up most."""
     return max(share(money.today, money.day_limit), share(money.month, money.month_limit))
 
 

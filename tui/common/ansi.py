@@ -1,4 +1,4 @@
-"""What a program printed, for a screen: its colours stay, whatever else steers a terminal is gone."""
+"""What a program printed, for a screen: its colours stay, all else that steers a terminal is removed."""
 
 import re
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from rich.style import Style
 
 from tui.common.text import cells, cleaned
 
-LONGEST = 20_000  # characters of one line that are worth drawing: it is cut where a screen ends anyway
+LONGEST = 20_000  # characters drawn of one line; the rest would not fit on a screen anyway
 MOST = 160 * 1024  # characters of a whole output: the scheduler keeps less
 TAB = 8
 LOOK_BACK = 16  # cells that may stay empty at the end of a line, rather than cut a word
 
-# Colours first; then what moves the cursor, sets titles, writes clipboards: in both spellings.
+# Colours first; then whatever moves the cursor, sets titles or writes to the clipboard, in both spellings.
 _ESCAPES = re.compile(
     "\x1b\\[([0-9;:]*)m"
     "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
@@ -42,7 +42,7 @@ Line = tuple[Part, ...]
 
 
 def lines(text: str, plain: bool = False) -> list[Line]:
-    """The text line by line; colours go on over line ends as they do in a terminal."""
+    """The text line by line; colours carry over line ends as they do in a terminal."""
     decoder, text = AnsiDecoder(), _bounded(text)
     text = _STRUCK.sub("", text) if "\x08" in text else text
     rows = text.removesuffix("\n").split("\n")
@@ -50,19 +50,19 @@ def lines(text: str, plain: bool = False) -> list[Line]:
 
 
 def without_colours(text: str) -> str:
-    """The same as plain clean text, for a clipboard or a file."""
+    """The text without colours, cleaned, for a clipboard or a file."""
     return "\n".join("".join(part.text for part in line) for line in lines(text))
 
 
 def chopped(line: Line, width: int) -> list[Line]:
-    """The line in pieces of at most so many cells."""
+    """The line in pieces of at most `width` cells."""
     if sum(cells(part.text) for part in line) <= width:
         return [line]
     rows: list[list[Part]] = [[]]
     room = width = max(1, width)
     for text, style in line:
         for piece, used in _pieces(text, room, width):
-            if used < 0:  # it begins a new line
+            if used < 0:  # the piece begins a new line
                 rows.append([])
                 room, used = width, -used
             if piece:
@@ -80,12 +80,12 @@ def _pieces(text: str, room: int, width: int) -> Iterator[tuple[str, int]]:
             piece = piece[: piece.rfind(" ", max(1, len(piece) - LOOK_BACK)) + 1] or piece
         if piece or sign > 0:
             yield piece, sign * cells(piece)
-        else:  # wider than a line has cells
+        else:  # the character is wider than a line
             piece = text[0]
             yield piece, sign * width
         text, room, sign = text[len(piece) :], width, -1
         if piece and piece[-1] != " ":
-            text = text.removeprefix(" ")  # the blank between two words is the end of the line now
+            text = text.removeprefix(" ")  # the line ends at this blank between two words
 
 
 def _fitting(text: str, room: int) -> str:
@@ -119,7 +119,7 @@ def _line(decoder: AnsiDecoder, text: str, plain: bool) -> Line:
 
 
 def _colour(found: "re.Match[str]") -> str:
-    """An escape sequence as far as it is shown: its colours and weights."""
+    """The part of an escape sequence that is shown: its colours and weights."""
     if found[1] is None:
         return ""
     codes = [code for code in _CODES.findall(found[1]) or ["0"] if code not in _NOT_SHOWN]
@@ -127,7 +127,7 @@ def _colour(found: "re.Match[str]") -> str:
 
 
 def _sanitized(text: str, plain: bool) -> str:
-    """Clean text between colours; what comes after a carriage return is written over what was there."""
+    """Clean text between colours; text after a carriage return overwrites what was there."""
     kept, column = list[str](), 0
     for index, piece in enumerate(_COLOURS.split(text)):
         if index % 2:
@@ -145,7 +145,7 @@ def _sanitized(text: str, plain: bool) -> str:
 
 @lru_cache(maxsize=1024)
 def _themed(style: Style | str) -> Style:
-    """The style, with the theme's colours where the program asks for the usual ones."""
+    """The style, with the theme's colours in place of the standard ones."""
     assert isinstance(style, Style)
     ink, paper = (None if color and color.is_default else color for color in (style.color, style.bgcolor))
     weights = {name: getattr(style, name) or None for name in _WEIGHTS}

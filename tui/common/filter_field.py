@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 
 class FilterField(Input):
-    """Tells each change by `Input.Changed`, and when the person is done with it."""
+    """Posts `Input.Changed` for each change, and `Left` when the person is done."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "drop", "clear", id="filter-clear")]
 
@@ -23,7 +23,7 @@ class FilterField(Input):
         super().__init__(placeholder=searched, compact=True)
 
     def open(self, text: str) -> None:
-        """Start typing where the filter was left."""
+        """Start typing with the text of the current filter."""
         self.add_class("-open")
         self.value = text
         self.focus()

@@ -31,7 +31,7 @@ class Key:
 
 
 class KeyBar(Widget):
-    """Draws the bindings that are shown and active; a click on one acts like its key."""
+    """Draws the bindings that are shown and active; clicking one acts like pressing its key."""
 
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__()
@@ -49,13 +49,13 @@ class KeyBar(Widget):
             self.refresh()
 
     def lead(self, *names: str, alone: tuple[str, ...] = ()) -> None:
-        """The keys of these names come first, in this order; of others only those `alone`, if any."""
+        """Put the keys of these names first, in this order; of the others show only `alone`, if given."""
         if (names, alone) != (self._leading, self._alone):
             self._leading, self._alone = names, alone
             self.refresh()
 
     def prefer(self, *names: str) -> None:
-        """The keys of these names come first after the places, in this order."""
+        """Put the keys of these names right after the places, in this order."""
         if names != self._preferred:
             self._preferred = names
             self.refresh()
@@ -122,10 +122,10 @@ class KeyBar(Widget):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """In which order keys stand: first those that lead, then group by group."""
+    """The order of the keys: first those that lead, then group by group."""
 
     leading: Sequence[str] = ()
-    preferred: Sequence[str] = ()  # of those that do something
+    preferred: Sequence[str] = ()  # of the keys that act
 
     def group(self, key: Key) -> int:
         if key.name in self.leading:
@@ -143,12 +143,12 @@ class Order:
         return self.group(key), self.preferred.index(key.name) if preferred else len(self.preferred)
 
     def bar(self, before: Key, key: Key) -> int:
-        """The cells of the bar between these two, if there is one: before what to do, before what to see."""
+        """Cells of the bar between these two keys, if any: one before the actions, one before the views."""
         return 1 if self.group(key) in (1, 2) and self.group(key) != self.group(before) else 0
 
 
 def fitting(keys: list[Key], room: int, order: Order = Order()) -> list[Key]:
-    """As many keys as fit into so many cells, group by group: places first, help and quit at the end."""
+    """As many keys as fit into `room` cells, group by group: places first, help and quit at the end."""
     ends = [key for key in keys if key.name in LAST]
     others = sorted((key for key in keys if key not in ends), key=order.rank)
     kept: list[Key] = []

@@ -1,4 +1,4 @@
-"""Widgets that draw lines in styles by name, only those in sight."""
+"""Widgets that draw styled lines, only those in sight."""
 
 from typing import ClassVar
 
@@ -16,33 +16,33 @@ STYLES = {f"ink--{name}" for name in NAMES}  # what the source of the styles dec
 
 
 class PaintedLines(Widget):
-    """Draws lines as they are, in styles by name."""
+    """Draws lines as they are, in named styles."""
 
     _ink: Styles | None = None
 
     def styles_now(self) -> Styles:
-        """The styles of the theme that is on."""
+        """The styles of the current theme."""
         if self._ink is None:
             source = self.styles_source()
             self._ink = Styles.read(lambda name: source.get_component_rich_style(f"ink--{name}"))
         return self._ink
 
     def styles_source(self) -> Widget:
-        """Whose component styles these are."""
+        """The widget whose component styles are used."""
         return self
 
     def finished(self, strip: Strip, ansi: bool = False) -> Strip:
-        """What Textual's own path would do to it; a theme has no ANSI colours, a program has."""
+        """Apply the filters that Textual applies; ANSI colours come only from programs, not from a theme."""
         for line_filter in self.get_line_filters():
             if ansi or not isinstance(line_filter, ANSIToTruecolor):
                 strip = strip.apply_filter(line_filter, self.background_colors[1])
         return strip
 
     def forget(self) -> None:
-        """Nothing that was drawn before is right any more."""
+        """Drop everything that was drawn before."""
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Lines as they are: without borders, links or selection Textual's own path is twice the work."""
+        """The lines as they are: Textual's own path, with borders, links and selection, takes twice as long."""
         strips = [self.render_line(y) for y in crop.line_range]
         whole = crop.x == 0 and crop.width == self.size.width
         return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
@@ -54,12 +54,12 @@ class PaintedLines(Widget):
 
 
 class LineView(ScrollView, PaintedLines, can_focus=True):
-    """Draws only the lines in sight: its cost is that of the lines on screen."""
+    """Draws only the lines in sight, so the cost is that of the lines on screen."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = STYLES
 
     def hold(self, lines: int) -> None:
-        """There are so many lines now. Nothing is laid out for that: the scrollbar is always there."""
+        """Set the number of lines. Nothing is laid out again, since the scrollbar is always there."""
         size = Size(self.room.width, lines)
         if size != self.virtual_size:
             self.set_reactive(ScrollView.virtual_size, size)
@@ -67,7 +67,7 @@ class LineView(ScrollView, PaintedLines, can_focus=True):
 
     @property
     def room(self) -> Size:
-        """What there is beside the scrollbar."""
+        """The area without the scrollbar."""
         return self.scrollable_content_region.size
 
     def reveal(self, first: int, last: int) -> None:
@@ -83,7 +83,7 @@ class CursorView(LineView):
     """Lines with a cursor, which keys and the mouse move."""
 
     class Moved(Message):
-        """The cursor, or what is in sight, is elsewhere."""
+        """The cursor moved, or the view scrolled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,14 +95,14 @@ class CursorView(LineView):
         return self.virtual_size.height
 
     def go_to(self, number: int) -> None:
-        """The cursor to this line, in sight."""
+        """Move the cursor to this line and scroll it into sight."""
         self.at = min(max(0, number), max(0, self.count - 1))
         self.reveal(self.at, self.at)
         self.refresh()
         self.post_message(self.Moved())
 
     def action_move(self, how: str, step: int) -> None:
-        """A line, a screenful, or all the way."""
+        """Move by a line, by a screenful, or all the way."""
         page = max(1, self.room.height - 1)
         self.go_to(self.at + step * {"vertical": 1, "page": page, "end": self.count}[how])
 

@@ -20,8 +20,8 @@ from tui.glyphs import Glyphs
 from tui.keys import PANE_KEYS
 
 WHEEL = 3  # rows
-LOW = 4  # lines of a pane that has no room for a head
-LEAST = 8  # cells of a frame that are worth words at its right
+LOW = 4  # lines of a pane below which there is no room for a head
+LEAST = 8  # cells of the frame's right side below which it shows no words
 
 
 class StyledText(NamedTuple):
@@ -29,7 +29,7 @@ class StyledText(NamedTuple):
 
     text: str
     style: str | Style = "ink"
-    found: bool = False  # it is what is searched for
+    found: bool = False  # it matches the search
 
 
 class Row(NamedTuple):
@@ -48,10 +48,10 @@ def styled(*pieces: tuple[str, str | Style]) -> Row:
 
 
 class Pane(PaintedLines, can_focus=True):
-    """Draws the rows that `row` gives; their content and meaning are up to the kinds of pane."""
+    """Draws the rows that `row` gives; subclasses decide their content and meaning."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*PANE_KEYS]
-    painted_like: Widget | None = None  # whose styles it has, if not its screen's
+    painted_like: Widget | None = None  # the widget whose styles it uses, if not its screen's
 
     def __init__(self, glyphs: Glyphs, title: str) -> None:
         super().__init__()
@@ -64,11 +64,11 @@ class Pane(PaintedLines, can_focus=True):
         self._drawn: dict[int, tuple[Row, Strip]] = {}
 
     def entitle(self, title: str, aside: str = "") -> None:
-        """Clean words for the frame above: at its left, and at its right where there is room."""
+        """Set the clean words in the frame above: at its left, and at its right where there is room."""
         self.title, self.aside = title, aside
 
     def tick(self, now: float) -> None:
-        """Paint again what looks different at `now`."""
+        """Repaint what looks different at `now`."""
         self._now = now
         self.sync()
 
@@ -91,27 +91,27 @@ class Pane(PaintedLines, can_focus=True):
         return "", f"{self.top + 1}-{self.top + self.inside} of {self.count()}" if self.last else ""
 
     def move(self, step: int) -> None:
-        """Go so many rows down, or up."""
+        """Move `step` rows down, or up."""
         self.scroll_rows(self.top + step)
 
     def roll(self, step: int) -> None:
-        """The wheel turns by so many rows."""
+        """Handle `step` rows of the mouse wheel."""
         self.scroll_rows(self.top + step)
 
     def resized(self) -> None:
         """There is more or less room than before."""
 
     def searched(self) -> Iterator[tuple[int, str]]:
-        """Each line that a search looks at: the number of its first row, and its text."""
+        """Each line that a search covers: the number of its first row, and its text."""
         for number in range(self.count()):
             yield number, "".join(piece.text for piece in self.row(number).pieces)
 
     def to_hit(self, row: int) -> None:
-        """The person goes to a hit."""
+        """Go to a hit of the search."""
         self.see(row)
 
     def first_seen(self) -> int:
-        """The row from which on a search looks for its first hit."""
+        """The row from which a search looks for its first hit."""
         return self.top
 
     # -------------------------------------------------------------- room
@@ -123,31 +123,31 @@ class Pane(PaintedLines, can_focus=True):
 
     @property
     def above(self) -> int:
-        """Rows that stay above those that scroll."""
+        """The number of rows that stay above those that scroll."""
         return int(self.size.height > LOW and self.head() is not None)
 
     @property
     def searching(self) -> bool:
-        """Whether the last line is that of a search."""
+        """Whether the last line is the search field."""
         return self._search_line is not None and self._search_line.display
 
     @property
     def inner(self) -> int:
-        """Cells of a row, beside the frame and the cursor's sign."""
+        """Cells of a row without the frame and the cursor's sign."""
         return max(0, self.size.width - 3)
 
     @property
     def last(self) -> int:
-        """The greatest `top` there can be."""
+        """The greatest possible `top`."""
         return max(0, self.count() - self.inside)
 
     def scroll_rows(self, top: int) -> None:
-        """Show the rows from this one on."""
+        """Scroll so that `top` is the first row."""
         self.top = min(max(0, top), self.last)
         self.sync()
 
     def see(self, row: int) -> None:
-        """Scroll until this row is in sight, with a few around it."""
+        """Scroll this row into sight, with a few rows around it."""
         if not self.top <= row < self.top + self.inside:
             self.scroll_rows(row - self.inside // 2)
         self.sync()
@@ -164,7 +164,7 @@ class Pane(PaintedLines, can_focus=True):
     # -------------------------------------------------------------- drawing
 
     def sync(self, lines: Iterable[int] | None = None) -> None:
-        """Paint the lines that look different by now, of all or of these."""
+        """Repaint the lines that look different now: all, or only these."""
         drawn = self._drawn if lines is None else self._drawn.keys() & lines
         changed = [y for y in drawn if self._look(y) != self._drawn[y][0]]
         for y in changed:
@@ -198,7 +198,7 @@ class Pane(PaintedLines, can_focus=True):
         return self.finished(strip, ansi=True)
 
     def _look(self, y: int) -> Row:
-        """A line of the widget; beside a row stands the frame."""
+        """A line of the widget: a row between the sides of the frame."""
         glyphs, index = self.glyphs, self.top + y - 1 - self.above
         if y == 0:
             return self._edge(glyphs.corners[:2], StyledText(self.title, "title"), self.aside)
@@ -214,13 +214,13 @@ class Pane(PaintedLines, can_focus=True):
         return Row((mark, *padded(pieces, self.inner, glyphs)), row.light)
 
     def _hit(self, index: int) -> str:
-        """The sign of a row that a search has found."""
+        """The sign of a row that matches the search."""
         if not self.search.has(index):
             return " "
         return self.glyphs.cursor if index == self.search.chosen else self.glyphs.hit
 
     def _edge(self, corners: str, left: StyledText, right: str) -> Row:
-        """A line of the frame; what stands at its right gives way to what stands at its left."""
+        """A line of the frame; the text on the right gives way to the text on the left."""
         across, frame, room = self.glyphs.across, self._frame(), max(0, self.size.width - 4)
         first = f" {shorten(left.text, max(0, room - 2), self.glyphs.ellipsis)} " if left.text else ""
         free = room - cells(first)
@@ -239,7 +239,7 @@ class Pane(PaintedLines, can_focus=True):
     # -------------------------------------------------------------- search
 
     async def action_search(self) -> None:
-        """Type what to look for, in the last line."""
+        """Open the search field in the last line."""
         if self._search_line is None:
             self._search_line = SearchBar()
             await self.mount(self._search_line)
@@ -259,7 +259,7 @@ class Pane(PaintedLines, can_focus=True):
         self._fit()
 
     def clear_search(self) -> bool:
-        """Forget what was looked for; False if nothing was."""
+        """Clear the search; False if there was none."""
         if self._search_line is None or not self.searching:
             return False
         self._search_line.display, self.search = False, Search()
@@ -267,7 +267,7 @@ class Pane(PaintedLines, can_focus=True):
         return True
 
     def search_again(self) -> None:
-        """Other lines are there."""
+        """Repeat the search, since the lines have changed."""
         if self.search.text:
             self.search = self.search.among(self.searched())
             self._say_hits()
@@ -311,7 +311,7 @@ class Pane(PaintedLines, can_focus=True):
 
 
 def padded(pieces: Iterable[StyledText], width: int, glyphs: Glyphs) -> tuple[StyledText, ...]:
-    """The pieces in exactly so many cells."""
+    """The pieces in exactly `width` cells."""
     kept, left = list[StyledText](), width
     for piece in pieces:
         wide = cells(piece.text)
@@ -324,7 +324,7 @@ def padded(pieces: Iterable[StyledText], width: int, glyphs: Glyphs) -> tuple[St
 
 
 def shown_hits(pieces: Iterable[StyledText], needle: str) -> tuple[StyledText, ...]:
-    """The same pieces, with what is searched for in pieces of its own."""
+    """The same pieces, with each match of the search as a piece of its own."""
     given = tuple(pieces)
     hits = spans("".join(piece.text for piece in given), needle)
     if not hits:

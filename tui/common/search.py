@@ -1,4 +1,4 @@
-"""A search: which lines have what was typed, which of them the person is at, and the field to type it in."""
+"""A search: the matching lines, the current match, and the field to type in."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from scheduler.core.values import value
 from tui.common.filter_field import FilterField
 from tui.keys import key_of
 
-ROOMY = 50  # cells from which on the keys are said beside the count
+ROOMY = 50  # cells from which the keys are shown next to the count
 
 
 @value
 class Search:
-    """What is looked for, the lines that have it, and the chosen one of these."""
+    """The text to find, the lines that contain it, and which of them is chosen."""
 
     text: str = ""
     lines: tuple[int, ...] = ()
@@ -41,33 +41,33 @@ class Search:
 
     @property
     def words(self) -> str:
-        """How many hits there are, and at which one is."""
+        """The number of hits, and which one is chosen."""
         return f"{self.at + 1} of {len(self.lines):,}" if self.lines else "no hit"
 
     def among(self, lines: Iterable[tuple[int, str]]) -> "Search":
-        """The same search in these numbered lines; the number of the chosen hit stays."""
+        """The same search in these numbered lines; the position among the hits stays."""
         needle = self.needle
         found = tuple(number for number, line in lines if needle in line.casefold()) if needle else ()
         return Search(self.text, found, min(self.at, max(0, len(found) - 1)))
 
     def near(self, line: int) -> "Search":
-        """The first hit at or after this line is the chosen one, or else the first of all."""
+        """Choose the first hit at or after this line, or else the first of all."""
         at = bisect_left(self.lines, line)
         return replace(self, at=at if at < len(self.lines) else 0)
 
     def back(self, line: int) -> "Search":
-        """The last hit at or before this line is the chosen one, or else the first of all."""
+        """Choose the last hit at or before this line, or else the first of all."""
         return replace(self, at=max(0, bisect_right(self.lines, line) - 1))
 
     def step(self, by: int) -> "Search":
-        """The next hit, or the one before; after the last comes the first."""
+        """Choose the next or previous hit; after the last comes the first."""
         return replace(self, at=(self.at + by) % len(self.lines)) if self.lines else self
 
 
 def spans(text: str, needle: str) -> list[tuple[int, int]]:
-    """Where a text has what is looked for, begin and end."""
+    """The start and end of each match in the text."""
     low, found, at = text.casefold(), list[tuple[int, int]](), 0
-    if not needle or len(low) != len(text):  # letters that fold into two have no place of their own
+    if not needle or len(low) != len(text):  # casefolding made a letter two: positions would be wrong
         return found
     while (at := low.find(needle, at)) >= 0:
         found.append((at, at + len(needle)))
@@ -76,11 +76,11 @@ def spans(text: str, needle: str) -> list[tuple[int, int]]:
 
 
 class SearchBar(Horizontal):
-    """One line: what is looked for, the count of hits, and the keys that walk them."""
+    """One line: the search text, the number of hits, and the keys to step through them."""
 
     @dataclass
     class Changed(Message):
-        """Another text is looked for."""
+        """The search text has changed."""
 
         text: str
 
@@ -99,12 +99,12 @@ class SearchBar(Horizontal):
         yield from (Static("/", markup=False, classes="slash"), self._field, self._count)
 
     def open(self, text: str) -> None:
-        """Start typing where the search was left."""
+        """Start typing with the text of the last search."""
         self.display = True
         self._field.open(text)
 
     def show(self, words: str) -> None:
-        """Say how many hits there are."""
+        """Show how many hits there are."""
         self._words = words
         keys = [("next-hit", "n", "next"), ("hit-before", "N", "before"), ("clear", "esc", "clear")]
         parts: list[tuple[str, str]] = [(words, "$ink" if words else "")]

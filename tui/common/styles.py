@@ -13,12 +13,12 @@ NAMES = (
     *("ink", "faint", "frame", "here", "title", "track", "bar", "ok", "warning", "failed"),
     *("running", "cursor", "marked"),
 )
-# What is not the truth any more loses its colour, but for what is wrong with it.
+# Outdated content loses its colour, except for what reports a problem.
 _LIVELY = frozenset(NAMES) - {"failed", "frame", "track"}
 
 
 class Styles:
-    """Name and light to a style; `light` adds up CURSOR, MARKED, FADED and HERE."""
+    """Looks up a style by name and light; `light` is a sum of CURSOR, MARKED, FADED and HERE."""
 
     def __init__(self, styles: Mapping[str, Style]) -> None:
         self._styles = styles
@@ -54,7 +54,7 @@ def edge_style(styles: Styles, light: int) -> Style:
 
 
 def merged(segments: Iterable[Segment]) -> Iterator[Segment]:
-    """The same cells in fewer segments: each costs on its way to the terminal."""
+    """The same cells in fewer segments, since each segment costs time to send to the terminal."""
     text, style = "", None
     for said, look, _ in segments:
         if look is style:

@@ -1,4 +1,4 @@
-"""A task among those of all citizens."""
+"""A task of one of the citizens."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from scheduler.core.views import TaskView
 
 
 class Place(NamedTuple):
-    """A row by its names, which stay the same in every order; without a task: the citizen as a whole."""
+    """A row by its names, which stay the same in every order; without a task, the citizen as a whole."""
 
     citizen: str = ""
     task: str = ""
@@ -15,7 +15,7 @@ class Place(NamedTuple):
 
 @value
 class TaskRef:
-    """A task and whose it is."""
+    """A task and its citizen."""
 
     citizen: str
     task: TaskView

@@ -1,4 +1,4 @@
-"""Values to words on screen; `clean` is the only way for outside text to the screen."""
+"""Turns values into words on screen; outside text reaches the screen only through `clean`."""
 
 import time
 import unicodedata
@@ -14,16 +14,16 @@ from scheduler.core.wording.spans import took as took
 from scheduler.core.wording.text import ago as ago
 from scheduler.core.wording.text import plural as plural
 
-TIME = 6  # cells of a span: `59:59`, `23h59m`, `99d23h`
+TIME = 6  # cells of a duration: `59:59`, `23h59m`, `99d23h`
 _BREAKS = {"\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"}
-# Terminals disagree on the width of what these do to their neighbours.
+# Terminals disagree on how these change the width of their neighbours.
 _DROPPED = {"\ufe0e", "\ufe0f", "\u034f"} | {chr(code) for code in range(0x1F3FB, 0x1F400)}
 _BLANK_LETTERS = {"\u115f", "\u1160", "\u3164", "\uffa0", "\u2800"}
 _FLAG_A, _FLAG_Z = 0x1F1E6, 0x1F1FF
 
 
 def clean(text: str, plain: bool = False) -> str:
-    """One line that can do nothing to a terminal: controls and invisible characters are made visible.
+    """One line that cannot affect a terminal: controls and invisible characters are made visible.
 
     `plain` leaves nothing but ASCII.
     """
@@ -38,7 +38,7 @@ def _clean(text: str, plain: bool) -> str:
 
 
 def cleaned(text: str, plain: bool = False) -> str:
-    """The same for text that is looked at once: nothing of it is kept."""
+    """Like `clean`, without the cache, for text that is needed once."""
     if text.isascii() and text.isprintable():
         return text
     text = text.replace("\r\n", "\n")
@@ -61,7 +61,7 @@ def _visible(char: str, before: str) -> str:
 
 
 def _flag(char: str) -> str:
-    """Regional indicators as letters: a pair of them is two cells here and four there."""
+    """A regional indicator as a letter: terminals disagree on whether a pair takes two cells or four."""
     code = ord(char)
     return chr(code - _FLAG_A + ord("A")) if _FLAG_A <= code <= _FLAG_Z else char
 
@@ -110,7 +110,7 @@ def countdown(seconds: float) -> str:
 
 
 def limit(seconds: float) -> str:
-    """A time-out as short as it goes: `30s`, `2m`, `1h30m`."""
+    """A timeout, as short as possible: `30s`, `2m`, `1h30m`."""
     return in_words(round(seconds, 1 if seconds < 10 else None))
 
 
@@ -125,12 +125,12 @@ def count(number: int) -> str:
 
 
 def wall(when: float) -> str:
-    """The time of day, as clocks here show it: `14:03:22`."""
+    """The local time of day: `14:03:22`."""
     return time.strftime("%H:%M:%S", time.localtime(when))
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells; a word that is longer than that is cut."""
+    """Lines of at most `width` cells; a longer word is cut."""
     width = max(1, width)
     rows: list[str] = []
     row = ""
@@ -150,6 +150,6 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def day_and_time(when: float, now: float) -> str:
-    """The same to the second, in a fixed width: `today 14:02:11`, `Mon   14:02:11`, `02-27 14:02:11`."""
+    """Day and time to the second, in a fixed width: `today 14:02:11`, `Mon   14:02:11`, `02-27 14:02:11`."""
     day = day_of(when, now)[-5:] or "today"
     return f"{day:<5} {clock(when, '%H:%M:%S')}"

@@ -1,4 +1,4 @@
-"""Keys one after the other: each finds the screen that the one before it has made."""
+"""Delivers keys one at a time: each one reaches the screen that the key before it opened."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,20 +7,20 @@ from typing import Any
 from textual.app import App, ScreenStackError
 from textual.events import Event, Key
 
-# The key and its action, what that asks of the app, what this asks: by then a field has the focus, or the
-# screen above has gone.
+# Rounds: the key and its action, what the action asks of the app, what the app asks in turn. By then a field
+# has the focus, or the screen above has gone.
 ROUNDS = 3
 PAINTED = 0.02  # seconds to paint a key with no other behind it
 LOOK, LOOKS = 0.1, 10  # seconds between two looks at a node that is waited for, and how many there are
-ASKING = "asking"  # the group of workers that look up what a question says
-OUT = frozenset(("ctrl+c", "ctrl+q"))  # leaving waits for nothing
+ASKING = "asking"  # the group of workers that look up what a question shows
+OUT = frozenset(("ctrl+c", "ctrl+q"))  # the keys to leave, which wait for nothing
 
 
 class TypedAhead:
     """Holds keys and clicks back while an earlier one is being answered.
 
-    Textual hands a key to what has the focus when it is read. What `/` opens has it some turns of the loop
-    later, and a person who types on, a paste or a macro would sort, force and wake instead of searching.
+    Textual hands a key to whatever has the focus when it is read. The field that `/` opens gets it some
+    turns of the loop later; until then fast typing, a paste or a macro would sort, force and wake.
     """
 
     def __init__(self, app: App[Any], let_in: Callable[[Event], Awaitable[None]]) -> None:
@@ -28,14 +28,14 @@ class TypedAhead:
         self._typed = asyncio.Queue[Event]()
 
     async def put(self, event: Event) -> None:
-        """A key, a click or a paste, whose turn comes."""
+        """Queue a key, a click or a paste; the keys that leave are delivered at once."""
         if isinstance(event, Key) and event.key in OUT:
             await self._let_in(event)
         else:
             self._typed.put_nowait(event)
 
     async def run(self) -> None:
-        """Let them in, until cancelled."""
+        """Deliver them until cancelled."""
         following = asyncio.ensure_future(self._typed.get())
         try:
             while True:
@@ -52,12 +52,12 @@ class TypedAhead:
             following.cancel()
 
     def _writes(self, event: Event) -> bool:
-        """A letter for the focused field leaves the focus there: the next key may follow directly."""
+        """Whether this is a letter for the focused field: the focus stays, so the next key may follow at once."""
         field = self._app.focused
         return isinstance(event, Key) and bool(field and field.check_consume_key(event.key, event.character))
 
     async def _follow(self) -> None:
-        """What the key asked for has come, be it a question for which something is read first."""
+        """Wait until the effect of the key is visible, even a question that has to read something first."""
         await self._rounds()
         looks = LOOKS
         while looks and any(each.group == ASKING and not each.is_finished for each in self._app.workers):
@@ -71,9 +71,9 @@ class TypedAhead:
             await self._round()
 
     async def _round(self) -> None:
-        """Go the way that a key or a message goes: what was sent before has then been answered.
+        """Send a call the way keys and messages go: once it is done, everything sent before is handled.
 
-        One that is gone or hangs delays no key for long.
+        A node that is gone or hangs does not delay keys for long.
         """
         looks = LOOKS
         for node in (self._app.focused or self._app.screen).ancestors_with_self:
@@ -85,5 +85,5 @@ class TypedAhead:
 
 
 def _settle(passed: "asyncio.Future[None]") -> None:
-    """A function in Python: Textual counts the parameters, which takes 0.2 ms of a built-in one."""
+    """Set the result; in Python, since Textual takes 0.2 ms to count the parameters of a built-in."""
     passed.set_result(None)

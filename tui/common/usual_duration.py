@@ -6,10 +6,10 @@ from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
 from scheduler.core.values import value
 
-ENDED = frozenset((Outcome.OK, Outcome.WARNING, Outcome.FAILED))  # by themselves
-RUNS_ENOUGH = 10  # to say what is usual
+ENDED = frozenset((Outcome.OK, Outcome.WARNING, Outcome.FAILED))  # outcomes of runs that ended by themselves
+RUNS_ENOUGH = 10  # the fewest runs from which a usual duration is computed
 SLOWER = 1.5  # times the median, and beyond the 95th percentile: slower than usual
-STEP, STEP_RUNS = 1.25, 3  # times the mean before, for so many runs at least: they have become slower
+STEP, STEP_RUNS = 1.25, 3  # runs have become slower: so many times the mean before, for at least so many runs
 
 
 @value
@@ -27,7 +27,7 @@ def usual(seconds: Sequence[float]) -> Usual | None:
     """What is usual among these durations; None while there are too few."""
     if len(seconds) < RUNS_ENOUGH:
         return None
-    from statistics import quantiles  # the first frame does without
+    from statistics import quantiles  # not needed for the first frame
 
     cuts = quantiles(seconds, n=20, method="inclusive")
     return Usual(cuts[9], cuts[18])
@@ -35,14 +35,14 @@ def usual(seconds: Sequence[float]) -> Usual | None:
 
 @value
 class Slowdown:
-    """From the run that began at `since` on they take longer, by this share of the mean before."""
+    """Since the run that began at `since`, runs take longer: `more` is the increase over the mean before."""
 
     since: float
     more: float
 
 
 def slowdown(runs: Sequence[RunRecord]) -> Slowdown | None:
-    """The step in these runs, the newest first, after which all take longer than any usual one before."""
+    """The step after which every run takes longer than the usual ones before it; `runs` is newest first."""
     from statistics import fmean
 
     seconds = [run.seconds for run in runs]
@@ -59,7 +59,7 @@ def slowdown(runs: Sequence[RunRecord]) -> Slowdown | None:
 
 @value
 class Habits:
-    """What is usual of a task, the durations that say so, and how long its run is under way, if one is."""
+    """The usual duration of a task, the durations it is based on, and how long the current run has taken."""
 
     usual: Usual | None = None
     slowdown: Slowdown | None = None
@@ -73,5 +73,5 @@ class Habits:
 
     @property
     def passed(self) -> int:
-        """How many runs took less than the one under way has taken already."""
+        """How many past runs were shorter than the time that the current one has already taken."""
         return sum(each < (self.gone or 0.0) for each in self.seconds)

@@ -18,17 +18,17 @@ from tui.glyphs import Glyphs
 
 OFFERED = ("1", "2", "5")  # dollars, each its own key
 OTHER = "d"
-TOGETHER = "all "  # how the limit of all citizens together is named in a hold
+TOGETHER = "all "  # how a hold names the limit of all citizens together
 
 
 def over_budget(snapshot: Snapshot | None) -> Hold | None:
-    """What holds the first of its rows that is over the budget."""
+    """The hold of the first row that is over budget, if any."""
     rows = snapshot.tasks if snapshot else ()
     return next((row.held for row in rows if row.held and row.held.kind is HoldKind.BUDGET), None)
 
 
 def is_of_all(held: Hold | None) -> bool:
-    """Whether it is the limit of all citizens together that holds it."""
+    """Whether the hold comes from the limit of all citizens together."""
     return held is not None and held.about.startswith(TOGETHER)
 
 
@@ -63,7 +63,7 @@ def facts(snapshot: Snapshot) -> Iterator[Words]:
 
 
 def choices(snapshot: Snapshot) -> list[Choice]:
-    """How much more; nothing where nothing limits it."""
+    """How much more to allow; only `close` where nothing is limited."""
     if not can_lift(snapshot):
         return [Choice(STAY, "close")]
     offered = [Choice(key, f"allow {dollars(Decimal(key))} more today") for key in OFFERED]
@@ -94,7 +94,7 @@ def _row(label: str, spent: str, limit: str) -> Words:
 
 
 class AmountForm(Form[str]):
-    """Gives back an amount of dollars as it was typed, nothing if it was left."""
+    """Gives back the amount of dollars that was typed, or nothing if the form was closed."""
 
     def __init__(self, title: str, facts: Sequence[Words], glyphs: Glyphs) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class AmountForm(Form[str]):
             return None
 
     def _show(self) -> None:
-        """What was understood, while it is typed."""
+        """Show how the amount is understood, while it is typed."""
         amount = self._amount()
         if not self._field.value:
             self._read.update("")

@@ -1,4 +1,4 @@
-"""The form that freezes citizens: which, until when and why, and whether what runs is stopped."""
+"""The form that freezes citizens: which, until when and why, and whether running tasks are stopped."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
@@ -19,7 +19,7 @@ from tui.common.questions.question import Form
 from tui.common.text import clean, countdown, moment, shorten
 from tui.glyphs import Glyphs
 
-NAMED = 3  # citizens in the first choice; of more their number
+NAMED = 3  # citizens named in the first choice; of more, only their number
 LONGEST_WHY = 300
 
 
@@ -35,7 +35,7 @@ class Wish:
 
 @value
 class Offer:
-    """Who can be frozen, what runs of them, and the zone in which the end is read."""
+    """The citizens that can be frozen, their running tasks, and the time zone for the end."""
 
     names: tuple[str, ...]
     running: tuple[str, ...]
@@ -50,13 +50,13 @@ def offer_of(citizens: Sequence[str], shown: Iterable[Snapshot | None], now: Cal
     running += [f"{one.citizen}/wake" for one in known if one.wake.running_since and not one.task("wake")]
     try:
         zone = zone_named(known[0].zone)
-    except (BadSchedule, IndexError):  # it runs here, or its owner has not said
+    except (BadSchedule, IndexError):  # the citizen runs here, or its owner has not reported a zone
         zone = local_zone()
     return Offer(tuple(citizens), tuple(running), zone, now)
 
 
 class Toggle(Static, can_focus=True):
-    """One of a few choices beside each other; arrows and space go on to the next."""
+    """One of a few choices next to each other; arrows and space select the next."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space", "turn(1)", "next", show=False),
@@ -109,7 +109,7 @@ class Tick(Toggle):
 
 
 class FreezeForm(Form[Wish]):
-    """Gives back what was filled in, nothing if it was left."""
+    """Gives back what was filled in, or nothing if the form was closed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "freeze", show=False)]
 
@@ -162,7 +162,7 @@ class FreezeForm(Form[Wish]):
         return moment_from(text, self._offer.now(), self._offer.zone) if text else None
 
     def _show(self) -> None:
-        """What was understood of the end, while it is typed."""
+        """Show how the end is understood, while it is typed."""
         now = self._offer.now()
         try:
             end = self._end()

@@ -1,4 +1,4 @@
-"""The question to which machine a citizen moves, and what that stops."""
+"""The question which machine a citizen moves to, and what that stops."""
 
 from collections.abc import Iterator
 

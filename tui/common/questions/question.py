@@ -1,4 +1,4 @@
-"""A question with its facts and the answers to it, each with a key; the cursor begins on the harmless one."""
+"""A question with facts and answers, each with a key; the cursor starts on the harmless one."""
 
 from collections.abc import Sequence
 from typing import ClassVar, TypeVar
@@ -46,7 +46,7 @@ class Choices(Static):
 
     @property
     def lines(self) -> list[Choice]:
-        """Which choice stands in which line: one with many words takes several."""
+        """The choice that each line belongs to: one with many words takes several lines."""
         return [each for n, each in enumerate(self.choices) for _ in self._line(n).plain.split("\n")]
 
     def _line(self, index: int) -> Content:
@@ -88,7 +88,7 @@ class Question(ModalScreen[str]):
         self._say_what_enter_does()
 
     def _wrapped(self, words: str) -> str:
-        """Clean; what goes on in a second line begins where the first one does."""
+        """Clean and wrap `words`; further lines are indented to the start of the first."""
         said = clean(words, self._plain)
         indent = " " * (len(said) - len(said.lstrip()))
         room = min(INSIDE, self.app.size.width - 6) - len(indent)
@@ -122,7 +122,7 @@ class Question(ModalScreen[str]):
 
 
 class Confirm(ModalScreen[bool]):
-    """Asks, and gives back whether the answer was yes."""
+    """Asks a question; gives back whether the answer was yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y,enter", "answer(True)", "yes"),
@@ -149,18 +149,18 @@ class Confirm(ModalScreen[bool]):
 
 
 class Form(ModalScreen[T]):
-    """Fields in a frame; gives nothing back if it was left."""
+    """Fields in a frame; gives back nothing if the form was closed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel", show=False)]
 
     def changed(self, field: Input) -> None:
-        """Something else stands in this field."""
+        """The text of this field has changed."""
 
     def submitted(self) -> None:
         """The person is done with the fields."""
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()  # the filter of the fleet listens to inputs, too
+        event.stop()  # otherwise the filter of the fleet would react, too
         self.changed(event.input)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

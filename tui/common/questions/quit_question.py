@@ -1,4 +1,4 @@
-"""The question before a monitor closes that runs citizens: whether they go on without it."""
+"""The question before closing a monitor that runs citizens: whether they go on without it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,16 +10,16 @@ from tui.common.questions.question import STAY, Choice, Question, Words
 from tui.common.text import elapsed, plural
 from tui.glyphs import Glyphs
 
-NAMED, LISTED = 4, 4  # citizens and runs by name
+NAMED, LISTED = 4, 4  # citizens named, runs listed
 TITLE = "Quit?"
 ANSWERS = {"b": KEEP, "q": STOP}
 
-Run = tuple[str, TaskView]  # the citizen, and the task that runs
+Run = tuple[str, TaskView]  # the citizen and its running task
 
 
 @value
 class Owned:
-    """What this monitor runs, what of it is under way, and who goes on either way."""
+    """The citizens that this monitor runs, their runs under way, and those that go on either way."""
 
     citizens: tuple[str, ...] = ()
     runs: tuple[Run, ...] = ()
@@ -27,7 +27,7 @@ class Owned:
 
 
 def owned(snapshots: Sequence[Snapshot]) -> Owned:
-    """What closing means for these citizens."""
+    """The citizens and runs that closing affects."""
     here = [one for one in snapshots if one.owner == "here" and not one.stale]
     runs = [(one.citizen, task) for one in here for task in one.tasks if task.running_since is not None]
     others = [one.citizen for one in snapshots if one.owner not in ("", "here") and not one.stale]

@@ -1,4 +1,4 @@
-"""Questions before a key starts more than one might think: a wake, a reset, one run more."""
+"""Questions before a key starts more than expected: a wake, a reset, one more run."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
@@ -10,7 +10,7 @@ from scheduler.spending.money import ZERO, dollars, total
 from tui.common.questions.question import STAY, Choice, Words
 from tui.common.text import elapsed, plural
 
-# Built-in, and change nothing.
+# Built-in tasks that change nothing.
 LOOKS = ("heartbeat", "price_monitor", "email_check", "news_scan")
 
 WAKE = (Choice("w", "wake"), Choice(STAY, "no"))
@@ -20,14 +20,14 @@ AGAIN = (Choice("f", "run it once more when this run has ended"), Choice(STAY, "
 
 
 def only_looks(task: TaskView) -> bool:
-    """Whether a run of it costs nothing and changes nothing outside its home."""
+    """Whether a run of the task costs nothing and changes nothing outside its home."""
     return task.builtin and task.name in LOOKS
 
 
 def wake_facts(
     citizen: str, held: Hold | None, details: TaskDetails | None, known: Sequence[Decimal], due: int
 ) -> Iterator[Words]:
-    """What stands in its way, what a wake costs, what it runs; `known` is what the last ones cost."""
+    """What stands in the way of a wake, what it costs, what it runs; `known` is what the last ones cost."""
     if held and held.kind is HoldKind.BUDGET:
         yield f"{citizen} is {held.why}.", "$warn"
     elif held:
@@ -50,24 +50,24 @@ def wake_facts(
 
 
 def reset_facts(task: TaskView) -> Iterator[Words]:
-    """What a reset does, which its name does not say."""
+    """What a reset does beyond what its name says."""
     yield "Its last run and its last error are forgotten:", "$ink"
     held = task.paused_at is not None or not task.enabled
     yield "it runs at the next check" + (", once it is resumed." if held else ", like a force."), "$ink"
 
 
 def again_facts(task: TaskView, now: float) -> Iterator[Words]:
-    """Why a force does nothing now."""
+    """Why a force has no effect now."""
     gone = elapsed(now - (task.running_since or now))
     yield f"It is running for {gone}, and never beside itself.", "$ink"
 
 
 def costs(runs: Iterable[RunRecord]) -> Iterator[Decimal]:
-    """What each of them cost, as far as it cost anything."""
+    """The cost of each run that cost anything."""
     for run in runs:
         try:
             amount = Decimal(run.cost.cost_usd) if run.cost and run.cost.cost_usd else ZERO
-        except InvalidOperation:  # of another program
+        except InvalidOperation:  # written by another program
             continue
         if amount > ZERO:
             yield amount

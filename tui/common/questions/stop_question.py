@@ -1,4 +1,4 @@
-"""The question before a run is stopped: what is lost by it, what it counts as, and what comes next."""
+"""The question before a run is stopped: what is lost, what the run counts as, and what comes next."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -34,7 +34,7 @@ def title(rows: Sequence[Row]) -> str:
 def facts(
     rows: Sequence[Row], details: TaskDetails | None, now: float, known: Sequence[Decimal] = ()
 ) -> list[Words]:
-    """The lines of the question; `details` and `known`, what runs cost, are those of the only task."""
+    """The lines of the question; `details` and `known` (what runs cost) are given for a single task."""
     if len(rows) > 1:
         return [*_list(rows, now), ("", "$ink"), (f"Each {COUNTS_AS}", "$ink")]
     return [*_single(rows[0][1], details, now, known)]

@@ -1,4 +1,4 @@
-"""The question before a citizen runs here whose owner has died: what starts at once, what waits."""
+"""The question before running a citizen here whose owner has died: what starts at once, what waits."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,7 +21,7 @@ def title(citizen: str) -> str:
 def facts(
     citizen: str, reason: str, ended: float | None, now: float, found: Snapshot, wakes: Sequence[RunRecord]
 ) -> Iterator[Words]:
-    """The lines of the question; `found` is the citizen as its files show it, `wakes` its last ones."""
+    """The lines of the question; `found` is the citizen as read from its files, `wakes` its last wakes."""
     process = reason.partition(": ")[2] or "its owner ended"
     when = f" at {clock(ended, '%H:%M:%S')}" if ended is not None else ""
     yield f"Nobody runs {citizen}: {process}{when}.", "$ink"
@@ -37,7 +37,7 @@ def facts(
 
 
 def choices(citizen: str) -> list[Choice]:
-    """What may be answered; the harmless one is where the cursor begins."""
+    """The possible answers; the cursor starts on the harmless one."""
     return [
         Choice("o", f"run {citizen} here"),
         Choice("b", "start it in the background"),
@@ -46,7 +46,7 @@ def choices(citizen: str) -> list[Choice]:
 
 
 def _left(found: Snapshot, now: float) -> Iterator[tuple[str, str]]:
-    """Runs whose process lives on without an owner: nothing begins beside them."""
+    """Runs whose process outlived the owner: nothing starts until they end."""
     for task in found.tasks:
         if task.note.startswith(LEFT_BEHIND):
             yield task.name, f"its process still lives, so {task.name} waits for its end"
@@ -56,7 +56,7 @@ def _left(found: Snapshot, now: float) -> Iterator[tuple[str, str]]:
 
 
 def _due(found: Snapshot, now: float, wakes: Sequence[RunRecord]) -> Iterator[tuple[str, str]]:
-    """What starts at once: a wake, which may cost something, is one of them."""
+    """What starts at once, including a wake, which may cost something."""
     for task in found.tasks:
         if _starts(task, now):
             due = f"due {clock(task.due or now, '%H:%M:%S')}, missed: runs once, now"

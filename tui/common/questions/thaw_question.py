@@ -15,7 +15,7 @@ VERBS = {"": "thaw", "force": "thaw, then force", "wake": "thaw, then wake"}
 
 
 def names_to_thaw(frozen: Sequence[Snapshot]) -> tuple[str, ...]:
-    """Whom to thaw so that these can run: none means all citizens, for only together are those thawed."""
+    """The citizens to thaw so that these can run; empty means all: a freeze of all ends for all."""
     if any(one.freeze and one.freeze.together for one in frozen):
         return ()
     return tuple(one.citizen for one in frozen)
@@ -41,7 +41,7 @@ def thaw_facts(frozen: Sequence[Snapshot], now: float) -> list[Words]:
 
 
 def choices(verb: str) -> tuple[Choice, ...]:
-    """`verb` is what was asked for before."""
+    """The answers; `verb` is what was requested before."""
     return Choice("Z", VERBS[verb]), Choice(STAY, "leave it frozen")
 
 
@@ -64,7 +64,7 @@ def _due(names: Sequence[str]) -> Iterator[Words]:
 
 
 def is_due(task: TaskView, now: float) -> bool:
-    """Whether its interval is over; of what a cron expression left waiting a row says nothing."""
+    """Whether its interval is over; False for cron schedules, whose due times a row does not show."""
     if task.running_since is not None or task.kind in (TaskStatus.PAUSED, TaskStatus.NOT_SET_UP):
         return False
     try:
