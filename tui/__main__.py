@@ -263,7 +263,7 @@ def _close(fleet: "FleetThread", endings: "Endings", choice: object) -> None:
     owned = [name for name, owner in owners.items() if owner == "here"]
     if choice == KEEP or (endings.hung_up and fleet.on_close == KEEP):
         done = fleet.hand_over(_print_line)
-        if done.kept and endings.hung_up:  # no terminal can show why: keep running rather than stop in silence
+        if done.kept and endings.hung_up:  # no terminal can show why: keep running, do not stop in silence
             endings.wait_for_another(fleet.leave)
             fleet.stay()
     fleet.stop(_print_line)

@@ -396,7 +396,7 @@ class ExperienceApp(App[str]):
             self._actions.toast(self._around.change_theme())
 
     def action_picture(self) -> None:
-        """Save a picture of the screen: a browser downloads it, else it goes to the working or home folder."""
+        """Save a picture of the screen: browsers download it, else it goes to the working folder or home."""
         picture = self.export_screenshot()
         if self.is_web:
             name = f"experience-{wall(self._fleet.clock.now()).replace(':', '')}.svg"

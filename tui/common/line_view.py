@@ -42,7 +42,7 @@ class PaintedLines(Widget):
         """Drop everything that was drawn before."""
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines as they are: Textual's own path, with borders, links and selection, takes twice as long."""
+        """The lines; Textual's own path, with borders, links and selection, takes twice as long."""
         strips = [self.render_line(y) for y in crop.line_range]
         whole = crop.x == 0 and crop.width == self.size.width
         return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]

@@ -52,7 +52,7 @@ class TypedAhead:
             following.cancel()
 
     def _writes(self, event: Event) -> bool:
-        """Whether this is a letter for the focused field: the focus stays, so the next key may follow at once."""
+        """Whether this is a letter for the focused field, which keeps the focus: the next key may follow."""
         field = self._app.focused
         return isinstance(event, Key) and bool(field and field.check_consume_key(event.key, event.character))
 
