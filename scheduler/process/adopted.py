@@ -1,7 +1,7 @@
-"""Processes that the system gives to this one when their parents end: who left them, and their collection.
+"""Adopts processes whose parents have ended: remembers which run left each, and collects its exit code.
 
-A run's descendants stay below the process that runs it (a subreaper), however often they fork. Other children
-were started by a handler of this process: it waits for them, and only it may take their exit codes.
+A run's descendants stay below this process (a subreaper), however often they fork. Other children were
+started by a handler in this process, which waits for them: nothing else may take their exit codes.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ from pathlib import Path
 from scheduler.process import process_info as facts
 
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
-UNCLAIMED = 2  # looks that find a child still there: whoever waits for it gets it before the second one
+UNCLAIMED = 2  # looks that find an ended child: code that waits for it collects it before the second look
 
 
 def become_reaper() -> None:
-    """From now on orphans below this process are given to it; Linux only. Children do not inherit this."""
+    """Make this process the parent of all orphans below it; Linux only. Children do not inherit this."""
     if sys.platform == "linux":
         import ctypes
 
@@ -27,7 +27,7 @@ def become_reaper() -> None:
 
 
 def is_reaper() -> bool:
-    """Whether orphans are given to this process: it asked for them, or is the first of its container."""
+    """Whether this process adopts orphans: it asked for them, or is the first process of its container."""
     if sys.platform != "linux":
         return False
     import ctypes
@@ -39,10 +39,10 @@ def is_reaper() -> bool:
 
 
 class Makers:
-    """The runs under way, as makers of processes, and those that were since the last look."""
+    """The runs that may have made a process: those under way, and those that were since the last look."""
 
     def __init__(self) -> None:
-        self.active: dict[object, bool] = {}  # and whether it starts processes inside this one: a handler
+        self.active: dict[object, bool] = {}  # True: a handler inside this process
         self._recent: set[object] | None = None  # None: unwatched
 
     def begin(self, maker: object, call: bool = False) -> None:
@@ -54,7 +54,7 @@ class Makers:
         self.active.pop(maker, None)
 
     def calls(self) -> frozenset[object]:
-        """The handlers of this process that run."""
+        """The handlers that run inside this process."""
         return frozenset(maker for maker, call in self.active.items() if call)
 
     def since_last_look(self) -> frozenset[object]:
@@ -67,13 +67,13 @@ class _Child:
     """A child that this process did not start as a run."""
 
     born: float
-    makers: frozenset[object] = field(default_factory=frozenset)  # any of them may have made it
+    makers: frozenset[object] = field(default_factory=frozenset)  # runs that may have made it
     certain: bool = False  # it cannot be a handler's own
     waits: int = 0  # looks since it ended
 
 
 class AdoptedChildren:
-    """Sees children come, remembers who can have made them, and collects those that no code waits for."""
+    """Notices new children, remembers which runs may have made them, collects those that nobody waits for."""
 
     def __init__(self, makers: Makers) -> None:
         self._makers = makers
@@ -83,7 +83,7 @@ class AdoptedChildren:
         return bool(self._children)
 
     def look(self, own: Collection[int]) -> None:
-        """See what has changed; `own` are the children that are waited for by their numbers."""
+        """Update the list of children, without `own`: those that are waited for by their pids."""
         pids = [pid for pid in _children() if pid not in own]
         makers = self._makers.since_last_look()
         self._children = {pid: child for pid in pids if (child := self._seen(pid, makers))}
@@ -91,11 +91,11 @@ class AdoptedChildren:
             self._collect(pid, child)
 
     def left_by(self, maker: object) -> set[tuple[int, float]]:
-        """Pid and start of those that only this run can have made."""
+        """Pid and start of each child that only this run can have made."""
         return {(pid, child.born) for pid, child in self._children.items() if child.makers == {maker}}
 
     def maybe_left_by(self, maker: object) -> set[tuple[int, float]]:
-        """Pid and start of those that it can have made, but others, too."""
+        """Pid and start of each child that this run or another one may have made."""
         return {
             (pid, child.born)
             for pid, child in self._children.items()
@@ -103,7 +103,7 @@ class AdoptedChildren:
         }
 
     def makers_of(self, identity: tuple[int, float]) -> frozenset[object]:
-        """Those that can have made this child; none if it is not one, or no run was under way."""
+        """The runs that may have made this child; empty if it is no child, or no run was under way."""
         child = self._children.get(identity[0])
         return child.makers if child and child.born == identity[1] else frozenset()
 
@@ -112,7 +112,7 @@ class AdoptedChildren:
         if found is None:
             return None
         if known is None or known.born != found.born:
-            # Only a leader of a session of its own, or one in ours, can have been started by this process.
+            # A child that this process started leads its own session or is in this process's session.
             certain = found.session not in (pid, os.getsid(0))
             known = _Child(found.born, makers, certain)
         if found.state == "Z":
@@ -120,7 +120,7 @@ class AdoptedChildren:
         return known
 
     def _collect(self, pid: int, child: _Child) -> None:
-        """Collect it once it has ended, unless a handler that may have started it can still ask for it."""
+        """Collect the ended child, unless a handler that may have started it can still wait for it."""
         unclaimed = child.waits >= UNCLAIMED and not child.makers & self._makers.calls()
         if child.waits and (child.certain or unclaimed):
             with contextlib.suppress(ChildProcessError):
@@ -128,7 +128,7 @@ class AdoptedChildren:
 
 
 def _children() -> list[int]:
-    """The children of the main thread: the kernel gives it those that are adopted."""
+    """The children of the main thread, which adopts the orphans."""
     with contextlib.suppress(OSError):
         return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
     return []

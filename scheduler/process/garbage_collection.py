@@ -1,7 +1,7 @@
-"""When a busy process collects garbage: in a quiet moment, or when its memory grows.
+"""Makes a busy process collect garbage in quiet moments, or when its memory grows.
 
 Runs leave no cycles, but their states and events live on, and each collection looks through them: a tenth of
-the time of 10,000 runs at once. Of 70,000 tasks a full collection stops all runs for half a second.
+the time of 10,000 runs at once. With 70,000 tasks a full collection stops all runs for half a second.
 """
 
 import gc
@@ -9,25 +9,25 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asyncio import TimerHandle  # every command holds collections while it loads, few have a loop
+    from asyncio import TimerHandle  # every command imports this module, few have a loop
 
 USUAL = gc.get_threshold()
 LOADING = 250_000  # objects: all modules make 90,000, and hardly any garbage
 
-RUSH = 0.25  # seconds; while collections come faster, young objects are frozen unseen
+RUSH = 0.25  # seconds; while collections come faster, young objects are frozen unexamined
 LOOK = 5.0  # seconds between two looks at whether to collect
 PAUSE = 60.0  # seconds between two full collections that only a quiet moment asks for
-GROWTH, SHARE = 128 << 20, 0.5  # bytes, and part of what there was, that memory may grow by before it is time
-KNOWN = 0.2  # seconds for which an answer about memory holds: to ask takes longer than a young collection
+GROWTH, SHARE = 128 << 20, 0.5  # memory may grow by so many bytes, and by this share of its last size
+KNOWN = 0.2  # seconds for which a memory reading holds: taking one is slower than a young collection
 
 
 def hold_collections() -> None:
-    """Hardly collect while modules are loaded: it takes a tenth of that time, in vain."""
+    """Hardly collect while modules load: collections take a tenth of that time and find nothing."""
     gc.set_threshold(LOADING, *USUAL[1:])
 
 
 def collect_as_usual() -> None:
-    """By Python's own rule from now on, but for what has been loaded."""
+    """Return to Python's own collections, which skip what is loaded by now."""
     gc.freeze()
     gc.set_threshold(*USUAL)
 
@@ -43,7 +43,7 @@ class GarbageCollector:
     """Decides when this process collects garbage while its loop runs."""
 
     def __init__(self) -> None:
-        import psutil  # 10 ms that only a process which runs for long pays
+        import psutil  # 10 ms that only a long-lived process pays
 
         self._process = psutil.Process()
         self._size = self._memory()
@@ -59,7 +59,7 @@ class GarbageCollector:
         self._look_later()
 
     def stop(self) -> None:
-        """Leave it to Python's own rule again."""
+        """Return to Python's own collections."""
         if self._timer:
             self._timer.cancel()
             gc.callbacks.remove(self._on_collection)
@@ -68,7 +68,7 @@ class GarbageCollector:
         return int(self._process.memory_info().rss)
 
     def _on_collection(self, phase: str, found: dict[str, Any]) -> None:
-        """Python collects, on any thread; while memory grows its own rule is the better one."""
+        """Called when Python collects, on any thread; while memory grows, Python's own rule is better."""
         if phase == "start":
             now, before = time.monotonic(), self._collected
             self._collected = now

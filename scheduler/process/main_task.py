@@ -1,4 +1,4 @@
-"""Runs the coroutine of a process: a handler that cancels all tasks of the loop, or stops it, is named."""
+"""Runs the main coroutine of a process, and names a handler that stops the loop or cancels all its tasks."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ log = logging.getLogger("experience")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """What the coroutine returns; raises SchedulerError if a run has cancelled it, once it has cleaned up."""
+    """Return what the coroutine returns; if a run cancels it, let it clean up and raise SchedulerError."""
     return asyncio.run(_named(work))
 
 
@@ -31,7 +31,7 @@ async def _named(work: Coroutine[Any, Any, T]) -> T:
 
 
 class _Main(asyncio.Task[T]):
-    """Remembers which run cancelled it: the others' tidy-up code cancels all tasks of a loop."""
+    """Remembers which run cancelled it: libraries' clean-up code may cancel all tasks of a loop."""
 
     culprit = ""
 

@@ -1,4 +1,4 @@
-"""Processes: when one was started, and whether it is still the same one."""
+"""Looks processes up: when one was started, and whether it is still the same one."""
 
 import sys
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ def _boot() -> str:
         return ""
 
 
-NO_PROCESS = 0  # of this machine: the pid of a run that a worker carries, or that has ended
-BOOT = _boot()  # pids and start times begin again with each boot of the machine; "" where they have no names
+NO_PROCESS = 0  # the pid of a run without a process on this machine: a worker carries it, or it has ended
+BOOT = _boot()  # the id of this boot, since pids and start times start over at each; "" if unknown
 
 
 @dataclass(slots=True, unsafe_hash=True)  # frozen by agreement: made for every run, as in core/values
@@ -27,7 +27,7 @@ class Running:
     pid: int
     born: float
     since: float
-    boot: str = ""  # of the machine; "" where that is not known
+    boot: str = ""  # see BOOT
 
 
 class Stat(NamedTuple):
@@ -41,9 +41,9 @@ class Stat(NamedTuple):
 
 
 def born(pid: int) -> float | None:
-    """When the process was started, a constant number while it lives; None if there is none.
+    """The start time of the process, constant while it lives; None if there is no such process.
 
-    On Linux it is in clock ticks since the machine started, which no setting of the clock can change.
+    On Linux this counts clock ticks since the machine started, so setting the clock does not change it.
     """
     if LINUX:
         found = stat(pid)
@@ -57,7 +57,7 @@ def alive(running: Running) -> bool:
         return False
     if not LINUX:
         created = _created(running.pid)
-        return created is not None and abs(created - running.born) < 1.0  # other clocks are set now and then
+        return created is not None and abs(created - running.born) < 1.0  # these shift when the clock is set
     found = stat(running.pid)
     return found is not None and found.born == running.born and found.state not in "ZX"
 
@@ -82,7 +82,7 @@ def pids() -> list[int]:
 
 
 def name(pid: int) -> str:
-    """The name of its program, "" if that is not known."""
+    """The name of the process's program, "" if unknown."""
     try:
         return (_PROC / str(pid) / "comm").read_text(errors="replace").strip()
     except OSError:
@@ -90,7 +90,7 @@ def name(pid: int) -> str:
 
 
 def command_line(pid: int) -> bytes:
-    """Its program and arguments, each with a NUL after it; empty if that is not known."""
+    """The process's program and arguments, each followed by a NUL; empty if unknown."""
     try:
         return (_PROC / str(pid) / "cmdline").read_bytes()
     except OSError:

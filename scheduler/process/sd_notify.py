@@ -8,7 +8,7 @@ from collections.abc import MutableMapping
 from scheduler.system.clock import Clock, Timer
 
 SERVICE = "EXPERIENCE_SERVICE"  # in the unit: this process is the service of that name
-BEATS = 3  # heartbeats in the time after which the manager takes the process for dead
+BEATS = 3  # heartbeats within the timeout after which the manager considers the process dead
 
 
 class Notifier:
@@ -17,7 +17,7 @@ class Notifier:
     def __init__(self, address: str = "", watchdog: float = 0.0, service: str = "") -> None:
         self.watchdog, self.service = watchdog, service
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self._unsent: list[str] = []  # states that a full socket did not accept go with the next
+        self._unsent: list[str] = []  # states that a full socket did not accept; sent with the next ones
 
     @property
     def managed(self) -> bool:
@@ -25,7 +25,7 @@ class Notifier:
         return bool(self._address)
 
     def notify(self, *states: str, keep: bool = True) -> None:
-        """Send `NAME=value` lines now; with `keep`, at the latest with the next ones."""
+        """Send `NAME=value` lines now; with `keep`, lines that cannot be sent go with the next ones."""
         if not self._address:
             return
         lines = [*self._unsent, *states]
@@ -57,7 +57,7 @@ def from_environment(environ: MutableMapping[str, str] = os.environ) -> Notifier
 
 
 class Heartbeat:
-    """Sends a heartbeat on the schedulers' own timer: a loop that hangs, or a timer that died, sends none."""
+    """Sends heartbeats by the schedulers' own timer, so that a hanging loop or a dead timer sends none."""
 
     def __init__(self, notifier: Notifier, clock: Clock) -> None:
         self._notifier, self._clock = notifier, clock
@@ -68,7 +68,7 @@ class Heartbeat:
     def start(self) -> None:
         """Send heartbeats from now on, if the manager wants any."""
         if self._notifier.managed and self._every > 0:
-            self._jumps = self._clock.on_jump(self._beat)  # set back, the next beat would be hours away
+            self._jumps = self._clock.on_jump(self._beat)  # else a clock set back delays it by hours
             self._beat()
 
     def stop(self) -> None:

@@ -1,8 +1,8 @@
-"""The gate: a new process waits in it until its pid is on record, then becomes its program.
+"""The gate, in which a new process waits until its pid is on record before it becomes its program.
 
 The program starts after a line on standard input, sent once the run is in the state file. If the scheduler
-dies before, the gate reads end-of-file and nothing runs: there is no unknown orphan. The gate also takes back
-what this process did to its own limits.
+dies before that, the gate reads end-of-file and nothing runs, so there is no unknown orphan. The gate also
+restores the limits that this process changed for itself.
 """
 
 import sys
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from scheduler.process.startup import OPEN_FILES
 
-# The script is constant, the command is only its arguments; a POSIX `read` takes no byte beyond its line.
+# The script is constant; the command is its arguments. A POSIX `read` takes no byte beyond its line.
 _SHELL = Path("/bin/sh")
 _SCRIPT = 'read -r go || exit; ulimit -Sn "$0"; exec "$@"'
 _PYTHON = str(Path(__file__).with_name("start_gate_main.py"))
 
-# Names that shells set themselves; names that are no identifiers (`my.name`, `BASH_FUNC_f%%`) they may drop.
+# Names that shells set themselves. They may also drop names such as `my.name` and `BASH_FUNC_f%%`.
 _SHELLS_OWN = {
     "BASHOPTS",
     "BASHPID",
@@ -32,9 +32,9 @@ _SHELLS_OWN |= {"RANDOM", "SECONDS", "SHELLOPTS", "SRANDOM", "UID"}
 
 
 def gate(names: Iterable[str]) -> tuple[str, ...]:
-    """The words before a program's own that let it wait, for an environment of these names.
+    """The words to put before a command so that it waits at the gate; `names` are those of its environment.
 
-    A shell takes half a millisecond, Python ten: it stands in where a shell would lose or change a name.
+    A shell takes half a millisecond, Python ten: it is used only where a shell would lose or change a name.
     """
     if not _SHELL.exists():
         return ()
@@ -46,5 +46,5 @@ def gate(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def go(gate: tuple[str, ...]) -> bytes:
-    """What opens this gate, on standard input."""
+    """The line that opens this gate, for its standard input."""
     return b"go\n" if gate else b""

@@ -9,18 +9,18 @@ import sys
 
 
 def main(limit: str, added: str, *argv: str) -> None:
-    """Become the program after a line on standard input; exit where there is none."""
+    """Become the program after a line on standard input; exit at end-of-file."""
     while (byte := os.read(0, 1)) != b"\n":
         if not byte:
             os._exit(1)
-    if added:  # by Python itself, where the locale is C
+    if added:  # Python itself adds it where the locale is C
         os.environ.pop(added, None)
     _limit_open_files(limit)
     _restore_signals()
     try:
         os.execvp(argv[0], argv)
     except OSError as error:
-        if error.errno == errno.ENOEXEC:  # a script without a first line that names its interpreter
+        if error.errno == errno.ENOEXEC:  # a script without a #! line
             _run_by_shell(argv)
         os.write(2, f"{argv[0]}: {error.strerror}\n".encode(errors="replace"))
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
@@ -34,7 +34,7 @@ def _limit_open_files(limit: str) -> None:
 
 
 def _restore_signals() -> None:
-    """Python ignores these two; a program expects that they end it."""
+    """Restore two signals that Python ignores and that normally end a program."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
 

@@ -1,4 +1,4 @@
-"""What a process does to itself when it starts, and what it leaves as its starter had it."""
+"""Prepares a process at its start, and gives its children the limits and variables of its starter."""
 
 import contextlib
 import os
@@ -10,8 +10,8 @@ from pathlib import Path
 from scheduler.process.adopted import become_reaper
 from scheduler.process.garbage_collection import collect_as_usual
 
-# Seconds that a computing thread may keep the interpreter while another thread wants it. With Python's own
-# 5 ms a due run waits 23 ms instead of 7 for a repaint, and so does a key for a handler.
+# Seconds that a computing thread may keep the interpreter while another thread wants it. With Python's 5 ms
+# a due run waits 23 ms instead of 7 for a repaint, and a key press as long for a handler.
 SWITCH_INTERVAL = 0.0005
 
 
@@ -24,13 +24,13 @@ def _open_files() -> str:
     return "unlimited" if soft == resource.RLIM_INFINITY else str(soft)
 
 
-OPEN_FILES = _open_files()  # the soft limit that the starter set; what this process starts gets it back
+OPEN_FILES = _open_files()  # the starter's soft limit, which child processes get back
 
 
 def prepare_process() -> None:
-    """For the main thread of a process that lives long, once its modules are loaded.
+    """Prepare a long-lived process, on its main thread, once its modules are loaded.
 
-    Shares the interpreter, collects garbage, raises the limit of open files, keeps exit codes, adopts.
+    Sets the switch interval, garbage collection, open file limit and SIGCHLD, and adopts orphans.
     """
     collect_as_usual()
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -39,7 +39,7 @@ def prepare_process() -> None:
         return
     import resource
 
-    # A lock and a socket for each citizen: the usual soft limit of 1,024 ends at five hundred of them.
+    # Each citizen takes a lock and a socket: the usual soft limit of 1,024 is used up by five hundred.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # macOS refuses "infinity"
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -48,7 +48,7 @@ def prepare_process() -> None:
 
 
 def give_back_limits(pid: int) -> None:
-    """Set this child's soft limit of open files to the starter's; Linux only, elsewhere it keeps ours."""
+    """Set this child's soft limit of open files to the starter's; Linux only, elsewhere it stays raised."""
     if sys.platform == "linux":
         import resource
 
@@ -59,16 +59,16 @@ def give_back_limits(pid: int) -> None:
 
 
 def wanted_signals(*names: str) -> tuple[signal.Signals, ...]:
-    """Those of these signals that a program may handle here: what the starter ignores stays ignored.
+    """The given signals without those that the starter ignores, which stay ignored.
 
-    `nohup` ignores SIGHUP, and a shell without job control SIGINT and SIGQUIT of what it starts with `&`.
+    `nohup` ignores SIGHUP; a shell without job control ignores SIGINT and SIGQUIT for jobs started with `&`.
     """
     numbers: Iterable[signal.Signals] = (getattr(signal, name) for name in names if hasattr(signal, name))
     return tuple(number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN)
 
 
 def starters_environment() -> Mapping[str, str]:
-    """The variables that the starter set: this process's, without what Python adds to them by itself."""
+    """This process's variables as the starter set them, without the one that Python may add."""
     if not _LOCALE_ADDED:
         return os.environ
     return {name: value for name, value in os.environ.items() if name != "LC_CTYPE"}
@@ -86,9 +86,9 @@ _LOCALE_ADDED = _locale_added()
 
 
 def as_utf8(text: str) -> str:
-    """Text from a settings file such that a program gets its bytes, as they are in the file.
+    """The text, encoded so that a program gets the same bytes as in the settings file.
 
-    System calls encode text as the locale says: under Latin-1 `€` cannot be one, `ü` is another.
+    System calls encode text by the locale: Latin-1 has no `€`, and another byte for `ü`.
     """
     return text if text.isascii() or _UTF8 else os.fsdecode(text.encode("utf-8", "surrogateescape"))
 

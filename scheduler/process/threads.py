@@ -1,4 +1,4 @@
-"""A function on a daemon thread of its own."""
+"""Runs a function on its own daemon thread."""
 
 import asyncio
 import contextlib
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 async def in_thread(function: Callable[[], T], name: str, left: Callable[[threading.Thread], None]) -> T:
-    """What the function returns or raises, whatever it is; on cancel `left` gets the thread, if it lives on.
+    """Return or raise whatever the function does; on cancel `left` gets the thread if it is still alive.
 
-    A daemon thread each: a pool's threads are joined when Python exits, and a stuck one would hang it there.
+    Not a thread of a pool: Python joins those at exit, and a stuck one would hang it.
     """
     carrier: _Carrier[T] = _Carrier()
     work = contextvars.copy_context().run
@@ -29,7 +29,7 @@ async def in_thread(function: Callable[[], T], name: str, left: Callable[[thread
 
 
 class _Carrier(Generic[T]):
-    """Brings what happened on a thread back to the loop.
+    """Brings a thread's result or error back to the loop.
 
     As a context manager it receives everything raised inside, SystemExit included.
     """
@@ -49,7 +49,7 @@ class _Carrier(Generic[T]):
         await self._back
         if self._error is not None:
             error, self._error = self._error, None
-            if isinstance(error, GeneratorExit):  # to the coroutines above, it would say that they are closed
+            if isinstance(error, GeneratorExit):  # it would tell the awaiting coroutines that they are closed
                 raise RuntimeError("the handler raised GeneratorExit") from error
             raise error
         return self._value  # type: ignore[return-value] # None only where T allows it

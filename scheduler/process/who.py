@@ -1,4 +1,4 @@
-"""Who asks for something: a user, with the process that does it, or a run of a citizen."""
+"""Who asks for something: a user and the process that acts for them, or a run of a citizen."""
 
 import os
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ UNKNOWN_RUN = "a run"  # which one is not known
 
 @dataclass(slots=True, unsafe_hash=True)  # frozen by agreement, as in core/values
 class Who:
-    """As the system knows it, never as a peer claims it; `run` is there if it came from inside one."""
+    """Who asked, by the system's knowledge and never a peer's claim; `run` is set if a run asked."""
 
     user: str = ""
     process: str = ""  # the name of the program
@@ -28,7 +28,7 @@ class Who:
 
     @property
     def in_full(self) -> str:
-        """The same with its process: `ct (experience-tui, pid 4711)`."""
+        """The user with the process: `ct (experience-tui, pid 4711)`."""
         process = ", ".join(filter(None, [self.process, f"pid {self.pid}" if self.pid else ""]))
         return f"{self} ({process})" if process else str(self)
 
@@ -45,7 +45,7 @@ def user_name(uid: int) -> str:
 
 
 def this_process() -> Who:
-    """The user of this process; for what is asked without a socket in between."""
+    """The user of this process, for requests that come through no socket."""
     pid = os.getpid()
     return _this_process(pid)
 
@@ -57,7 +57,7 @@ def _this_process(pid: int) -> Who:
 
 
 def _own_run() -> str:
-    """The run that this process is part of, by its environment: no other process is asked."""
+    """The run that this process is part of, read from its environment without asking another process."""
     if "EXPERIENCE_RUN" not in os.environ:
         return ""
     wake, task, citizen = (

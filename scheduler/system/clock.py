@@ -20,7 +20,7 @@ SLICE = 64  # alarms in one turn of the loop: a thousand citizens due at once mu
 
 
 def elapsed() -> float:
-    """Seconds on a clock that cannot be set, and that counts the sleep of the machine."""
+    """Seconds on a clock that cannot be set and that goes on while the machine sleeps."""
     return time.clock_gettime(_SLEEPLESS)
 
 
@@ -36,10 +36,10 @@ class Clock(Protocol):
     def elapsed(self) -> float: ...
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Call back at wall time `when`, also if the clock is set meanwhile."""
+        """Call back at wall time `when`, even if the clock is set in the meantime."""
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call back after so many seconds, whatever the wall clock does."""
+        """Call back after this many seconds, whatever the wall clock does."""
 
     def on_jump(self, callback: Callable[[], None]) -> Timer:
         """Call back after the wall clock was set, or the machine slept, until cancelled."""
@@ -85,7 +85,7 @@ class SystemClock:
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         alarm = _Alarm(callback)
         heapq.heappush(self._heap, (when, next(self._order), alarm))
-        if len(self._heap) > self._prune_at:  # cancelled ones behind a live one would stay until their time
+        if len(self._heap) > self._prune_at:  # cancelled alarms behind a live one would stay until their time
             self._heap[:] = [entry for entry in self._heap if entry[2].callback is not None]
             heapq.heapify(self._heap)
             self._prune_at = 2 * len(self._heap) + 64
@@ -94,7 +94,7 @@ class SystemClock:
         return alarm
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        from asyncio import get_running_loop  # 30 ms that a caller which only asks for the time does not pay
+        from asyncio import get_running_loop  # 30 ms, which callers that only ask for the time do not pay
 
         return get_running_loop().call_later(seconds, callback)
 
@@ -115,7 +115,7 @@ class SystemClock:
     def _rearm(self) -> None:
         if self._timer is None:
             self._timer = self._new_timer(self._on_timer)
-        limit = time.time() + LOOK - (time.monotonic() - self._looked)  # new alarms do not put it off
+        limit = time.time() + LOOK - (time.monotonic() - self._looked)  # new alarms do not delay the look
         self._timer_at = min(self._heap[0][0], limit) if self._heap else limit
         self._timer.set(self._timer_at)
 
@@ -179,7 +179,7 @@ class LoopTimer:
 
 
 class TimerFd:
-    """A timer on the real-time clock, ten times closer than asyncio; it also fires when that clock is set."""
+    """A timer on the real-time clock, ten times as precise as asyncio; also fires when the clock is set."""
 
     ABSTIME, CANCEL_ON_SET = 1, 2
 
@@ -192,7 +192,7 @@ class TimerFd:
         self._fd: int = self._libc.timerfd_create(0, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
-        self._spec = (ctypes.c_long * 4)()  # the interval, none, then the time: each in seconds, nanoseconds
+        self._spec = (ctypes.c_long * 4)()  # no interval, then the time: each in seconds, nanoseconds
         self._loop.add_reader(self._fd, self._on_ready)
 
     def set(self, when: float) -> None:

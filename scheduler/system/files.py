@@ -1,4 +1,4 @@
-"""Read and replace small files safely: a pipe in their place, a full disk or a power cut does no harm."""
+"""Read and replace small files so that a pipe in their place, a full disk or a power cut does no harm."""
 
 import errno
 import json
@@ -36,8 +36,8 @@ def read_file(
 ) -> bytes:
     """The content of the file; never blocks on a pipe. Raises OSError, also NotRegular.
 
-    `only_ours`: a file that another user wrote is refused, but for the users `or_of`; without `follow` any
-    link is. More than `most` bytes are refused: JSON takes thirty times its size in memory.
+    `only_ours` refuses a file that another user wrote, except the users `or_of`. Without `follow` any link is
+    refused, and so are more than `most` bytes: JSON takes thirty times its size in memory.
     """
     with closed_after(open_file(path, os.O_RDONLY, follow=follow)) as descriptor:
         status = os.fstat(descriptor)
@@ -61,12 +61,12 @@ def _in_words(size: int) -> str:
 
 
 def allowed(path: Path, mode: int) -> bool:
-    """Whether this process may do that, such as os.R_OK, with what is there."""
+    """Whether this process has the access `mode`, such as os.R_OK, to what is there."""
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def stamp(path: str) -> FileStamp | None:
-    """Changes when the file does, in content, permissions or by being replaced; None if there is none."""
+    """A value that changes when the file is written, replaced or gets other permissions; None if missing."""
     try:
         found = os.stat(path)  # noqa: PTH116  # a thousand citizens: three times as fast as Path.stat
     except OSError:
@@ -84,7 +84,7 @@ def read_json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_json_to_keep(path: Path) -> dict[str, Any]:
-    """The object in the file, empty if there is none; raises OSError: what cannot be read is not empty."""
+    """The object in the file, empty if there is none; raises OSError for a file that cannot be read."""
     try:
         content = json.loads(read_file(path))
     except (FileNotFoundError, IsADirectoryError, NotRegular, ValueError, RecursionError):
@@ -128,14 +128,14 @@ def replace_file(
     make: bool = False,
     writer: str = "",
 ) -> None:
-    """Replace the file by `content`, whole or not at all; its mode and owner stay, and so does a link to it.
+    """Replace the file by `content`, whole or not at all; keeps its mode and owner, and a link to it.
 
-    A new file gets `mode` and the owner of its folder; `make` makes that. `durable`: it survives a power cut.
-    Where several may write at once, each gives a name of its own as `writer`.
+    A new file gets `mode` and the owner of its folder, which `make` creates. `durable`: survives a power cut.
+    Where several may write at once, each passes its own name as `writer`.
     """
     with place(path, make=make, follow=True) as at:
         own = f".{writer}" if writer else ""
-        partial = at.beside(f".{path.name}{own}.partial")  # with a dot: cron reads no such file in cron.d
+        partial = at.beside(f".{path.name}{own}.partial")  # with a dot, so that cron ignores it in cron.d
         try:
             write_partial(partial, at, content, mode=mode, durable=durable)
             partial.replace(at)
@@ -149,13 +149,13 @@ def replace_file(
 def write_partial(
     partial: Place, final: Place, content: bytes, *, mode: int = 0o600, durable: bool = True
 ) -> os.stat_result:
-    """Write the file that will replace `final`, with the mode and owner of that; its status."""
+    """Write the file that will replace `final`, with the same mode and owner; returns its status."""
     partial.remove()
     descriptor = partial.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is set at creation
         before = final.status()
         os.fchmod(descriptor, mode if before is None else before.st_mode & 0o777)
-        if before is not None and before.st_nlink == 1:  # a second name may be that of another user's file
+        if before is not None and before.st_nlink == 1:  # with a second name it may be another user's file
             with suppress(PermissionError):
                 os.fchown(descriptor, before.st_uid, before.st_gid)
         file.write(content)
@@ -166,14 +166,14 @@ def write_partial(
 
 
 def require_home(home: Path) -> None:
-    """Raise FileNotFoundError if the home is gone: a removed home must not come back; OSError if it hangs."""
+    """Raise FileNotFoundError if the home is gone, since it must not come back; OSError if its disk hangs."""
     require_disk(home)
     if not home.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(home))
 
 
 def file_id(path: Path) -> tuple[int, int] | None:
-    """Identifies the file at this path now; None if there is none."""
+    """The identity of the file at this path now; None if there is none."""
     try:
         status = path.stat(follow_symlinks=False)
     except OSError:

@@ -1,8 +1,8 @@
-"""Opens, makes and removes files in a home that another user can write: follows no link of theirs.
+"""Opens, makes and removes files in a home that another user can write, without following their links.
 
-To root, and to any other user, a name in an agent's home is a claim: it may be a link to /etc, a pipe
-without a writer, or become one between two looks. So folders are opened one after the other, each through the
-descriptor of the one before, and what is made below them gets the owner of its folder.
+Neither root nor any other user can trust a name in an agent's home: it may be a link to /etc or a pipe
+without a writer, or become one between two looks. So folders are opened one after the other, each through
+the descriptor of the one before, and what is made below them gets the owner of its folder.
 """
 
 import errno
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 LINKS = 40  # followed on one path, as the kernel does
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # without it, opening a pipe waits for a writer
-# O_PATH, on macOS O_SEARCH: a folder on the way need not be readable, only open to those who pass.
+# O_PATH, on macOS O_SEARCH: folders on the way need not be readable, only searchable.
 _PASS = getattr(os, "O_PATH", 0x40000000 if hasattr(os, "O_EVTONLY") else 0)
 _CLOSED = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = getattr(os, "O_DIRECTORY", 0) | _CLOSED
@@ -47,7 +47,7 @@ class Place(NamedTuple):
         return Place(self.folder, name if self.folder is not None else str(Path(self.name).with_name(name)))
 
     def status(self) -> os.stat_result | None:
-        """What lies there, None if nothing does."""
+        """The status of whatever lies there, None if nothing does."""
         with suppress(FileNotFoundError):
             return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
         return None
@@ -78,7 +78,7 @@ class Place(NamedTuple):
         return descriptor
 
     def refuse_second_name(self, found: os.stat_result) -> None:
-        """A hard link needs no right to the file: root would read or write another user's for its maker."""
+        """Refuse a file with a second name: a hard link could make root use another user's file."""
         if self.folder is None or found.st_nlink < 2 or not stat.S_ISREG(found.st_mode):
             return
         maker = os.fstat(self.folder).st_uid
@@ -86,20 +86,20 @@ class Place(NamedTuple):
             raise Refused("a second name of another user's file", self.name)
 
     def give(self, descriptor: int) -> None:
-        """Give what root has made here to the owner of the folder; of other users it is already."""
+        """Give a file that root has made here to the owner of the folder; other users own theirs already."""
         if self.folder is not None and os.geteuid() == 0:
             owner = os.fstat(self.folder)
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
     def make_folder(self, *, give: bool = True) -> None:
-        """Make a folder of this name, 0700; root gives it to the owner of the one it lies in."""
+        """Make a folder of this name, 0700; root gives it to the owner of the folder around it."""
         os.mkdir(self.name, 0o700, dir_fd=self.folder)
         if give and self.folder is not None:
             with closed_after(os.open(self.name, os.O_RDONLY | _FOLDER, dir_fd=self.folder)) as made:
                 self.give(made)
 
     def replace(self, other: "Place") -> None:
-        """Take the place of what `other` names."""
+        """Take the place of whatever `other` names."""
         os.replace(self.name, other.name, src_dir_fd=self.folder, dst_dir_fd=other.folder)
 
     def remove(self) -> None:
@@ -116,9 +116,9 @@ class Place(NamedTuple):
 
 @contextmanager
 def place(path: Path, *, make: bool = False, follow: bool = False) -> Iterator[Place]:
-    """The place of `path`, reached without a link of another user; errors name the whole path.
+    """The place of `path`, reached without following another user's link; errors name the whole path.
 
-    `make` makes missing folders; `follow` goes on where `path` itself is a link that may be followed.
+    `make` makes missing folders; `follow` also follows `path` itself if it is a link that may be followed.
     """
     with _placed(path, path.absolute().parts[1:] or (".",), make, follow) as found:
         yield found
@@ -126,7 +126,7 @@ def place(path: Path, *, make: bool = False, follow: bool = False) -> Iterator[P
 
 @contextmanager
 def open_folder(path: Path, *, make: bool = False) -> Iterator[Place]:
-    """The place of "." in the folder; `make` makes it, and those above it that are missing."""
+    """The place of "." in the folder; `make` makes the folder and any missing ones above it."""
     with _placed(path, (*path.absolute().parts[1:], "."), make, False) as found:
         yield found
 
@@ -151,7 +151,7 @@ def below(at: Place, path: str, *, make: bool = False) -> Iterator[Place]:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder if it is missing, but not those above it: a home that was removed stays so."""
+    """Make the folder if it is missing, but not those above it: a removed home must not come back."""
     with place(path, follow=True) as at:
         try:
             at.make_folder()
@@ -169,7 +169,7 @@ def open_file(path: Path, flags: int, *, make: bool = False, follow: bool = True
 
 @contextmanager
 def closed_after(descriptor: int) -> Iterator[int]:
-    """The descriptor, which is closed at the end."""
+    """Lend the descriptor, then close it."""
     try:
         yield descriptor
     finally:
@@ -197,7 +197,7 @@ def other_user_of(home: Path) -> User | None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether it belongs to this user, itself or where a link leads that may be followed."""
+    """Whether the path, or the target of a link that may be followed, belongs to this user."""
     with suppress(OSError), place(path, follow=True) as at:
         found = at.status()
         return found is not None and found.st_uid == os.geteuid()
@@ -211,7 +211,7 @@ def remove(path: Path) -> None:
 
 
 def rename(path: Path, name: str) -> Path:
-    """Give the file or folder another name in its folder; its new path."""
+    """Give the file or folder another name in its folder; returns the new path."""
     with place(path) as at:
         at.replace(at.beside(name))
     return path.with_name(name)
@@ -248,7 +248,7 @@ def _named(path: Path, make: bool) -> Place:
 
 
 def _walk(parts: Sequence[str], make: bool, follow: bool) -> Place:
-    """Go from / to the folder of the last of the parts; its descriptor is the caller's to close."""
+    """Go from / to the folder of the last part; the caller closes its descriptor."""
     if (straight := _straight(parts)) is not None:
         if not (follow and _is_link(straight)):
             return straight
@@ -277,11 +277,11 @@ def _walk(parts: Sequence[str], make: bool, follow: bool) -> Place:
 
 
 def _straight(parts: Sequence[str]) -> Place | None:
-    """The same in one step, where the kernel says that there was no link on the way: half the time."""
+    """The same in one step, in half the time, if the kernel confirms that no link was on the way."""
     path = "/" + "/".join(parts[:-1])
     try:
         folder = os.open(path, _PASS | _FOLDER)
-    except OSError:  # the walk says what is wrong
+    except OSError:  # the walk raises the right error
         return None
     with suppress(OSError):  # no /proc
         if os.readlink(f"/proc/self/fd/{folder}") == path:  # noqa: PTH115 - it is compared as text
@@ -300,7 +300,7 @@ def _leave(here: Place) -> None:
 
 
 def _step(here: Place, make: bool) -> Place | str:
-    """Into the folder of this name, or where the link in its place leads; raises Refused."""
+    """The place inside the folder of this name, or the target of a link in its place; raises Refused."""
     try:
         return Place(os.open(here.name, _PASS | _FOLDER, dir_fd=here.folder), "")
     except FileNotFoundError:
@@ -318,7 +318,7 @@ def _step(here: Place, make: bool) -> Place | str:
 def _target(link: Place) -> str:
     assert link.folder is not None
     found = link.status()
-    # Whoever owns the folder can put any link there, also one of root's that lay elsewhere.
+    # The folder's owner can move any link there, even one of root's from elsewhere.
     if {os.fstat(link.folder).st_uid, found.st_uid if found else 0} - _trusted():
         raise Refused("a link that another user made", link.name)
     return os.readlink(link.name, dir_fd=link.folder)
@@ -330,5 +330,5 @@ def _is_link(here: Place) -> bool:
 
 
 def _trusted() -> set[int]:
-    """Who may make links: root, this user, and who owns / (in a user namespace root has another number)."""
+    """The users whose links are followed: root, this one, the owner of / (root in a user namespace)."""
     return {0, os.geteuid(), Path("/").stat().st_uid}

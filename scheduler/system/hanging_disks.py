@@ -13,32 +13,31 @@ from time import monotonic, sleep
 SILENT = "does not answer: its disk hangs; nothing of it is read until it is back"
 MOUNTS = Path("/proc/self/mountinfo")
 PATIENCE = 1.0  # seconds in which a disk answers
-FRESH = 0.5  # seconds for which an answer holds in a command: each question takes it two processes
+FRESH = 0.5  # seconds for which an answer holds in a command: each question costs it two processes
 MOUNTED = 2.0  # seconds for which the list of disks holds
-TOGETHER = 0.001  # seconds until who waits looks again: not once for each of 300 answers
+TOGETHER = 0.001  # seconds between two reads of the pipe: 300 answers need not wake the reader 300 times
 # Kinds of file systems whose server may be away, as /proc/self/mountinfo names them (proc(5)). Local disks
-# answer without reading anything: not to ask them spares a command four processes, a twentieth of --status.
+# answer without reading anything: skipping them saves a command four processes, a twentieth of --status.
 SERVED = re.compile(
     rb"^(?!.* /proc/).* - (fuse(?!ctl)|nfs|cifs|smb|9p|afs|autofs|ceph|coda|gfs|lustre|ncp|ocfs|orangefs|"
     rb"virtiofs|glusterfs|beegfs)",
     re.MULTILINE,
 )
-_answered: dict[str, float] = {}  # when a home did, last
-_asking: dict[str, int] = {}  # where the answer of a home will arrive that has not answered
+_answered: dict[str, float] = {}  # when each home last answered
+_asking: dict[str, int] = {}  # by silent home: the pipe on which its answer will arrive
 _one_at_a_time = threading.Lock()
 
 
 def require_disk(home: Path) -> None:
-    """Raise OSError if the disk of this home hangs now, for who is about to use it and must not wait."""
+    """Raise OSError if the disk of this home hangs now; for callers about to use it that must not wait."""
     if hanging((str(home),)):
         raise OSError(f"{home}: {SILENT}")
 
 
 def hanging(homes: Iterable[str]) -> frozenset[str]:
-    """Those that do not answer: who opens a file there waits with the disk, whatever else there is to do.
+    """The homes that do not answer: whoever opens a file there waits as long as the disk does.
 
-    Blocks for a second for the first that has just begun to hang, and for a quarter of one for each of the
-    others.
+    Blocks for one second for the first home that has just begun to hang, for a quarter of one for each other.
     """
     if not _any_served(int(monotonic() // MOUNTED)):
         return frozenset()
@@ -88,18 +87,18 @@ def _is_command() -> bool:
 
 
 def _ask(homes: Sequence[str]) -> int:
-    """Ask their disks, one after the other: the other end of the pipe gets a byte for each that answered.
+    """Ask the disks of these homes in order; returns a pipe that gets one byte for each that answered.
 
-    Nothing can end who waits for a disk, and with a thread of it a process cannot end: a command has a child
-    wait. A process with threads may have runs, which would be blamed for that child.
+    Whatever waits for a hanging disk cannot be killed, and a process with such a thread cannot exit. So a
+    command lets a child wait. A process with threads may have runs, which would be blamed for that child.
     """
     answers, write = os.pipe()
     if not _is_command():
         threading.Thread(target=_wait_for, args=(homes, write), daemon=True).start()
         return answers
     if not (child := os.fork()):
-        if not os.fork():  # a grandchild: none is left to be reaped
-            os.closerange(0, write)  # whoever reads what the command prints does not wait, too
+        if not os.fork():  # a grandchild, so that this process need not reap it
+            os.closerange(0, write)  # else a reader of the command's output would wait for the disk, too
             _wait_for(homes, write)
         os._exit(0)
     os.waitpid(child, 0)
@@ -117,8 +116,8 @@ def _wait_for(homes: Sequence[str], write: int) -> None:
 
 
 def _count(answers: int, most: int) -> int:
-    """How many have answered, in their order; waits for each as long as a disk may take."""
-    patience = PATIENCE / 4 if _asking else PATIENCE  # they hang together: on one server
+    """How many have answered so far, in order; waits for each as long as a disk may take."""
+    patience = PATIENCE / 4 if _asking else PATIENCE  # disks that hang usually lie on the same server
     count, until = 0, monotonic() + patience
     while count < most and select.select([answers], [], [], max(0.0, until - monotonic()))[0]:
         count, until = count + len(os.read(answers, most)), monotonic() + patience

@@ -11,7 +11,7 @@ MARKERS = ("background_tasks.json", "experience.toml")
 
 
 def homes(root: Path) -> list[str]:
-    """The citizens that have a folder in `root`; whatever else is there is left alone. Raises OSError."""
+    """The citizens that have a folder in `root`, ignoring whatever else is there. Raises OSError."""
     try:
         with os.scandir(root) as entries:
             found = {entry.path: entry.name for entry in entries if NAME.fullmatch(entry.name)}
@@ -23,16 +23,16 @@ def homes(root: Path) -> list[str]:
 
 
 def _is_home(folder: str, me: int, root_is_ours: bool) -> bool:
-    """Whether it holds a marker. One that is closed may: it counts if it is ours, or root made it for us.
+    """Whether the folder holds a marker; a closed one counts if this user owns it, or root made it for them.
 
-    In /home most folders are people, who keep theirs closed.
+    In /home most folders belong to people, who keep them closed.
     """
     for marker in MARKERS:
         try:
             os.stat(f"{folder}/{marker}")  # noqa: PTH116  # a thousand citizens each second
         except PermissionError:
             owner = os.stat(folder).st_uid  # noqa: PTH116  # as above
-            # Nothing is closed to root but on a server that does not believe it.
+            # Only a file server that does not trust root (root_squash) closes a folder to it.
             return me != 0 and (owner == me or (root_is_ours and owner == 0))
         except OSError:
             continue

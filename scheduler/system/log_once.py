@@ -1,16 +1,16 @@
-"""A log line that anybody can cause: written once, then counted."""
+"""A warning that outsiders can cause at will: logged once, then counted."""
 
 import asyncio
 import logging
 from typing import Any
 
 EVERY = 60.0  # seconds from one line to the next
-TEXTS = 100  # remembered at a time; whoever makes up more of them gets no line for each
+TEXTS = 100  # remembered at a time; further texts share one line
 OTHERS = "further warnings"
 
 
 class CountedWarning:
-    """Logs a warning at once; those within the next minute are one line with their number."""
+    """Logs a warning at once; repeats within the next minute become one line with their number."""
 
     def __init__(self, log: logging.Logger, **extra: Any) -> None:
         self._log, self._extra = log, extra

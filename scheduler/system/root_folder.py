@@ -1,4 +1,4 @@
-"""The folder in which all processes of a user share what concerns a whole root, not one citizen."""
+"""The folder in which all processes of a user share what concerns a whole root rather than one citizen."""
 
 import hashlib
 import os
@@ -10,9 +10,9 @@ NAME = ".experience"
 
 
 def root_folder(root: Path) -> Path:
-    """`.experience` in a root of this user; of any other root (/home) a folder in the user's state folder.
+    """`.experience` in a root of this user; for any other root (/home) a folder in the user's state folder.
 
-    Nothing in it is believed that another user wrote: read with `only_ours`. It may not be there yet.
+    Read its files with `only_ours`: what another user wrote there is not trusted. It may not exist yet.
     """
     if is_ours(root):
         return root / NAME

@@ -1,7 +1,7 @@
-"""The time zones of this machine: its own and those with names, from the files that the C library reads.
+"""The time zones of this machine, its own and the named ones, from the files that the C library reads.
 
-While its file has the same content a zone is the same object, so that schedules in it are equal; an update of
-tzdata, or a machine that is set to another zone, gives another one.
+A zone stays the same object while its file has the same content, so that schedules in it are equal. An update
+of tzdata, or setting the machine to another zone, gives a new object.
 """
 
 import os
@@ -27,7 +27,7 @@ _ABBREVIATED = re.compile(r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)[0-9+-][!-~]*")
 
 
 def zone_named(name: str) -> tzinfo:
-    """The zone `Europe/Berlin`, or that of a POSIX rule, `CET-1CEST,M3.5.0,M10.5.0/3`; raises BadSchedule."""
+    """The zone of a name (`Europe/Berlin`) or rule (`CET-1CEST,M3.5.0,M10.5.0/3`); raises BadSchedule."""
     plain = _plain(name)
     try:
         if file := _file_of(plain):
@@ -44,13 +44,13 @@ def zone_named(name: str) -> tzinfo:
 
 
 def local_zone() -> tzinfo:
-    """The machine's own time zone: that of TZ, else of /etc/localtime; raises BadSchedule."""
+    """The machine's own time zone, from TZ or else /etc/localtime; raises BadSchedule."""
     given = os.environ.get("TZ")
     if given is None:
         return _machine_zone()
     try:
         path = given.removeprefix(":")
-        if path.startswith("/") and _plain(given) == path:  # its own user says so, not a home
+        if path.startswith("/") and _plain(given) == path:  # TZ is set by this user, not in a home
             return _zone_in(path, path)
         return zone_named(given) if path else zone_named("UTC")
     except (BadSchedule, ValueError, OSError) as error:
@@ -63,9 +63,9 @@ def local_zone_name() -> str:
 
 
 def zones_now(names: Iterable[str]) -> dict[str, tzinfo]:
-    """The zones of these names, and under "" the machine's own, as their files are now.
+    """The zones of these names, and under "" the machine's own, from their files as they are now.
 
-    Those that are unknown are missing.
+    Unknown ones are left out.
     """
     return {name: zone for name in {"", *names} if (zone := _known(name))}
 
@@ -95,7 +95,7 @@ def _zone_of_windows() -> tzinfo:
 
 @lru_cache(maxsize=1)
 def _local(_now: FileStamp) -> tzinfo:
-    """The zone in /etc/localtime, by the name that its link leads to, or that /etc/timezone knows it by."""
+    """The zone in /etc/localtime, named after the target of its link or by /etc/timezone."""
     if hasattr(time, "tzset"):
         time.tzset()  # the C library, which formats the times of log lines, does not look again by itself
     _, _, linked = str(Path(LOCALTIME).resolve()).rpartition("/zoneinfo/")
@@ -106,7 +106,7 @@ def _local(_now: FileStamp) -> tzinfo:
 
 
 def _noted_name(content: bytes) -> str:
-    """What /etc/timezone calls this zone; it may be out of date, or missing."""
+    """The name of this zone in /etc/timezone, a file that may be out of date or missing."""
     try:
         noted = read_file(Path("/etc/timezone")).decode("ascii").strip()
         same = (file := _file_of(noted)) and read_file(Path(file)) == content
@@ -116,7 +116,7 @@ def _noted_name(content: bytes) -> str:
 
 
 def _plain(name: str) -> str:
-    """The name without what the C library, too, leaves out: a colon, and the folder of the zones."""
+    """The name without a leading colon and the folder of the zones, which the C library ignores, too."""
     name = name.removeprefix(":")
     for folder in TZPATH:
         name = name.removeprefix(f"{folder}/")
@@ -126,7 +126,7 @@ def _plain(name: str) -> str:
 
 
 def _file_of(name: str) -> str | None:
-    """The file of this name among those of the C library; None if there is none, or it leads elsewhere."""
+    """The C library's file for this zone; None if there is none, or the name leads out of its folder."""
     if name == LOCALTIME:
         return name
     if not name.isprintable() or any(part in ("", ".", "..") for part in name.split("/")):

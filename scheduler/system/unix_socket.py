@@ -31,7 +31,7 @@ PATH_LIMIT = 100  # bytes: sockaddr_un holds 108 on Linux, 104 on macOS
 
 
 def socket_path(home: Path) -> Path:
-    """The socket in the home; in the runtime folder of the home's user where that path is too long."""
+    """The socket in the home, or in the runtime folder of the home's user where that path is too long."""
     inside = home.absolute() / ".experience" / NAME
     if len(os.fsencode(inside)) <= PATH_LIMIT:
         return inside
@@ -40,19 +40,19 @@ def socket_path(home: Path) -> Path:
 
 
 class HomeSocket(NamedTuple):
-    """Where a citizen's owner listens, and whose owner that must be."""
+    """Where a citizen's owner listens, and the user that it must belong to."""
 
     path: Path
     citizen: str
     home: Path
 
     def allows(self, peer: "Peer | None") -> bool:
-        """Whether the process that listens there is of the home's user, or of root."""
+        """Whether the process that listens there belongs to the home's user or to root."""
         return peer is None or peer.uid in (self.home.stat().st_uid, 0)
 
 
 def home_id(home: Path) -> str:
-    """Tells a home from its copies and from homes of the same name; empty if it is gone."""
+    """A text that tells this home from its copies and from homes of the same name; empty if it is gone."""
     try:
         status = home.stat()
     except OSError:
@@ -83,7 +83,7 @@ def client_path(home: Path) -> Path:
 
 
 def is_foreign(home: Path) -> bool:
-    """Whether the home is another user's, whose files this one cannot read."""
+    """Whether the home belongs to another user and this one cannot read its files."""
     try:
         return os.geteuid() not in (0, home.stat().st_uid)
     except OSError:
@@ -91,7 +91,7 @@ def is_foreign(home: Path) -> bool:
 
 
 def _runtime(uid: int) -> Path:
-    """A folder of that user's own: /run/user/UID where there is one, else below the temporary folder."""
+    """The user's runtime folder: /run/user/UID where there is one, else one below the temporary folder."""
     session = Path(f"/run/user/{uid}")
     base = session if session.is_dir() else Path(tempfile.gettempdir())
     return base / f"experience-{uid}"
@@ -109,7 +109,7 @@ def prepare(path: Path, group: int | None = None) -> None:
             if os.fstat(folder).st_uid not in (os.geteuid(), 0, user):
                 raise PermissionError(f"{path.parent} belongs to another user; remove it")
             if os.geteuid() == 0:
-                os.fchown(folder, user, -1)  # who could not use it after root's process otherwise
+                os.fchown(folder, user, -1)  # else a folder that root made would be closed to its user
             if group is not None:
                 os.fchown(folder, -1, group)
                 os.fchmod(folder, 0o710)
@@ -117,13 +117,13 @@ def prepare(path: Path, group: int | None = None) -> None:
 
 
 def _user_of(folder: Path) -> int:
-    """Whose socket lies there: that of the home around the folder, or of the user in its name."""
+    """The user whose socket lies there: the owner of the home around the folder, or the user in its name."""
     number = folder.name.removeprefix("experience-")
     return int(number) if number.isdecimal() else folder.parent.stat().st_uid
 
 
 def bind(listener: socket.socket, path: Path, group: int | None = None) -> int:
-    """Bind the socket to the path, for the user of its folder, and for the group; gives that user."""
+    """Bind the socket to the path, for the user of its folder and for the group; returns that user."""
     before = os.umask(0o177 if group is None else 0o117)
     try:
         listener.bind(str(path))
@@ -154,7 +154,7 @@ def _can_enter(group: int, folder: Path) -> bool:
     status = folder.stat()
     if status.st_mode & stat.S_IXOTH or (status.st_gid == group and status.st_mode & stat.S_IXGRP):
         return True
-    with suppress(OSError, AttributeError):  # with an access control list the mode does not say all
+    with suppress(OSError, AttributeError):  # with an access control list the mode is not the whole truth
         return bool(os.getxattr(folder, "system.posix_acl_access"))
     return False
 
@@ -168,14 +168,14 @@ class Peer(NamedTuple):
 
 
 def is_admitted(peer: Peer | None, group: int | None, user: int | None = None) -> bool:
-    """Whether it may connect: this user, root, the home's `user`, or a member of the group."""
+    """Whether the peer may connect: it is this user, root, the home's `user`, or a member of the group."""
     if peer is None:  # the modes of the socket and its folder have to suffice
         return True
     return is_trusted(peer, user) or group in peer.groups
 
 
 def is_trusted(peer: Peer | None, user: int | None = None) -> bool:
-    """Whether it is a process of this user, of root, or of the home's `user`."""
+    """Whether the peer belongs to this user, to root, or to the home's `user`."""
     return peer is None or peer.uid in (os.geteuid(), 0, user)
 
 
@@ -194,9 +194,9 @@ def peer_of(connection: socket.socket) -> Peer | None:
 
 
 def owners_among(pids: Sequence[int]) -> dict[int, str]:
-    """Which of these processes listen at a citizen's socket, and a citizen of each; Linux only.
+    """Those of these processes that listen at a citizen's socket, each with one such citizen; Linux only.
 
-    By the kernel's own list: what lies in a home may name anybody.
+    Taken from the kernel's own list, since a file in a home may name any process.
     """
     listening = dict(_listening())
     found = {pid: [listening[inode] for inode in _sockets_of(pid) if inode in listening] for pid in pids}
@@ -206,8 +206,8 @@ def owners_among(pids: Sequence[int]) -> dict[int, str]:
 def _listening() -> Iterator[tuple[str, Path]]:
     """The inode and the path of each socket that an owner listens at.
 
-    The kernel escapes nothing: any user's socket may have a name that looks like more lines of the list. An
-    inode that is in two lines is believed in neither.
+    The kernel escapes nothing, so any user's socket may have a name that looks like further lines. An inode
+    that is on two lines is skipped.
     """
     with suppress(OSError):
         lines = Path("/proc/net/unix").read_bytes().decode(errors="replace").split("\n")
@@ -230,5 +230,5 @@ def _sockets_of(pid: int) -> Iterator[str]:
 
 
 def _citizen_at(path: Path) -> str:
-    """Whose socket that is, "" if its name does not say so."""
+    """The citizen whose socket this is, "" if the path does not tell."""
     return path.parent.parent.name if path.name == NAME else ""

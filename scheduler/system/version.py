@@ -1,3 +1,3 @@
-"""The version of this program, where the package's metadata take it from."""
+"""The version of this program; the package's metadata is built from it."""
 
 VERSION = "0.2.0"
