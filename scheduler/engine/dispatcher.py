@@ -21,8 +21,8 @@ SCHEDULE, FORCE, CATCH_UP = (
     Trigger.SCHEDULE,
     Trigger.FORCE,
     Trigger.CATCH_UP,
-)  # members of an enumeration are slow to find
-AGAIN = 1.0  # seconds until a dispatch that broke is tried again
+)  # members of an enumeration are slow to look up
+AGAIN = 1.0  # seconds until a dispatch that failed is tried again
 
 
 class Dispatcher:
@@ -37,7 +37,7 @@ class Dispatcher:
         held: Callable[[Job], float],
         freezing: Freezing,
     ) -> None:
-        """`held` says after how many seconds to look again whether a paid run may start; 0 if it may."""
+        """`held` returns the seconds until the next check whether a paid run may start; 0 if it may."""
         self.limit, self._runs = 1, registry.runs
         self._held = held
         self._citizen, self._registry, self._clock, self._start = citizen, registry, clock, start
@@ -66,7 +66,7 @@ class Dispatcher:
     # -------------------------------------------------------------- when
 
     def reschedule(self, job: Job) -> None:
-        """Compute when the task is due next; a run moves its state first, so that no slot runs twice."""
+        """Compute when the task is due next; a run updates the state first, so that no slot runs twice."""
         if job.run or job.left or job.waiting:
             self._due_queue.drop(job)
             return
@@ -83,7 +83,7 @@ class Dispatcher:
             self._outside_hours(job, when, now)
         state = job.state
         if state.paused and not state.forced and state.paused_until is not None:
-            when = state.paused_until  # it resumes then, whatever is due
+            when = state.paused_until  # the task resumes then, whatever is due
         wanted = self._wakes if job.is_wake else self._by_schedule
         if wanted and self._registry.jobs.get(job.task.name) is job:
             self._due_queue.put(job, when)
@@ -91,7 +91,7 @@ class Dispatcher:
                 self._arm()
 
     def _outside_hours(self, job: Job, when: float, now: float) -> None:
-        """The wake waits for its hours: a time that its schedule wanted lies outside them."""
+        """Note that the wake waits for its active hours: its schedule asked for a time outside them."""
         active, state = job.task.active, job.state
         if active is None or state.paused or when == NEVER:
             return
@@ -108,7 +108,7 @@ class Dispatcher:
     def _arm(self) -> None:
         """Set the timer for the earliest due time."""
         when = self._due_queue.next()
-        if self._ready and len(self._runs) < self.limit:  # a dispatch broke half-way
+        if self._ready and len(self._runs) < self.limit:  # a dispatch failed half-way
             when = min(when, self._clock.now() + AGAIN)
         if self._stopped or (when == self._timer_at and self._timer):
             return
@@ -118,14 +118,14 @@ class Dispatcher:
         self._timer = self._clock.call_at(when, self._on_timer) if when < NEVER else None
 
     def _on_timer(self) -> None:
-        """Queue what is due, start what there are workers for, and set the timer again in any case."""
+        """Queue what is due, start as many as there are free workers, and set the timer again in any case."""
         self._timer, self._timer_at = None, NEVER
         try:
             if self._freezing.frozen():
                 return
             now, due_queue = self._clock.now(), self._due_queue
             taken = due_queue.take(now)
-            if taken and self._free() and due_queue.next() > now:  # no other task could start before it
+            if taken and self._free() and due_queue.next() > now:  # no other task could start before this one
                 when, job = taken
                 if trigger := self._trigger(job, when, now):
                     self._start(job, trigger)
@@ -150,7 +150,7 @@ class Dispatcher:
         return len(self._runs) < self.limit and not self._ready and not self._stopped
 
     def _trigger(self, job: Job, when: float, now: float) -> Trigger | None:
-        """Why the task starts now; None if it does not after all: missed, held, or its pause is over."""
+        """Why the task starts now; None if it does not after all: missed, held, or its pause has ended."""
         state = job.state
         if state.paused and not state.forced:
             if pause_is_over(state, now):
@@ -162,13 +162,13 @@ class Dispatcher:
         if state.forced:
             return FORCE
         if job.paid and not job.is_wake:
-            when = job.when  # not that of the look: it was held meanwhile
+            when = job.when  # not the time at which it was checked again: it was held until now
         if state.retry_at is not None and job.when == state.retry_at:
             return Trigger.RETRY
         if now - when < LATE or not when or due_since_seen(job.task, state):
             made = job.slot is not None and made_up(job.task, when, job.slot)
             return CATCH_UP if made else SCHEDULE
-        if job.task.active and not job.task.active.contains(now):  # they ended while the loop stalled
+        if job.task.active and not job.task.active.contains(now):  # the hours ended while the loop stalled
             self.reschedule(job)
             return None
         if job.task.catch_up or when <= job.floor:
@@ -178,7 +178,7 @@ class Dispatcher:
         return None
 
     def freeze_changed(self) -> None:
-        """Nothing is queued any more: the citizen was frozen; or what is due is, again."""
+        """Empty the queue if the citizen was frozen; schedule its tasks again if it was thawed."""
         now, frozen = self._clock.now(), self._freezing.current
         self._ready.clear()
         for job in self._registry.rows():
@@ -194,7 +194,7 @@ class Dispatcher:
         self.reschedule(job)
 
     def _clock_jumped(self) -> None:
-        """The wall clock was set, or the machine slept: compute all due times again; replay none."""
+        """Compute all due times again after the wall clock was set or the machine slept; replay none."""
         self._freezing.look()
         now, changed = self._clock.now(), self._steps.look() <= -CHANGED
         self._registry.add_event("clock jumped")
@@ -218,7 +218,7 @@ class Dispatcher:
         if job.paid and (look_after := self._held(job)):
             self._look_again(job, look_after)
             return
-        if job.is_wake:  # it needs no worker
+        if job.is_wake:  # a wake needs no worker
             if not self._stopped:
                 self._due_queue.drop(job)
                 self._start(job, trigger)
@@ -238,7 +238,7 @@ class Dispatcher:
         for job in self._registry.rows():
             if job.busy or job.is_wake:
                 continue
-            if pause_is_over(job.state, now):  # no schedule is there to notice it
+            if pause_is_over(job.state, now):  # there is no schedule that would notice it
                 self._end_pause(job, now)
             when, slot = next_start(self._citizen, job.task, job.state, now, job.floor)
             job.when, job.slot = when, slot
@@ -246,7 +246,7 @@ class Dispatcher:
                 self.enqueue(job, FORCE if why is FORCE else job.waiting or trigger)
 
     def _look_again(self, job: Job, after: float) -> None:
-        """The task is due and held."""
+        """Check the held task again after this many seconds."""
         if self._wakes if job.is_wake else self._by_schedule:
             self._due_queue.put(job, self._clock.now() + after)
             self._arm()
@@ -257,20 +257,20 @@ class Dispatcher:
             job.waiting = None
 
     def take_out(self, job: Job) -> None:
-        """Take the task out of the queue, also if it was forced, until its next slot."""
+        """Take the task out of the queue until its next slot, even if it was forced."""
         job.waiting, job.again = None, False
         self._registry.update(job, job.state.taken_out(self._clock.now(), job.slot))
         self.reschedule(job)
 
     def drop_removed(self, job: Job) -> None:
-        """Take the task out of the queue if it was paused, disabled or lost its settings meanwhile."""
+        """Take the task out of the queue if it has been paused, disabled or is no longer set up."""
         if job.state.paused or not job.task.enabled:
             self.unqueue(job)
         if not job.task.set_up:
             job.waiting = None
 
     def wants(self, run: RunHandle, task: Task) -> bool:
-        """Whether a run that waits for a worker elsewhere may still begin; as if it waited here."""
+        """Whether a run that waits for a worker elsewhere may still begin, by the rules of this queue."""
         job = run.job
         if job is None or self._stopped or self._freezing.frozen() or job.task != task:
             return False
@@ -297,7 +297,7 @@ class Dispatcher:
             self._start(job, job.waiting)
 
     def _hours_ended(self, trigger: Trigger, hours: ActiveHours) -> bool:
-        """Whether they ended while the task waited for a worker; who was asked for has none."""
+        """Whether the hours ended while the task waited for a worker; a forced run has no hours."""
         return trigger in BY_SCHEDULE and not hours.contains(self._clock.now())
 
 
@@ -317,7 +317,7 @@ class DueQueue:
         job.entry = entry = next(self._order)
         heap = self._heap
         heapq.heappush(heap, (when, entry, job))
-        if len(heap) > self._prune_at:  # a task forced again and again leaves one behind each time
+        if len(heap) > self._prune_at:  # each force of a task leaves an outdated entry behind
             heap[:] = [each for each in heap if each[2].entry == each[1]]
             heapq.heapify(heap)
             self._prune_at = 2 * len(heap) + 64

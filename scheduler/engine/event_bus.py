@@ -21,12 +21,12 @@ log = logging.getLogger("experience")
 T = TypeVar("T")
 
 OK = Outcome.OK
-SHOW_EVERY = 0.03  # seconds between two calls, so that a burst of runs is one repaint
+SHOW_EVERY = 0.03  # seconds between two calls, so that a burst of runs causes one repaint
 EVENTS_KEPT = 200
 
 
 class Subscribers(dict[int, Callable[[], None]]):
-    """Callbacks on this loop; a dict, since every run asks whether it is empty."""
+    """Callbacks on this loop; a plain dict, since every run checks whether it is empty."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Subscribers(dict[int, Callable[[], None]]):
 async def snapshots(
     subscribe: Callable[[Callable[[], None]], Callable[[], None]], newest: Callable[[], T]
 ) -> AsyncGenerator[T, None]:
-    """The newest value at once, and again after each change; a slow reader skips some."""
+    """Yield the newest value at once and again after each change; a slow reader skips some."""
     changed = asyncio.Event()
     forget = subscribe(changed.set)
     try:
@@ -81,7 +81,7 @@ class EventBus:
         self.listeners: tuple[Listener, ...] = ()  # called when a run starts and when it ends
 
     def events(self) -> tuple[Event, ...]:
-        """The newest events, the newest last; made only here, since few are ever read."""
+        """The newest events, the newest last; they are built only here, since few are ever read."""
         self._events.extend(map(self._event, self._noted))
         self._noted.clear()
         return tuple(self._events)
@@ -110,7 +110,7 @@ class EventBus:
         noted = (seq, at, kind, task, outcome, text, trigger, duration, late, who, cost, number, provider)
         self._noted.append(noted)
         if outcome is not None and outcome is not OK and kind == "finished" and task != WAKE:
-            self.trouble(self._event(noted))  # a wake has an event of its own in the memory
+            self.trouble(self._event(noted))  # a wake has its own event in the memory
         if log.isEnabledFor(INFO):
             level = WARNING if outcome and outcome.bad else INFO
             log.log(level, kind, extra={"event": self._event(noted)})
@@ -120,7 +120,7 @@ class EventBus:
         return self._subscribers.add(callback)
 
     def notify(self) -> None:
-        """Something changed; nearly free without subscribers."""
+        """Tell subscribers that something changed; nearly free without any."""
         if self._pending or not self._subscribers:
             return
         self._pending = True

@@ -1,4 +1,4 @@
-"""Whether a citizen is frozen: its files are looked at before anything starts; the verbs freeze and thaw."""
+"""Whether a citizen is frozen, by its files, read before anything starts; the verbs freeze and thaw."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from scheduler.process.who import Who
 from scheduler.system.clock import Clock, Timer
 from scheduler.system.hanging_disks import SILENT
 
-LOOK = 0.25  # seconds between two looks, at most, while something is about to start
+LOOK = 0.25  # while runs start, the files are read at most this often (seconds)
 AHEAD = 1.0  # seconds that a freeze may begin in the future before the clock counts as corrected
 
 
@@ -31,25 +31,25 @@ class OwnFile(Protocol):
 
 
 class FreezeFiles(Protocol):
-    """What says whether a citizen is frozen."""
+    """The files that say whether a citizen is frozen."""
 
     @property
     def own(self) -> OwnFile: ...
 
     def read(self, now: float) -> Freezes:
-        """What holds now; cheap if nothing has changed."""
+        """Return the freezes in force; cheap if nothing has changed."""
 
     def differ(self) -> bool:
-        """Whether it has changed since it was read; for any thread."""
+        """Whether the files have changed since they were read; for any thread."""
 
     def believe(self, now: float) -> None:
-        """A freeze that begins in the future began now; blocks, and may raise OSError."""
+        """Note that a freeze which begins in the future began now; blocks, and may raise OSError."""
 
 
 class Freezing:
     """The freeze of one citizen, as its scheduler sees it.
 
-    `changed` is called when it begins, ends or is another, with the one before and who asked for it.
+    `changed` is called when a freeze begins, ends or is replaced, with the previous one and who asked for it.
     """
 
     def __init__(
@@ -64,21 +64,21 @@ class Freezing:
         self.problems: tuple[str, ...] = ()
         self._citizen, self._files, self._clock, self._changed = citizen, files, clock, changed
         self._looked_at = -LOOK
-        self._never: Freezes | None = None  # what the files say, while that is that nothing was ever frozen
-        self._unsaved: Freeze | None = None  # its file could not be written: until this process ends
+        self._never: Freezes | None = None  # what the files say, as long as nothing was ever frozen
+        self._unsaved: Freeze | None = None  # its file could not be written: it holds until this process ends
         self._timer: Timer | None = None
         self._correcting: asyncio.Task[None] | None = None
 
     def load(self) -> None:
-        """Take up what the files say, before the first start; blocks."""
+        """Read the files before the first start; blocks."""
         self._take_up(self._clock.now())
 
     def begin(self) -> None:
-        """Look from now on when the freeze ends by itself."""
+        """From now on, look again when the freeze ends by itself."""
         self._set_timer()
 
     def frozen(self) -> Freeze | None:
-        """The freeze that is in force; looks at the files if the last look was a moment ago."""
+        """The freeze in force; reads the files unless they were read a moment ago."""
         elapsed = self._clock.elapsed()
         if not 0 <= elapsed - self._looked_at < LOOK:
             self.look()
@@ -89,7 +89,7 @@ class Freezing:
         return freeze_words(self.current, self._clock.now()) if self.frozen() and self.current else ""
 
     def look(self, who: Who | None = None) -> Freeze | None:
-        """The same, looking now; `who` has changed it."""
+        """The freeze in force, read from the files now; `who` has changed it."""
         now, before = self._clock.now(), self.current
         self._take_up(now)
         if self.current != before:
@@ -110,7 +110,7 @@ class Freezing:
             await asyncio.wait({self._correcting})
 
     def refuse(self) -> None:
-        """Raise Frozen if nothing may start."""
+        """Raise Frozen if the citizen is frozen."""
         if freeze := self.look():
             whose = "" if freeze.together else f" {self._citizen}"
             mend = "" if freeze.problem.endswith(SILENT) else f"; thaw it first: {PROGRAM} thaw{whose}"
@@ -140,8 +140,8 @@ class Freezing:
             self._set_timer()
 
     async def _correct(self) -> None:
-        """Keep the length of a freeze that was made by a clock which was ahead, over restarts, too."""
-        with suppress(OSError):  # then it ends by the clock
+        """Keep the length of a freeze that was made while the clock was ahead, also after restarts."""
+        with suppress(OSError):  # then the freeze ends by the clock
             await asyncio.to_thread(self._files.believe, self._clock.now())
         self._correcting = None
         self.look()

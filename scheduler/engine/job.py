@@ -26,27 +26,27 @@ class Job:
         self.state, self.is_wake = state, task.is_wake
         self.floor = floor  # slots before this are skipped if the task does not want to catch up
         self.when = NEVER
-        self.slot: float | None = None  # that a start at `when` serves
-        self.entry = 0  # in the due queue; 0 while the task has none
+        self.slot: float | None = None  # the slot that a start at `when` serves
+        self.entry = 0  # its number in the due queue; 0 while it is not queued there
         self.run: RunHandle | None = None
         self.waiting: Trigger | None = None
         self.left: tuple[str, Callable[[], bool]] | None = None
         self.again = False
-        self.paid = False  # its runs cost money or call a provider: they are admitted before they start
+        self.paid = False  # its runs cost money or call a provider, so each must be admitted before it starts
         self.held: Hold | None = None  # what keeps it from starting
-        self.announced = ("", "")  # the kind of hold that was published last, and what it was about
+        self.announced = ("", "")  # the kind and the cause of the hold that was published last
         self.number = 0  # of the last wake
-        self.costs = ("", "")  # US dollars, of its runs that began today, and this month
+        self.costs = ("", "")  # US dollars: its runs that began today, and those that began this month
         self.view: TaskView | None = None
 
     def take_up(self, task: Task) -> None:
-        """Continue with these settings; what each run asks of them is found once."""
+        """Continue with these settings; what each run needs of them is computed once."""
         self.task = task
-        self.inside = not (task.queue or isinstance(task.work, OWN_PROCESS))  # its handler is in this process
+        self.inside = not (task.queue or isinstance(task.work, OWN_PROCESS))  # handler in this process
 
     @property
     def busy(self) -> bool:
-        """Something of this task is running, or cannot be proven to have ended."""
+        """Whether something of this task runs or cannot be proven to have ended."""
         return self.run is not None or self.left is not None
 
     def refuse_if_not_set_up(self) -> None:
@@ -58,7 +58,7 @@ class Job:
             )
 
     def row(self, workers: int) -> TaskView:
-        """The task as a screen shows it."""
+        """The task's row as a screen shows it."""
         if self.view is None:
             self.view = view(
                 self.task,
@@ -98,7 +98,7 @@ class Job:
         return ""
 
     def attempt(self) -> str:
-        """Which of its attempts a retry is: counted from the first start."""
+        """Which attempt a retry is, counted from the first start."""
         return f"attempt {self.state.attempt + 1} of {self.task.retries + 1}"
 
 

@@ -1,4 +1,4 @@
-"""What a citizen's settings say beyond its tasks."""
+"""The settings of a citizen other than its tasks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class SchedulerOptions:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     masks: Masks = field(default_factory=Masks, repr=False)
     wake: WakeConfig | None = None
-    wakes: bool = True  # something urgent wakes the citizen
+    wakes: bool = True  # urgent results wake the citizen
     background: bool = True
     llm: Llm | None = None
     refusals: tuple[RefusalRule, ...] = ()

@@ -30,20 +30,20 @@ from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience")
 
-SAVED_WITHIN = 5.0  # seconds that a verb waits for the disk; its client waits ten for the answer
-# Members of an enumeration are slow to find, and `A | B` makes a new object for each run.
+SAVED_WITHIN = 5.0  # seconds that a verb waits for the disk; its client waits ten seconds for the answer
+# Members of an enumeration are slow to look up, and `A | B` makes a new object for each run.
 OK, INTERRUPTED, REFUSED, SKIPPED, SCHEDULE, FORCE, URGENT = (
     *(Outcome.OK, Outcome.INTERRUPTED, Outcome.REFUSED, Outcome.SKIPPED),
     *(Trigger.SCHEDULE, Trigger.FORCE, Trigger.URGENT),
 )
 RETRY = Trigger.RETRY
-RECEIPTS = (HoldKind.BUDGET, HoldKind.PROVIDER)  # holds of which the history has a row
+RECEIPTS = (HoldKind.BUDGET, HoldKind.PROVIDER)  # the kinds of hold that get a row in the history
 BY_SCHEDULE = frozenset({Trigger.SCHEDULE, Trigger.CATCH_UP, Trigger.RETRY})
 
 
 @lru_cache(1)
 def _process(pid: int) -> tuple[int, float]:
-    """This process, for runs that it carries itself; asked once for all citizens."""
+    """The id and start time of this process, for runs that it carries itself; read once for all citizens."""
     return pid, start_ticks(pid) or 0.0
 
 
@@ -53,13 +53,13 @@ class TaskRegistry:
     def __init__(self, citizen: str, store: Store, clock: Clock, on_edited: Callable[[Job], None]) -> None:
         self.bus = EventBus(citizen, clock)
         self.jobs: dict[str, Job] = {}
-        self.runs: dict[str, RunHandle] = {}  # those that occupy a worker
-        self.wakes: dict[str, RunHandle] = {}  # the wake under way, which needs none
+        self.runs: dict[str, RunHandle] = {}  # the runs that occupy a worker
+        self.wakes: dict[str, RunHandle] = {}  # the wake under way, which needs no worker
         self.states: dict[str, TaskState] = {}
         self.notes: tuple[str, ...] = ()
         self.frozen_spans: tuple[Span, ...] = ()
         self.stopping = False
-        self.budget = Budget()  # the zone of its days is that of the citizen's
+        self.budget = Budget()  # its days are in the citizen's time zone
         self.results = Results()
         self._rows: tuple[Job, ...] = ()
         self._citizen, self._clock, self._process = citizen, clock, (0, 0.0)
@@ -76,7 +76,7 @@ class TaskRegistry:
     def load(self, now: float, take_up: Callable[[States], States] = lambda states: states) -> None:
         """Read the saved states and close the runs that a dead owner left open; blocks, raises Unreadable.
 
-        `take_up` adds what other files of the home know of them.
+        `take_up` adds what other files of the home say about the tasks.
         """
         saved, notes = self._store.load()
         self._note(notes)
@@ -85,12 +85,12 @@ class TaskRegistry:
         self._recovered = self.states != saved
 
     def begin(self) -> None:
-        """From now on every change is saved; runs are this process's."""
+        """Save every change from now on; runs belong to this process."""
         self._process = _process(os.getpid())
         self._store.begin(lambda: self.states, self._adopt, self.bus.notify)
         for name in self._unbegun:
             self._store.withdrawn(name)
-        if self._recovered:  # now, so that the next owner does not recover it again
+        if self._recovered:  # at once, so that the next owner does not recover the same runs again
             self._store.changed()
 
     def job(self, name: str) -> Job:
@@ -100,14 +100,14 @@ class TaskRegistry:
         return self.jobs[name]
 
     def update(self, job: Job, state: TaskState) -> None:
-        """The task has this state from now on."""
+        """Set the task's state, save and publish it."""
         job.state = self.states[job.task.name] = state
         job.view = None
         self._store.changed()
         self.bus.notify()
 
     def take_up(self, job: Job, now: float, *, clock_changed: bool = False) -> None:
-        """Continue with the task after its clock or its settings were set."""
+        """Continue with the task after the clock was set or its settings changed."""
         spans = self.frozen_spans
         state = taken_up(self._citizen, job.task, job.state, now, clock_changed=clock_changed, frozen=spans)
         if job.state.paused and not state.paused:
@@ -116,14 +116,14 @@ class TaskRegistry:
             self.update(job, state)
 
     def publish(self, job: Job) -> None:
-        """The task looks different on screen."""
+        """Update the task's row on screens."""
         job.view = None
         self.bus.notify()
 
     # -------------------------------------------------------------- runs
 
     def start(self, job: Job, trigger: Trigger) -> RunHandle:
-        """The task runs from now on: its state says so before its handler gets control."""
+        """Note that the task runs, in its state, before its handler gets control."""
         task, state, now, when = job.task, job.state, self._clock.now(), job.when
         late = now - when if 0.0 < when < now else 0.0
         if trigger is SCHEDULE:
@@ -134,7 +134,7 @@ class TaskRegistry:
         job.waiting, job.again = None, False
         pid, ticks = (NO_PROCESS, 0.0) if task.queue else self._process
         served = None if job.slot is None else self._served(job, trigger, now)
-        starting = not job.inside  # a process of its own will carry it, or a worker
+        starting = not job.inside  # its own process will carry it, or a worker
         if task.queue:
             run.before, run.started_at = state, self._clock.elapsed()  # until a worker begins it
         self.update(job, state.started(Running(pid, ticks, now, BOOT), served, starting))
@@ -145,7 +145,7 @@ class TaskRegistry:
         return run
 
     async def put_on_record(self, run: RunHandle) -> None:
-        """Return when the run is on record; it does not begin if another process owns the citizen by now."""
+        """Return when the run is on record; it does not begin if another process owns the citizen by then."""
         job = run.job
         assert job is not None
         slot = "" if job.state.slot is None or run.trigger is FORCE else repr(job.state.slot)
@@ -160,7 +160,7 @@ class TaskRegistry:
             raise asyncio.CancelledError
 
     def hold(self, job: Job, hold: Hold | None) -> None:
-        """Why the task does not start now although it is due; said once, as long as it is about the same."""
+        """Note why the task does not start although it is due; published once per cause."""
         if hold == job.held:
             return
         job.held = hold
@@ -174,7 +174,7 @@ class TaskRegistry:
                 listener.held(job.task, hold)
 
     def let_go(self, job: Job, about: str, why: str) -> None:
-        """Times of the wake come to nothing from now on: one row of history says so, also over restarts."""
+        """Record in one row of history, over restarts too, that times of the wake are skipped from now on."""
         if not job.is_wake or job.state.let_go == about:
             return
         now = self._clock.now()
@@ -182,9 +182,9 @@ class TaskRegistry:
         self.bus.record(FinishedRun(WAKE, SCHEDULE, 1, now, now, 0.0, Outcome.SKIPPED, why))
 
     def prepare(self, job: Job, trigger: Trigger) -> RunHandle:
-        """The run is under way from now on, but has not begun: `open_turn` begins it.
+        """Make a run that is under way but has not begun: `open_turn` begins it.
 
-        A wake runs the tasks that are due first; a run that costs money is entered.
+        First a wake runs the tasks that are due, and a run that costs money is entered in the ledger.
         """
         now = self._clock.now()
         late = now - job.when if 0 < job.when < now else 0.0
@@ -203,7 +203,7 @@ class TaskRegistry:
         return run
 
     def open_turn(self, job: Job, run: RunHandle, why: str = "") -> None:
-        """What had to come before the run is done: it starts."""
+        """Begin a prepared run."""
         run.opened, run.who, run.begun_for = True, run.who or job.state.asked_by, why
         now = self._clock.now()
         since = now - (self._clock.elapsed() - run.started_at)
@@ -212,7 +212,7 @@ class TaskRegistry:
         state = job.state.opened(run.since)
         known = job.slot if state.slot is None else state.slot
         if known is not None and (slot := job.task.schedule.latest(known, now)) <= now:
-            state = state.changed(slot=max(slot, known))  # what came while it waited is served, too
+            state = state.changed(slot=max(slot, known))  # slots that came while it waited are served, too
         if job.is_wake and run.trigger in BY_SCHEDULE:
             state = state.counted(self._day(now), skipped=False)
         self.update(job, state)
@@ -223,7 +223,7 @@ class TaskRegistry:
             listener.started(job.task)
 
     async def began_elsewhere(self, run: RunHandle, machine: str) -> None:
-        """A worker on that machine begins the run, which had waited: it counts from now on."""
+        """Note that a worker on that machine begins the waiting run: its time counts from now on."""
         run.where, run.since, run.started_at = machine, self._clock.now(), self._clock.elapsed()
         if run.job is not None and (running := run.job.state.running):
             self._update_carried(run.job, replace(running, since=run.since))
@@ -232,7 +232,7 @@ class TaskRegistry:
             await written
 
     async def began(self, run: RunHandle) -> None:
-        """What carries the run is this process."""
+        """Note that this process carries out the run."""
         if run.job is not None and (running := run.job.state.running):
             self._update_carried(run.job, running)
             if (written := self.written()) is not None:
@@ -240,19 +240,19 @@ class TaskRegistry:
         run.began_at = self._clock.elapsed()
 
     def _served(self, job: Job, trigger: Trigger, now: float) -> float | None:
-        """The slot that a run serves which starts now; a forced one serves one that has come, too."""
+        """The slot that a run starting now serves; a forced run serves only a slot that has already come."""
         slot = job.slot
         if slot is None or (slot > now and (trigger is FORCE or trigger is URGENT)):
             return None
-        return job.task.schedule.latest(slot, now) if now - slot >= LATE else slot  # for all that were missed
+        return job.task.schedule.latest(slot, now) if now - slot >= LATE else slot  # serves all missed slots
 
     def free_worker(self, run: RunHandle) -> None:
-        """The run occupies its worker no more."""
+        """Free the run's worker."""
         if self.runs.get(run.name) is run:
             del self.runs[run.name]
 
     def pass_over(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
-        """The run did not begin after all: its time is let go, or it is due as before."""
+        """Note that the run did not begin after all: its slot is skipped, or it stays due."""
         state, job.run, run.result = job.state, None, result
         asked = state.forced and result.outcome is Outcome.SKIPPED  # meanwhile
         put_back = run.put_back or asked or result.outcome is INTERRUPTED
@@ -269,7 +269,7 @@ class TaskRegistry:
             self._log_end(run, result, state.attempt, now, took)
 
     def finish(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
-        """The run came to this result `now`, after `took` seconds."""
+        """Record that the run ended with this result `now`, after `took` seconds."""
         outcome, before = result.outcome, job.state
         job.run, job.left = None, run.left if run.left and run.left[1]() else None
         run.result = result
@@ -290,7 +290,7 @@ class TaskRegistry:
             self.add_event("paused", run.name, text=f"{state.paused_why}; continue with: {fix}")
 
     def _log_end(self, run: RunHandle, result: Result, attempt: int, now: float, took: float) -> None:
-        """Keep it as an event, and in the history."""
+        """Log the end of the run as an event and in the history."""
         name, trigger, who, cost = run.name, run.trigger, run.who, run.cost
         outcome, text, trace, output = result.outcome, result.text, result.traceback, run.printed
         lasted = None if outcome is SKIPPED else took
@@ -319,7 +319,7 @@ class TaskRegistry:
         )
 
     def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
-        """The state of a task whose run came to this."""
+        """The task's state after a run with this result."""
         outcome, before = result.outcome, job.state
         if outcome is REFUSED:
             return before.refused()
@@ -330,7 +330,7 @@ class TaskRegistry:
         return followed_up(self._citizen, job.task, state, now, pauses=not self.stopping)
 
     async def _carried_by(self, run: RunHandle, process: Running) -> None:
-        """The run has a process of its own: the one to look for after a crash."""
+        """Note the run's own process, the one to look for after a crash."""
         job = run.job
         if job is not None and job.run is run:
             if self._store.fenced:
@@ -352,7 +352,7 @@ class TaskRegistry:
     # -------------------------------------------------------------- the table
 
     def show_costs(self, today: Mapping[str, str], month: Mapping[str, str]) -> None:
-        """What the runs of each task cost that began today, and this month."""
+        """Show what each task's runs cost that began today, and this month."""
         for job in self._rows:
             costs = today.get(job.task.name, ""), month.get(job.task.name, "")
             if costs != job.costs:
@@ -411,13 +411,13 @@ class TaskRegistry:
         return after
 
     def _note(self, notes: Iterable[str]) -> None:
-        """Show and log what was dropped from the state file."""
+        """Show and log what was dropped when the state file was read."""
         self.notes = tuple(notes)
         for note in self.notes:
             log.warning(note, extra={"citizen": self._citizen})
 
     def _adopt(self, states: States, notes: Iterable[str]) -> None:
-        """These states were edited in the file."""
+        """Take over states that were edited in the file."""
         self._note(notes)
         for name, state in states.items():
             before = self.states.get(name)

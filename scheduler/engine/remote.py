@@ -1,4 +1,4 @@
-"""Runs that workers on other machines carry: they wait in a queue, and their time counts from their start."""
+"""Runs carried out by workers on other machines: they wait in a queue; their time counts from the start."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -11,9 +11,9 @@ from scheduler.errors import PROGRAM, TaskFailed
 from scheduler.executors.result import Result
 from scheduler.system.clock import elapsed
 
-BUDGET_LOOK = 1.0  # seconds between two looks whether a run that waits fits under its budget
+BUDGET_LOOK = 1.0  # seconds between two checks whether a waiting run fits its budget
 
-Began = Callable[[str], Awaitable[None]]  # on which machine
+Began = Callable[[str], Awaitable[None]]  # called with the machine that begins the run
 Wanted = Callable[[], bool]
 
 
@@ -23,9 +23,9 @@ class Carrier(Protocol):
     async def run(
         self, task: Task, context: Context, run: RunHandle, began: Began, wanted: Wanted
     ) -> Result | None:
-        """The result; `began` hears which machine begins it. Cancelled, it returns when the run has ended.
+        """Return the result; `began` is called with the machine that begins it. A cancel waits for its end.
 
-        None if it waited until it was not `wanted` any more: it will not begin.
+        Return None if the run was no longer `wanted` before it began.
         """
 
 
@@ -41,12 +41,12 @@ class RemoteRuns:
         wanted: Callable[[RunHandle, Task], bool],
         fits: Callable[[RunHandle, Task], bool],
     ) -> None:
-        """`wanted` says of a run that waits whether it may still begin, `fits` whether under its budget."""
+        """`wanted` says whether a waiting run may still begin, `fits` whether its budget allows it."""
         self._citizen, self._registry, self._runner = citizen, registry, runner
         self._carrier, self._wanted, self._fits = carrier, wanted, fits
 
     async def carry_out(self, task: Task, context: Context, run: RunHandle) -> Result:
-        """The result of the run, wherever a worker of its queue carries it."""
+        """Return the result of the run, whichever worker of its queue carries it out."""
         if self._carrier is None:
             fix = f"{PROGRAM} engine join {self._citizen}"
             raise TaskFailed(f"{self._citizen} is not shared, so no {task.queue} worker may run it: {fix}")

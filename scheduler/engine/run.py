@@ -68,11 +68,11 @@ class RunHandle:
     cost: RunCost | None
     used: list[Usage] | None  # of models, as its handler counts them
     result: Result | None  # once it has ended
-    who: Who | None  # asked for it
+    who: Who | None  # who asked for the run
     stopped_by: Who | None
-    variables: Mapping[str, str] | None  # for its environment
-    reported: AgentReport | None  # what a worker read there of its cost
-    before: "TaskState | None"  # its task's, of a run that waits for a worker: it may be taken back
+    variables: Mapping[str, str] | None  # environment variables of its process
+    reported: AgentReport | None  # what a worker on another machine read of its cost
+    before: "TaskState | None"  # the task's state before a run that waits for a worker and may never begin
     _output: OutputBuffer | None
 
     def __init__(
@@ -92,12 +92,12 @@ class RunHandle:
         self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
         self.cost = self.result = self.used = self.variables = self.before = self.reported = None
         self.stopped_by = None
-        self.refusal = self.begun_for = ""  # why a service refused it; why the gate of its wake opened
-        self.charge, self.never_began = "", False  # under which name its cost is counted; nothing of it ran
-        self.waits = self.where = ""  # for which workers; on which machine a worker carries it
+        self.refusal = self.begun_for = ""  # why a provider refused it; why the gate let the wake begin
+        self.charge, self.never_began = "", False  # name of its cost in the ledger; whether nothing of it ran
+        self.waits = self.where = ""  # which workers it waits for; the machine whose worker carries it out
         self.began = self.abandoned = self.held_up = self._exited = self._publishing = False
-        self.opened = True  # False while a wake waits for due tasks: a crash now, and it never began
-        self.put_back = False  # what kept a wake from its turn: it is due as before
+        self.opened = True  # False while a wake waits for due tasks: after a crash it has never begun
+        self.put_back = False  # a wake was kept from its turn and stays due
         self.number = 0  # of a wake
         self.late = 0.0  # seconds that a wake began after its time
         self.started_at = 0.0  # elapsed seconds, for the duration
@@ -106,26 +106,26 @@ class RunHandle:
 
     @property
     def title(self) -> str:
-        """What it is called where it asks for something."""
+        """The name of the run where it asks for something."""
         return f"wake #{self.number}" if self.number else f"task {self.name}"
 
     @property
     def output(self) -> OutputBuffer:
-        """What the run prints, bounded; made for the first byte or reader."""
+        """The output of the run, bounded; the buffer is made for the first byte or reader."""
         if self._output is None:
             self._output = OutputBuffer(self.masks)
         return self._output
 
     @property
     def printed(self) -> OutputBuffer | None:
-        """The same, None while nothing was printed."""
+        """The output of the run; None while nothing was printed or asked for."""
         return self._output
 
     async def carried_by(self, running: Running) -> None:
         await self._carried(self, running)
 
     def before_carried(self, first: Callable[[Running], Awaitable[None]]) -> None:
-        """Do this before the run is put on record as carried by a process of its own."""
+        """Call `first` before the run is recorded as carried out by its own process."""
         carried = self._carried
 
         async def both(run: RunHandle, running: Running) -> None:
@@ -135,7 +135,7 @@ class RunHandle:
         self._carried = both
 
     def waits_for(self, words: str) -> None:
-        """Show for what it waits before a worker begins it."""
+        """Show what the run waits for before a worker begins it."""
         if words != self.waits:
             self.waits = words
             self._shown(self)
@@ -145,7 +145,7 @@ class RunHandle:
 
     @property
     def over(self) -> bool:
-        """Whether what it did has ended, and only its result is on its way."""
+        """Whether the run's work has ended and only its result is still to come."""
         return self._exited
 
     def left_behind(self, what: str, alive: Callable[[], bool], process: Running | None = None) -> None:

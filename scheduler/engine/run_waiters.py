@@ -9,7 +9,7 @@ from scheduler.system.clock import Clock
 
 
 class RunWaiters:
-    """Those who wait for a run to start or to end; every run asks whether there are any."""
+    """The callers that wait for a run to start or to end."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -17,7 +17,7 @@ class RunWaiters:
         self.starts: dict[str, asyncio.Future[RunHandle | None]] = {}
 
     async def wait_for(self, names: Iterable[str], seconds: float | None) -> list[str]:
-        """The names that have not finished once after `seconds`, if that is not None."""
+        """Wait at most `seconds`, if given, until each has finished once; return the names that have not."""
         left = set(names)
         if not left:
             return []
@@ -40,9 +40,9 @@ class RunWaiters:
                 _end(done)
 
     async def next_run(self, name: str) -> RunHandle | None:
-        """The run that the task is queued for, once it starts; None if it is queued no more."""
+        """Return the next run of a queued task once it starts; None if the task leaves the queue."""
         start = self.starts.setdefault(name, asyncio.get_running_loop().create_future())
-        await asyncio.wait({start})  # several may wait for it, and one that leaves must not cancel it
+        await asyncio.wait({start})  # several callers may wait for it, and one that leaves must not cancel it
         return start.result()
 
     def started(self, name: str, run: RunHandle | None) -> None:
@@ -56,7 +56,7 @@ class RunWaiters:
             self.started(job.task.name, None)
 
     def give_up(self) -> None:
-        """No run starts or finishes any more: end all waits."""
+        """End all waits: no run starts or finishes any more."""
         for _, done in self.waits:
             _end(done)
         for name in list(self.starts):

@@ -49,7 +49,7 @@ class Runner:
         self._abandoned: set[asyncio.Task[Any]] = set()
 
     def under_way(self) -> list[str]:
-        """The tasks that run at this moment, and the wake."""
+        """The names of the tasks that run at this moment, and of the wake."""
         self._workers.deferred.flush()
         return [*self._registry.runs, *self._registry.wakes]
 
@@ -67,10 +67,10 @@ class Runner:
             if run.reason:
                 raise asyncio.CancelledError
             registry, on_record = self._registry, None
-            if not task.queue:  # else it is when its cost is entered: a worker may begin it from then on
+            if not task.queue:  # else recorded with its cost: a worker may begin it from then on
                 on_record = registry.put_on_record(run) if registry.fenced else registry.written()
             if on_record is not None:
-                await on_record  # a run that kills this process must not be the next owner's first one again
+                await on_record  # a run that kills this process must not be the next owner's first one
                 if run.variables:
                     context = replace(context, variables=run.variables)
             if execute is None and run.job and run.job.inside:
@@ -79,21 +79,21 @@ class Runner:
         except GeneratorExit:
             raise
         except BaseException as error:
-            # Handlers are strangers' code: whatever they raise, SystemExit included, is the outcome of
-            # their own run and must not end another one. The one broad except there is.
+            # Handlers are foreign code: whatever they raise, SystemExit included, is the outcome of
+            # their own run and must not end another one. This is the only broad except in the code base.
             result = _blame(error)
         if run.reason:
             result = _halted(task, run)
         if result.text or result.traceback:
             result = _masked(result, run.masks)
         if not run.abandoned:
-            run.task = None  # of ten thousand that wait to be recorded: a third of their memory
+            run.task = None  # with ten thousand runs waiting to be recorded this is a third of their memory
             self._ended(run, result)
 
     # -------------------------------------------------------------- runs that do not end by themselves
 
     async def wait_for_endings(self) -> None:
-        """Return when the runs have ended that are under way now; one without a time limit never does."""
+        """Return when the runs that are under way now have ended; those of daemons are not waited for."""
         jobs = {name: run.job for name, run in self._registry.runs.items()}
         daemons = {name for name, job in jobs.items() if job and not job.task.ends}
         await self.waiters.wait_for(set(self.under_way()) - daemons, None)
@@ -110,7 +110,7 @@ class Runner:
         self.waiters.give_up()
 
     def end(self, run: RunHandle, who: Who) -> bool:
-        """End the run as stopped, asked again without grace; False if its process has exited by itself."""
+        """End the run as stopped, the second time without grace; False if it has exited by itself."""
         first = run.reason is None
         run.halt(Outcome.STOPPED)
         if first and run.reason:
@@ -119,7 +119,7 @@ class Runner:
         return run.reason is not None
 
     async def ended_within(self, run: RunHandle, seconds: float) -> bool:
-        """Whether the run has ended and is on record by then."""
+        """Whether the run ends and is recorded within this many seconds."""
         if run.task:
             await asyncio.wait({run.task}, timeout=seconds)
         self._workers.deferred.flush()
@@ -143,18 +143,18 @@ class Runner:
             self._abandon(run)
 
     def _left(self, run: RunHandle) -> float:
-        """The rest of its limit: counted from when its program got control; doubled if it has not."""
+        """The seconds left, counted from when its program got control; the limit once more if it has not."""
         if run.began_at:
             return run.began_at + run.limit - self._clock.elapsed()
         first, run.held_up = not run.held_up, True
         return run.limit if first else 0.0
 
     def _abandon(self, run: RunHandle) -> None:
-        """The run does not end although it was cancelled: it is over, and its worker is replaced."""
+        """Count a run that does not end after its cancellation as over, and replace its worker."""
         task, job = run.task, run.job
         run.abandoned = True
         if task is not None:
-            self._abandoned.add(task)  # the loop itself holds tasks weakly
+            self._abandoned.add(task)  # the loop itself holds only weak references to tasks
             task.add_done_callback(self._abandoned.discard)
         if job is not None and task is not None and job.run is run:
             run.left = run.left or (DEAF, lambda: not task.done())
@@ -164,7 +164,7 @@ class Runner:
             self._registry.free_worker(run)
 
     def reap_leaked(self, job: Job, ended: Callable[[Job], None]) -> None:
-        """A process or thread left behind keeps its task from starting: a task never overlaps itself."""
+        """Keep a task from starting until what its last run left has ended: no task overlaps itself."""
         if job.left is None and job.state.orphan:
             orphan = job.state.orphan
             job.left = (f"pid {orphan.pid}, started by an owner that died", lambda: alive(orphan))
@@ -181,7 +181,7 @@ class Runner:
 
 
 def _masked(result: Result, masks: Masks) -> Result:
-    """The one place where what a run came to leaves it: whatever quotes a secret, it is not shown."""
+    """The result with secrets hidden; every result passes through here."""
     text, traceback = masks.hide(result.text), masks.hide(result.traceback)
     if text == result.text and traceback == result.traceback:
         return result

@@ -50,7 +50,7 @@ from scheduler.system.clock import Clock, Timer
 
 
 class Scheduler(Verbs):
-    """One citizen's tasks on time; implements Control. Everything here happens on one event loop."""
+    """Runs one citizen's tasks on time; implements Control. Everything here happens on one event loop."""
 
     def __init__(
         self,
@@ -76,8 +76,8 @@ class Scheduler(Verbs):
         self._settings_from = clock.now()
         self._notices: tuple[str, ...] = ()
         self._started = False
-        self._costs: Summary | None = None  # that the rows show
-        self._closing: set[asyncio.Task[None]] = set()  # runs that have ended, and are not recorded yet
+        self._costs: Summary | None = None  # the costs that the rows show
+        self._closing: set[asyncio.Task[None]] = set()  # runs that have ended but are not recorded yet
         self._workers = workers
         self._registry = TaskRegistry(citizen, store, clock, self._settled)
         self._failure_journal = FailureJournal(citizen, home, clock)
@@ -109,7 +109,7 @@ class Scheduler(Verbs):
     async def start(self, *, dispatch: bool = True) -> None:
         """Read the saved state and run what is due from now on; raises Unreadable.
 
-        Without `dispatch` tasks run only when they are forced or by `run_due_once`.
+        Without `dispatch` tasks run only when forced or by `run_due_once`.
         """
         wake = self._wake.wake if self._wake else None
         await asyncio.to_thread(self._load, wake)
@@ -157,9 +157,9 @@ class Scheduler(Verbs):
             await self._recorder.runs(RunQuery(limit=1), ())
 
     async def finish(self) -> None:
-        """Return once nothing is under way but what has no end; then nothing new starts until `stop`.
+        """Return once only daemons are under way; from then on nothing starts until `stop`.
 
-        The schedule goes on while the runs last that are under way now: an hour of one holds up no other.
+        The schedule continues while the current runs last, so that one long run does not hold up the others.
         """
         await self._runner.wait_for_endings()
         self._stop_starting()
@@ -182,10 +182,10 @@ class Scheduler(Verbs):
         if self._jump:
             self._jump.cancel()
         if (job := self._registry.jobs.get(WAKE)) and job.run and not job.run.opened:
-            job.run.halt(Outcome.INTERRUPTED)  # it waits for tasks: no turn any more
+            job.run.halt(Outcome.INTERRUPTED)  # it still waits for tasks, and gets no turn any more
 
     def inside(self) -> int:
-        """How many handlers of this citizen run in this process, also those that outlived their runs."""
+        """How many handlers of this citizen run in this process, including those that outlived their runs."""
         handles = [*self._registry.runs.values(), *self._registry.wakes.values()]
         running = [run for run in handles if run.job and run.job.inside]
         left = [job.left for job in (*self._registry.jobs.values(), *self._leaving.values()) if job.left]
@@ -219,7 +219,7 @@ class Scheduler(Verbs):
             self._registry.update(gone, gone.state.removed())
             self._dispatch.forget(gone)
             self._runner.waiters.check_queued(gone)
-            if gone.busy:  # the task may come back before its run has ended
+            if gone.busy:  # the settings may bring the task back before its run has ended
                 self._leaving[name] = gone
             if gone.run:
                 gone.run.halt(Outcome.INTERRUPTED, "the task was removed from the settings")
@@ -242,11 +242,11 @@ class Scheduler(Verbs):
             self._registry.bus.notify()
 
     def file_differs(self) -> bool:
-        """Whether the state file was edited, or what says that it is frozen; blocks, for any thread."""
+        """Whether the state file or a freeze file was edited; blocks, for any thread."""
         return self._registry.differs() or self._freezing.differ()
 
     def reload_if_edited(self) -> None:
-        """Read what was edited in these files."""
+        """Read the edited state file and freeze files."""
         self._registry.reload()
         self._freezing.look()
 
@@ -313,7 +313,7 @@ class Scheduler(Verbs):
         )
 
     def pulse(self) -> Heartbeat:
-        return Heartbeat()  # the caller runs on this loop: it turns
+        return Heartbeat()  # the caller runs on this loop, so the loop turns
 
     def _freeze_changed(self, before: Freeze | None, who: Who | None) -> None:
         freeze, now = self._freezing.current, self._clock.now()
@@ -334,7 +334,7 @@ class Scheduler(Verbs):
     # -------------------------------------------------------------- for callers on the same loop
 
     async def wake_and_wait(self) -> Outcome:
-        """The outcome of one whole wake; skipped if the wake before it has not ended, or by its budget."""
+        """Return the outcome of one whole wake; skipped if the last has not ended or the budget is spent."""
         return await self._wakes().whole(self._runner.waiters.wait_for)
 
     def results(self) -> list[TaskResult]:
@@ -342,7 +342,7 @@ class Scheduler(Verbs):
         return list(self._registry.results)
 
     async def run_due_once(self, patience: float | None) -> list[str]:
-        """Run what is due and wait for it; the tasks still running after `patience` seconds."""
+        """Run what is due and wait for it; return the tasks that still run after `patience` seconds."""
         self._dispatch.enqueue_due(Trigger.WAKE)
         self._dispatch.start_ready()
         rows = (job for job in self._registry.rows() if not job.is_wake)
@@ -355,11 +355,11 @@ class Scheduler(Verbs):
     # -------------------------------------------------------------- a run
 
     def _start(self, job: Job, trigger: Trigger) -> None:
-        """Start the task: the dispatcher has found it due, and a worker for it."""
+        """Start the task, which is due and has a free worker."""
         task, paid, rules = job.task, job.paid, self._rules
         run = self._registry.prepare(job, trigger) if paid else self._registry.start(job, trigger)
         run.masks = rules.masks
-        # A run that knew its context, too, would be a cycle: collecting it takes a third of the run's time.
+        # A run that also knew its context would be a cycle: collecting it takes a third of the run's time.
         context = Context(
             self.citizen,
             self.home,
@@ -381,7 +381,7 @@ class Scheduler(Verbs):
             self._runner.waiters.started(run.name, run)
 
     def _carry_out(self, job: Job) -> Execute | None:
-        """What carries out the run; None: its worker alone. Before a wake the tasks that are due run."""
+        """What carries out the run; None: its worker alone. A wake runs the due tasks first."""
         if not job.paid:
             says = job.task.queue or isinstance(job.task.work, Command)
             return self._paid.carry_out_command if says else None
@@ -425,7 +425,7 @@ class Scheduler(Verbs):
         closing.add_done_callback(self._closing.discard)
 
     async def _end_used(self, run: RunHandle, result: Result, now: float, took: float) -> None:
-        """Note what the run used of models, then record it."""
+        """Note which models the run used, then record it."""
         assert run.job
         await self._paid.settle_used(run.job.task, run)
         self._finish(run.job, run, result, now, took)
@@ -434,7 +434,7 @@ class Scheduler(Verbs):
         """Record the outcome, publish it, and find the task's next time."""
         end = self._registry.finish if run.opened else self._registry.pass_over
         end(job, run, result, now, took)
-        if run.cost and not job.paid:  # it is known from now on
+        if run.cost and not job.paid:  # from now on the task is known to cost money
             job.paid = self._paid.concerns(job.task)
         if result.urgent and self._wake and self._rules.wakes and not self._registry.stopping:
             self._wake.urgent(Who(run=run.title))
@@ -454,7 +454,7 @@ class Scheduler(Verbs):
         self._ended(run.job, run)
 
     def _held(self, job: Job) -> float:
-        """After how many seconds to look again whether the wake may begin; 0 if it may."""
+        """The seconds until the next check whether the task may start; 0 if it may start now."""
         if job.task.is_wake:
             return self._wake.held(job) if self._wake else 0.0
         hold, look_after = self._paid.hold(job.task)

@@ -7,7 +7,7 @@ from scheduler.core.schedules.schedule import NEVER
 from scheduler.engine.run import RunHandle
 from scheduler.system.clock import Clock, Timer
 
-TURNS = 10  # of the loop, in which the result of a run that has ended arrives
+TURNS = 10  # turns of the loop within which the result of an ended run arrives
 
 
 class RunTimeouts:
@@ -21,7 +21,7 @@ class RunTimeouts:
         self._at = NEVER
 
     def watch(self, run: RunHandle, seconds: float) -> None:
-        """The run has this long from now."""
+        """Give the run this many seconds from now."""
         now = self._clock.elapsed()
         run.started_at = run.started_at or now
         run.deadline = now + seconds
@@ -39,7 +39,7 @@ class RunTimeouts:
         self._timer = self._clock.call_later(max(0.0, at - self._clock.elapsed()), self._look)
 
     def _look(self, turns: int = TURNS) -> None:
-        """Judge after some turns: after a stall a deadline has passed, but so has the end of many a run."""
+        """Judge after some turns: after a stall deadlines have passed, but many runs have ended in time."""
         self.stop()
         if turns:
             self._at = -NEVER  # a new deadline does not put this off

@@ -1,4 +1,4 @@
-"""The result of a run in the words of its agent's program, which knows more than its exit code."""
+"""The result of a run as its agent's program reports it, which tells more than the exit code."""
 
 from dataclasses import replace
 
@@ -11,13 +11,13 @@ _LIMITS = {Ending.TURN_LIMIT: "reached its limit of turns", Ending.BUDGET_LIMIT:
 
 
 def as_reported(result: Result, report: AgentReport) -> Result:
-    """What the program says came of it: one that says that it failed did, also with exit code 0."""
+    """The result by the program's report: a run that reports a failure failed, even with exit code 0."""
     if report.ending is Ending.NO_RESULT:
         return result
     outcome = _outcome(result.outcome, report.ending)
     said = report.summary if report.ending is Ending.OK else report.failure.text
     text = first_line(said) or _LIMITS.get(report.ending, "")
-    if text and report.ending is Ending.OK and result.outcome.bad:  # nor is its answer the reason
+    if text and report.ending is Ending.OK and result.outcome.bad:  # an answer is no reason for a failure
         text = f"{how(result.code)}: {text}"
     return replace(result, outcome=outcome, text=plain(text) or result.text)
 

@@ -8,16 +8,16 @@ from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.providers.outage import Outage
 from scheduler.spending.budget import OverBudget
 
-BUDGET_LOOK = 15.0  # seconds between two looks whether the budget was lifted
+BUDGET_LOOK = 15.0  # seconds between two checks whether the budget was lifted
 PROBE_LOOK = (
-    15.0  # seconds between two looks whether a probe has ended; as much again is spread over citizens
+    15.0  # seconds between two checks whether a probe has ended, plus up to as much again, by citizen
 )
-AWAY_LOOK = 45.0  # seconds between two looks whether a person wants it tried before its time
+AWAY_LOOK = 45.0  # seconds between two checks whether a person wants the provider tried early
 AT_LEAST = 0.5  # seconds
 
 
 class Held(SchedulerError):
-    """A run that was asked for may not start; the text says what a person can do."""
+    """A requested run may not start; the text says what a person can do."""
 
     code = "held"
 
@@ -33,7 +33,7 @@ class Held(SchedulerError):
         super().__init__(f"{who} {text}")
 
 
-Look = tuple[Hold, float]  # and after how many seconds to look again
+Look = tuple[Hold, float]  # with the seconds until the next check
 
 
 def over_budget(limit: OverBudget) -> Look:
@@ -43,13 +43,13 @@ def over_budget(limit: OverBudget) -> Look:
 
 
 def uncounted(error: OSError) -> Look:
-    """What was spent cannot be read, or the next run not be entered."""
+    """The hold while the ledger cannot be read or written."""
     text = f"its cost cannot be noted ({error.strerror or error})"
     return Hold(HoldKind.BUDGET, text, None, "uncounted"), BUDGET_LOOK
 
 
 def away(outage: Outage, who: str, now: float) -> Look:
-    """`who` is the run that waits: all of them look at different moments."""
+    """The hold while a provider is away; `who` names the waiting run and spreads the checks over time."""
     spread = zlib.crc32(who.encode()) % 1000 / 1000 * PROBE_LOOK
     if outage.probe is not None:
         text = f"waits for {outage.provider}, which {outage.probe.citizen} tries now"

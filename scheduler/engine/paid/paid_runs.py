@@ -1,4 +1,4 @@
-"""Runs that cost money or call a provider: whether they may begin, and what came of them."""
+"""Runs that cost money or call a provider: whether they may begin, and what they cost in the end."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.cost")
 
-AT_ONCE = 60.0  # seconds: a run that is refused within them, and says nothing of a cost, cost nothing
+AT_ONCE = 60.0  # a run that is refused within so many seconds and reports no cost was free
 ENDED_BY_OTHERS = frozenset((Outcome.INTERRUPTED, Outcome.STOPPED))
 NOT_ITS_OWN = ENDED_BY_OTHERS | {Outcome.TIMED_OUT}
 
@@ -46,7 +46,7 @@ Execute = Callable[[Task, Context, Any], Awaitable[Result]]
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A run that may begin: where its cost is noted, and how its provider knows it."""
+    """A run that may begin: its entry in the ledger, and its name as a probe of the provider."""
 
     charge: RunCharge
     run: Probe
@@ -54,7 +54,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended, as far as its cost and its provider ask."""
+    """How a run ended, as far as it matters for its cost and its provider."""
 
     result: Result
     took: float = 0.0
@@ -78,7 +78,7 @@ class PaidRuns:
         announce: Callable[[str, str, str], None],
         copies: FileCopies = NO_COPIES,
     ) -> None:
-        """`announce` gets what becomes known of a provider: its name, `away` or `back`, and the words."""
+        """`announce` is called with news of a provider: its name, `away` or `back`, and the text."""
         self.costs = RunCosts(citizen, home, clock, shared.citizens, copies.add)
         self._outages, self._execute = shared.outages, execute
         self._citizen, self._clock = citizen, clock
@@ -88,19 +88,19 @@ class PaidRuns:
         self._summary: Summary | None = None
 
     def take_up(self, options: SchedulerOptions, schedules: Mapping[str, Schedule]) -> None:
-        """Go by these settings from now on."""
+        """Use these settings from now on."""
         self._options, self.costs.account.rules = options, options.spending
         self._schedules, self._summary = schedules, None
 
     def take_over(self) -> None:
-        """Read what was spent, and what the owner before left; blocks."""
+        """Read what was spent and what the previous owner left unsettled; blocks."""
         try:
             self.costs.take_over()
         except OSError as error:
             self._warn("costs not read", error)
 
     def summary(self) -> Summary:
-        """What was spent, as far as it is known; the same value until something changes."""
+        """What was spent, as far as known; the same object until something changes."""
         now, found = self._clock.now(), self._summary
         today = today_of(self.costs.account.rules.budget, now)
         if found is None or found.day != today or found.lift != self.costs.account.ledger.lift(today):
@@ -114,11 +114,11 @@ class PaidRuns:
     # -------------------------------------------------------------- whether it may begin
 
     def concerns(self, task: Task) -> bool:
-        """Whether its runs are counted before they begin, or wait for a provider."""
+        """Whether the task's runs are counted before they begin, or wait for a provider."""
         return bool(task.provider) or self._pays(task)
 
     def _pays(self, task: Task) -> bool:
-        """Whether a run of it costs money, as far as that is known before."""
+        """Whether a run of the task costs money, as far as that is known beforehand."""
         if task.is_wake and task.work is NO_COMMAND:
             return False
         account = self.costs.account
@@ -126,13 +126,13 @@ class PaidRuns:
         return bool(known) or self._asks_for_money(task)
 
     def _asks_for_money(self, task: Task) -> bool:
-        """Whether it is one of our handlers that ask a model, and the model has a price."""
+        """Whether the task runs a built-in handler that asks a model, and the model has a price."""
         llm = self._options.llm
         asks = llm is not None and getattr(task.options, "llm", False)
         return bool(asks and llm and price_of(llm.model, self._options.spending.prices))
 
     def hold(self, task: Task) -> tuple[Hold | None, float]:
-        """Why it may not begin now, and after how many seconds to look again; reads small files."""
+        """Why the task may not start now, and the seconds until the next check; reads small files."""
         look = self._waits(task) or self._over_budget(task)
         return look or (None, 0.0)
 
@@ -152,7 +152,7 @@ class PaidRuns:
         return over_budget(limit) if limit else None
 
     async def begin(self, task: Task, run: RunHandle, start: Callable[[], None]) -> Admission | Result:
-        """Enter the run and `start` it; its result, if it does not begin."""
+        """Enter the run and `start` it; return its result if it does not begin."""
         try:
             admitted = await asyncio.to_thread(self._admit, task)
         except OSError as error:
@@ -181,18 +181,18 @@ class PaidRuns:
         return Admission(charge, probe)
 
     def _give_back(self, task: Task, charge: RunCharge) -> None:
-        """The run, which was maybe to try the provider, does not begin."""
+        """Note that the run, perhaps the probe of its provider, does not begin."""
         self.costs.close(charge)
         if task.provider:
             self._outages.ended(task.provider, charge.run, tried=False)
 
     def _withdraw(self, task: Task, run: RunHandle, admitted: Admission, ended: Ended) -> Result:
-        """The run was entered and never began: it waited for a worker. Blocks."""
+        """Cancel the entry of a run that waited for a worker and never began. Blocks."""
         try:
             self.costs.account.cancel(admitted.charge.run)
             self._summary = self._summarise(self._clock.now())
             self._give_back(task, admitted.charge)
-        except OSError as error:  # it counts as the dearest of the last ones
+        except OSError as error:  # its cost stays unknown, counted as the highest of the last runs
             self._warn("cost not noted", error)
         return ended.result
 
@@ -206,7 +206,7 @@ class PaidRuns:
             return False
 
     def lift(self, amount: Decimal, *, together: bool) -> str:
-        """Add this to today's limits; what they are now. Blocks, raises SchedulerError."""
+        """Add this to today's limits; return the text of the answer. Blocks, raises SchedulerError."""
         account = self.costs.account
         budget = account.rules.together if together else account.rules.budget
         if not has_limits(budget):
@@ -219,7 +219,7 @@ class PaidRuns:
         return f"{dollars(amount)} more for today{', all citizens' if together else ''}"
 
     def try_now(self, provider: str) -> None:
-        """Whoever is due next tries the provider. Blocks, raises SchedulerError."""
+        """Let the next due run try the provider. Blocks, raises SchedulerError."""
         try:
             outage = self._outages.retry(provider)
         except OSError as error:
@@ -232,7 +232,7 @@ class PaidRuns:
     async def carry_out(
         self, task: Task, context: Context, run: RunHandle, admitted: Admission | None
     ) -> Result:
-        """The result of a run, with its cost noted; refused, if its provider was away."""
+        """Carry out the run, note its cost, and return its result; refused if its provider was away."""
         if admitted is not None:
             return await self._carry_out_admitted(task, context, run, admitted)
         if isinstance(task.work, Command):
@@ -252,7 +252,7 @@ class PaidRuns:
             took, never_began = self._clock.elapsed() - begun, isinstance(task.work, Command)
             failure, ended = error, Ended(Result(Outcome.FAILED, str(error)), took, asked=not never_began)
         finally:
-            run.exited()  # what it cost is settled, however it ends
+            run.exited()  # its cost is settled, however it ends
             if run.reason:
                 ended = replace(ended, result=replace(ended.result, outcome=run.reason))
             conclude = self._withdraw if run.never_began else self._settle
@@ -263,7 +263,7 @@ class PaidRuns:
         return settled
 
     async def carry_out_command(self, task: Task, context: Context, run: RunHandle) -> Result:
-        """The result of a command that may say what it cost, although nothing was known of that before."""
+        """Return the result of a command that may report a cost although none was expected."""
         charge = self.costs.new_charge(task.name)
         try:
             return await self._execute(task, self._told_where(context, run, charge), run)
@@ -275,12 +275,12 @@ class PaidRuns:
             self.costs.close(charge)
 
     def _told_where(self, context: Context, run: RunHandle, charge: RunCharge) -> Context:
-        """The run finds in its environment where it may say what it cost, and what it may."""
+        """The context with the variables that say where the run reports its cost and what it may cost."""
         run.charge = charge.run
         return replace(context, variables={**(context.variables or {}), **self.costs.environment(charge)})
 
     async def settle_used(self, task: Task, run: RunHandle) -> None:
-        """Note what a handler used, although nothing was known of that before."""
+        """Note what a handler used, although no cost was expected."""
         await asyncio.to_thread(self._settle_unasked, task, run, self.costs.new_charge(task.name))
 
     def _settle_unasked(self, task: Task, run: RunHandle, charge: RunCharge) -> None:
@@ -290,7 +290,7 @@ class PaidRuns:
             self._warn("cost not noted", error)
 
     def _settle(self, task: Task, run: RunHandle, admitted: Admission, ended: Ended) -> Result:
-        """Note what the run cost and how its provider answered; what it came to. Blocks."""
+        """Note what the run cost and how its provider answered; return its result. Blocks."""
         output = run.printed.text() if run.printed else ""
         report = self._report(task, output, ended)
         ended = replace(ended, result=as_reported(ended.result, report)) if report else ended
@@ -298,7 +298,7 @@ class PaidRuns:
         run.refusal = refusal.kind if refusal else ""
         try:
             self._note_cost(task, run, admitted.charge, output, ended, refusal)
-        except OSError as error:  # it stays unknown, and counts as the dearest of the last ones
+        except OSError as error:  # the cost stays unknown and counts as the highest of the last runs
             self._warn("cost not noted", error)
         if not task.provider:
             return ended.result
@@ -331,7 +331,7 @@ class PaidRuns:
         self._summary = self._summarise(self._clock.now())
 
     def _report(self, task: Task, output: str, ended: Ended) -> AgentReport | None:
-        """What the task's program says of a run that ended by itself."""
+        """The report of the task's program on a run that ended by itself."""
         if not task.report or task.report == FILE or ended.outcome in NOT_ITS_OWN:
             return None
         code = ended.result.code
@@ -341,7 +341,7 @@ class PaidRuns:
         )
 
     def _refusal(self, task: Task, output: str, ended: Ended, report: AgentReport | None) -> Refusal | None:
-        """Words that stand for a refusal count only when the run failed."""
+        """The provider's refusal, if any; words in the output count only if the run failed."""
         if ended.outcome is not Outcome.FAILED:
             return None
         if report or not task.provider:
@@ -352,7 +352,7 @@ class PaidRuns:
     def _tell_provider(
         self, task: Task, admitted: Admission, ended: Ended, refusal: Refusal | None
     ) -> Result | None:
-        """The result of a run that was refused and waits; a person must act on any other refusal."""
+        """The result of a refused run that waits; None if not refused, or if a person must act."""
         if refusal is None or not refusal.wait:
             tried = ended.asked and ended.outcome not in ENDED_BY_OTHERS
             if self._outages.ended(task.provider, admitted.run.run, tried=tried):
@@ -369,7 +369,7 @@ class PaidRuns:
         return Result(Outcome.REFUSED, f"refused by {task.provider}: {outage.reason}, {when}")
 
     def _tell_news(self) -> None:
-        """On the loop: what a thread has found."""
+        """Announce, on the loop, what a thread has found."""
         while self._news:
             self._announce(*self._news.pop(0))
 

@@ -1,4 +1,4 @@
-"""What the runs of a citizen cost: entered before they start, read from what they say, settled after."""
+"""The costs of a citizen's runs: entered before they start, read from their reports, settled afterwards."""
 
 import logging
 import secrets
@@ -24,13 +24,13 @@ from scheduler.system.hanging_disks import require_disk
 log = logging.getLogger("experience.cost")
 
 REPORTS = Path(FOLDER) / "reports"
-ON_WORKERS = Path(FOLDER) / "worker-reports"  # the owner's look at what is left over must not see these
-WORDS = 200  # characters of a model, a session or a summary
+ON_WORKERS = Path(FOLDER) / "worker-reports"  # apart: the owner must not take these for left-over reports
+WORDS = 200  # characters kept of a model, a session or a summary
 
 
 @dataclass(frozen=True, slots=True)
 class RunCharge:
-    """A run whose cost is noted: its name in the ledger, and the file where it may say what it cost."""
+    """A run whose cost is noted: its name in the ledger, and the file in which it may report its cost."""
 
     run: str
     task: str
@@ -38,7 +38,7 @@ class RunCharge:
 
 
 class RunCosts:
-    """The account of a citizen as its runs use it; every method may block, for any thread."""
+    """A citizen's account, for its runs; every method may block and may be called from any thread."""
 
     def __init__(
         self,
@@ -51,20 +51,20 @@ class RunCosts:
     ) -> None:
         self.account = Account(home, clock, all_citizens, add)
         self._citizen, self._home, self._clock, self._reports = citizen, home, clock, reports
-        self._made = False  # the folder of the reports
-        self._open: set[str] = set()  # runs of this owner that are not settled
+        self._made = False  # whether the folder of the reports exists
+        self._open: set[str] = set()  # runs of this owner that are not settled yet
 
     def take_over(self) -> None:
-        """Take the account up, with what the owner before left; raises OSError."""
+        """Take over the account, with what the previous owner left unsettled; raises OSError."""
         self.account.take_over()
         self.settle_left_over()
 
     def new_charge(self, task: str) -> RunCharge:
-        """For a run: unless it is entered, it counts only if it says what it cost."""
+        """A charge for a new run; unless it is entered, the run counts only if it reports its cost."""
         return self.opened(f"{task}-{self._clock.now():.0f}-{secrets.token_hex(4)}", task)
 
     def opened(self, run: str, task: str) -> RunCharge:
-        """That of a run which has this name already."""
+        """The charge of a run that already has a name in the ledger."""
         if not self._made:
             make_folder(self._home / FOLDER)
             make_folder(self._home / self._reports)
@@ -73,12 +73,12 @@ class RunCosts:
         return RunCharge(run, task, self._home / self._reports / f"{run}.json")
 
     def enter(self, charge: RunCharge) -> OverBudget | None:
-        """The run is counted from now on, or must not start; raises OSError: then it must not, either."""
+        """Count the run, or return the limit that forbids it; after an OSError it must not start, either."""
         self.settle_left_over()
         return self.account.enter(charge.run, charge.task)
 
     def is_reported(self, charge: RunCharge) -> bool:
-        """Whether the run has written what it cost."""
+        """Whether the run has written its report file."""
         with suppress(OSError):
             require_disk(self._home)
             with place(charge.file) as at:
@@ -86,11 +86,11 @@ class RunCosts:
         return False
 
     def close(self, charge: RunCharge) -> None:
-        """The run is over, or did not begin: what it writes from now on is late."""
+        """Note that the run is over or did not begin: a report written from now on is late."""
         self._open.discard(charge.run)
 
     def environment(self, charge: RunCharge) -> Mapping[str, str]:
-        """Where the run may say what it cost, and what it may cost."""
+        """The variables that tell the run where to report its cost and what it may cost."""
         most = self.account.rules.budget.run
         return {"EXPERIENCE_REPORT": str(charge.file), **({"EXPERIENCE_BUDGET": str(most)} if most else {})}
 
@@ -104,9 +104,9 @@ class RunCosts:
         otherwise: Decimal | None = None,
         said: AgentReport | None = None,
     ) -> RunCost | None:
-        """Note what the run cost: by its report file, else by what its program printed or it used itself.
+        """Note what the run cost, by its report file, else by its program's output or the tokens it counted.
 
-        `otherwise` is what it cost if none of them says so; None: unknown. A worker has `said` what it read.
+        `otherwise` is the cost if none of these tells it; None: unknown. `said` is a worker's report.
         """
         report = said or self.read(charge, program, output, failed)
         session = _session(report, program)
@@ -124,20 +124,20 @@ class RunCosts:
         return _run_cost(report, cost, entered, tokens, used)
 
     def _used_of(self, session: Session | None) -> Sequence[Usage]:
-        """What the run used of a session whose program reports its total; nothing of any other."""
+        """What the run used, if its program reports the total of a session; empty for any other program."""
         return _used_since(self.account.used_before(session.name), session.used) if session else ()
 
     def settle_once(
         self, run: str, task: str, program: str, said: AgentReport | None, used: Sequence[Usage]
     ) -> RunCost | None:
-        """Note what a run cost whose owner died, unless that had noted it; raises OSError."""
+        """Note what a run cost whose owner died, unless the owner had noted it; raises OSError."""
         known = self.account.knows(run)
         if known is not None and known.cost is not None:
             return RunCost(str(known.cost), False, known.tokens_in, known.tokens_out)
         return self.settle(self.opened(run, task), program, "", failed=False, used=used, said=said)
 
     def left_over(self) -> list[RunCharge]:
-        """Runs that said what they cost, and are not open."""
+        """The runs with a report file that are not open."""
         names = [name.removesuffix(".json") for name in names_in(self._home / self._reports)]
         return [
             RunCharge(run, "", self._home / self._reports / f"{run}.json")
@@ -146,12 +146,12 @@ class RunCosts:
         ]
 
     def settle_left_over(self) -> None:
-        """Count what runs said that are not settled: their owner died, or they wrote after their end."""
+        """Settle left-over reports: of runs whose owner died, or that wrote after their end."""
         for each in self.left_over():
             self._settle_late(each)
 
     def _settle_late(self, late: RunCharge) -> None:
-        """What was written after the end may raise a cost that is known, not lower it."""
+        """Settle a late report: it may raise a known cost but not lower it."""
         if (charge := self.account.knows(late.run)) is not None:
             report = self.read(late, "", "", failed=False)
             cost = self.amount(late, report)
@@ -160,16 +160,16 @@ class RunCosts:
         self.remove(late)
 
     def remove(self, charge: RunCharge) -> None:
-        """What it said is noted. A run can make a folder there: that must not keep others from starting."""
+        """Remove the report file. A run can put a folder there, which must not keep others from starting."""
         with suppress(IsADirectoryError, PermissionError):
             remove(charge.file)
 
     def amount(self, charge: RunCharge, report: AgentReport, program: str = "") -> Decimal | None:
-        """What the run cost by this report, as if it had used all that its session has."""
+        """The cost of the run by this report, as if it had used all tokens of its session."""
         return self._amount(charge, report, program, _said(report))
 
     def read(self, charge: RunCharge, program: str, output: str, failed: bool) -> AgentReport:
-        """What the run says in its file, else in what its program printed."""
+        """The report in the run's file, else the one in its program's output."""
         try:
             if report := read_report_file(charge.file):
                 return report
@@ -182,7 +182,7 @@ class RunCosts:
     def _amount(
         self, charge: RunCharge, report: AgentReport, program: str, used: Sequence[Usage]
     ) -> Decimal | None:
-        """The cost that is given, else that of the tokens."""
+        """The cost that the report gives, else the price of the tokens."""
         if report.cost is not None and not believed(report.cost):
             self._warn(charge, "a cost that no run can have is not counted; write cost_usd in US dollars")
             return None
@@ -193,14 +193,14 @@ class RunCosts:
 
 
 def _session(report: AgentReport, program: str) -> Session | None:
-    """What the session has used in all, if the program reports that, not what this run used."""
+    """The session's total, if the program reports totals instead of what the run used."""
     if program not in RUNNING_TOTALS or not report.session or report.tokens_in is None:
         return None
     return Session(report.session, _said(report))
 
 
 def _said(report: AgentReport) -> tuple[Usage, ...]:
-    """The tokens that the output names, by model if it does."""
+    """The tokens in the report, by model if it names them."""
     return report.used or (Usage("", report.tokens_in, report.tokens_out),)
 
 
@@ -210,7 +210,7 @@ def _used_since(before: Sequence[Usage], now: Sequence[Usage]) -> tuple[Usage, .
 
 
 def _difference(before: Usage, now: Usage) -> Usage:
-    """Whole, if it is less than before: a new session began."""
+    """What was used since `before`; all of `now` if a count is lower, since then a new session began."""
     counts = ((before.tokens_in or 0, now.tokens_in), (before.tokens_out or 0, now.tokens_out))
     if any(new is None or new < old for old, new in counts):
         return now

@@ -1,4 +1,4 @@
-"""What the citizens of one root share: their money, and the providers that they call."""
+"""What the citizens of one root share: their budget and the state of the providers that they call."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from scheduler.system.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class SharedByRoot:
-    """For all schedulers of a process whose homes lie in this root."""
+    """Shared by all schedulers of a process whose homes lie in one root."""
 
     citizens: AllCitizens
     outages: Outages

@@ -1,4 +1,4 @@
-"""What a citizen has spent, as screens show it: made when a run is settled, and again when the day ends."""
+"""What a citizen has spent, as screens show it: computed when a run is settled and when the day ends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ from scheduler.spending.money import EXACT, ZERO
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Of one day: the citizen's money, and what the runs of each task cost that began then."""
+    """The citizen's money on one day, and what each task's runs of that day cost."""
 
     day: date
-    money: Money | None = None  # None: nothing ever cost anything, and nothing is limited
+    money: Money | None = None  # None: nothing has ever cost anything and there is no limit
     today: Mapping[str, str] = field(default_factory=dict)
     month: Mapping[str, str] = field(default_factory=dict)
     lift: Decimal = ZERO  # what was added to the limits of the day
@@ -27,7 +27,7 @@ class Summary:
 def summarise(
     ledger: SpendingLedger, budget: Budget, schedules: Mapping[str, Schedule], now: float
 ) -> Summary:
-    """From what was read of the ledger last."""
+    """The summary of the ledger as it was last read."""
     zone = zone_of_days(budget)
     day = datetime.fromtimestamp(now, zone).date()
     every = ledger.charges(date.min, date.max, zone)

@@ -12,7 +12,7 @@ from scheduler.engine.runner import Runner
 from scheduler.errors import NotRunning
 from scheduler.process.who import Who
 
-AT_ONCE = 0.1  # seconds in which most runs end: then the answer says so
+AT_ONCE = 0.1  # seconds in which most runs end, so that the answer can say that the run has ended
 ABANDONED = "its thread cannot be killed: it was written off, and nothing of the task starts before it ends"
 WAITED = "was waiting; will not run"
 BEHIND = "the run that was forced behind it starts next"
@@ -34,7 +34,7 @@ class Stop:
 
     async def _end(self, job: Job, run: RunHandle, who: Who) -> Receipt:
         name, again = job.task.name, run.reason is not None
-        number = job.state.run_count + 1 if run.opened else 0  # a wake that waits for due tasks has none yet
+        number = job.state.run_count + 1 if run.opened else 0  # a wake that waits for tasks has none yet
         behind = [BEHIND] if job.again else []
         if not self._runner.end(run, who):
             raise NotRunning(f"{name} has just ended by itself")
@@ -55,7 +55,7 @@ class Stop:
 
 
 def _instead(job: Job) -> str:
-    """What there is of it, though no run."""
+    """What there is instead of a run: a process that outlived its owner or its run; empty if nothing."""
     orphan = job.state.orphan
     if orphan:
         return f": pid {orphan.pid} is of an owner that died; end it with: kill {orphan.pid}"

@@ -34,7 +34,7 @@ LONGEST_WHY = 300  # characters that are kept
 
 
 class Verbs:
-    """The part of a scheduler that answers; what it changes is the scheduler's."""
+    """The part of a scheduler that answers requests; the state that it changes belongs to the scheduler."""
 
     citizen: str
     _clock: Clock
@@ -50,7 +50,7 @@ class Verbs:
 
     @property
     def stopping(self) -> bool:
-        """Whether it starts nothing new any more."""
+        """Whether the scheduler has stopped starting runs."""
         return self._registry.stopping
 
     async def force(self, task: str, *, again: bool = False, who: Who | None = None) -> Receipt:
@@ -64,13 +64,13 @@ class Verbs:
         if job.busy and not again:
             raise AlreadyRunning(f"{task} is already running (force --again queues another run)")
         run = job.state.run_count + (2 if job.run else 1)
-        self._registry.update(job, job.state.asked_for(by))  # it may wait longer than this process lives
+        self._registry.update(job, job.state.asked_for(by))  # the request may outlive this process
         if job.busy:
             job.again = True
         else:
             self._dispatch.enqueue(job, Trigger.FORCE)
             self._dispatch.start_ready()
-        if job.again or job.waiting:  # else its start says so
+        if job.again or job.waiting:  # otherwise the event of its start says so
             self._registry.add_event("forced", task, who=by)
         return replace(await self._registry.receipt(f"{task}: forced"), run=run)
 
@@ -116,7 +116,7 @@ class Verbs:
         return await self._freezing.thaw(who or this_process())
 
     async def look_at_freeze(self) -> Freeze | None:
-        """Whether it is frozen, by a fresh look."""
+        """The freeze in force, read from the files now; None if there is none."""
         return self._freezing.look()
 
     async def stop_run(self, task: str, *, who: Who | None = None) -> Receipt:
@@ -145,7 +145,7 @@ class Verbs:
         return Receipt(f"{provider}: {text}")
 
     def _look_again(self, kind: HoldKind) -> None:
-        """What was held for this reason may begin by now."""
+        """Check again all tasks that are held for this reason."""
         for job in self._registry.rows():
             if job.held and job.held.kind is kind:
                 self._registry.hold(job, None)

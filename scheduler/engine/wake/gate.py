@@ -1,4 +1,4 @@
-"""The gate: whether a wake that is due is worth its cost, by what is new or by a command of its owner."""
+"""The gate: whether a due wake is worth its cost, by what is new or by a command from the settings."""
 
 import asyncio
 import json
@@ -21,12 +21,12 @@ from scheduler.executors.result import Result
 from scheduler.process.process_info import Running
 
 LIMIT = 60.0  # seconds that a gate may take
-SHOWN = 200  # characters of a reason
+SHOWN = 200  # characters of a reason that are shown
 
 
 @value
 class Verdict:
-    """Whether to wake, and why; `problem` is what is wrong with the gate: then it wakes in any case."""
+    """Whether to wake, and why; `problem` is what is wrong with the gate, which then lets the wake begin."""
 
     wake: bool
     why: str = ""
@@ -34,7 +34,7 @@ class Verdict:
 
 
 def due_anyway(gate: Gate, last_wake: float | None, failed: bool, now: float) -> str:
-    """Why the gate is not asked; empty if it is."""
+    """Why the wake begins without asking the gate; empty if the gate must be asked."""
     if last_wake is None:
         return "the first wake"
     if failed:
@@ -71,7 +71,7 @@ async def ask_command(
     run: RunHandle,
     execute: Execute,
 ) -> Verdict:
-    """What the owner's command says; it gets the letter that the wake would get."""
+    """Return the verdict of the gate's command, which reads the letter that the wake would read."""
     given = json.dumps(letter).encode() + b"\n"
     work = replace(command, input=given, environment={**command.environment, "EXPERIENCE_GATE": "1"})
     asked = RunHandle(run.name, run.trigger, run.since, _nothing_to_note, lambda _: None, None, run.citizen)
@@ -81,17 +81,17 @@ async def ask_command(
             result = await execute(task.with_work(work), context, asked)
     except TimeoutError:
         return Verdict(True, problem=f"gate: no answer within {in_words(LIMIT)}")
-    except (TaskFailed, SchedulerError, OSError) as error:  # there is no such program, or no process for it
+    except (TaskFailed, SchedulerError, OSError) as error:  # the program does not exist or cannot be started
         return Verdict(True, problem=f"gate: {run.masks.hide(str(error))}")
     return _judged(result, run.masks.hide(asked.output.tail_line()))
 
 
 async def _nothing_to_note(run: RunHandle, running: Running) -> None:
-    """The wake that it is asked for has not begun."""
+    """Record nothing for the gate's process: the wake has not begun."""
 
 
 def _judged(result: Result, last: str) -> Verdict:
-    """Exit code 0 wakes, 1 does not, and a last line of JSON is more precise than either."""
+    """The verdict: exit code 0 wakes and 1 does not, but a last line of JSON overrides both."""
     if result.code not in (0, 1):
         return Verdict(True, problem=f"gate: {result.text[:SHOWN]}")
     said, why = _said(last)
@@ -99,7 +99,7 @@ def _judged(result: Result, last: str) -> Verdict:
 
 
 def _said(last: str) -> tuple[bool | None, str]:
-    """What a line such as `{"wakeAgent": false, "reason": "..."}` says; None if it is just a line."""
+    """Answer and reason of a line like `{"wakeAgent": false, "reason": "..."}`; None for any other line."""
     try:
         answer = json.loads(last)
     except (ValueError, RecursionError):

@@ -13,7 +13,7 @@ QUEUE_SHOWN = 500
 def letter(
     citizen: str, number: int, why: str, results: Sequence[TaskResult], late: Sequence[str], home: Path
 ) -> dict[str, Any]:
-    """What happened since the last wake, and why there is one now; blocks."""
+    """Return what happened since the last wake and the reason for this one; blocks."""
     return {
         "citizen": citizen,
         "wake": number,
@@ -25,7 +25,7 @@ def letter(
 
 
 def queue(home: Path) -> list[str]:
-    """The files of work that is queued for the next wake; blocks."""
+    """Return the names of the files queued for the next wake; blocks."""
     try:
         return sorted(path.name for path in (home / "tasks" / "queue").glob("*.json"))
     except OSError:

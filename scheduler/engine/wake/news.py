@@ -9,18 +9,18 @@ from pathlib import Path
 from scheduler.core.task import Outcome, Task
 from scheduler.engine.wake.results import TaskResult
 
-FILES = 20_000  # below one path of the gate; more are only counted up to here
+FILES = 20_000  # below one path of the gate; further ones are not looked at
 
-Seen = Mapping[str, str]  # what there was when the citizen was last woken, and a print of each
+Seen = Mapping[str, str]  # what there was when the citizen was last woken, with a fingerprint of each
 
 
 def seen(home: Path, paths: Sequence[str], words: Seen) -> Seen:
-    """What a wake that begins now is about to see; `words` are those of the tasks. Blocks."""
+    """Return what a wake that begins now will see; `words` come from the tasks. Blocks."""
     return {**words, **dict(_queue(home)), **{f"path {path}": _below(home / path) for path in paths}}
 
 
 def words_of(results: Iterable[TaskResult], tasks: Mapping[str, Task], before: Seen) -> Seen:
-    """What each task has said last, as far as that is news."""
+    """The last result of each task, without its text where a new text is not news."""
     said = {name: text for name, text in before.items() if name.startswith("task ")}
     return said | {f"task {each.task}": _words(each, tasks.get(each.task)) for each in results}
 
@@ -28,7 +28,7 @@ def words_of(results: Iterable[TaskResult], tasks: Mapping[str, Task], before: S
 def news(
     before: Seen, now: Seen, results: Iterable[TaskResult], tasks: Mapping[str, Task]
 ) -> tuple[str, ...]:
-    """What is in `now`, or happened in these runs, the oldest first, that was not `before`."""
+    """What is new in `now` or in these runs (oldest first), compared with `before`."""
     found = [_named(name) for name, mark in now.items() if _is_file(name) and before.get(name) != mark]
     said = dict(before)
     for each in results:
@@ -40,7 +40,7 @@ def news(
 
 
 def _words(result: TaskResult, task: Task | None) -> str:
-    """Its outcome; for a task whose words are news, those too."""
+    """The outcome; for a task whose text is news, also a fingerprint of the text."""
     how = "failed" if result.outcome.bad else "warning" if result.outcome is Outcome.WARNING else "ok"
     return f"{how} {_print(result.text)}" if task is None or task.news else how
 
@@ -61,14 +61,14 @@ def _named(name: str) -> str:
 
 
 def _queue(home: Path) -> Iterator[tuple[str, str]]:
-    """The files of queued work; one that was changed is another."""
+    """The files of queued work, each with a mark that differs after a change."""
     for entry in _entries(home / "tasks" / "queue"):
         if entry.name.endswith(".json") and (mark := _mark(entry)):
             yield f"queue {entry.name}", mark
 
 
 def _below(path: Path) -> str:
-    """A print of all files below, their names, sizes and times; links are not followed."""
+    """A fingerprint of the names, sizes and times of all files below; links are not followed."""
     found, left, marks = blake2b(digest_size=8), [path], 0
     try:
         status = path.lstat()
@@ -94,12 +94,12 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _mark(entry: os.DirEntry[str]) -> str:
-    """Of a folder nothing but that it is there: its time changes with what is in it."""
+    """Time and size of a file; of a folder only its existence, since its time changes with its files."""
     try:
         if entry.is_dir(follow_symlinks=False):
             return "folder"
         status = entry.stat(follow_symlinks=False)
-    except OSError:  # gone meanwhile
+    except OSError:  # it has just been removed
         return ""
     return f"{status.st_mtime_ns} {status.st_size}"
 

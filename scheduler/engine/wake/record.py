@@ -1,4 +1,4 @@
-"""What is written of wakes: metadata.json, wake_log.json, memory/raw, and the note for the next owner."""
+"""The records of wakes: metadata.json, wake_log.json, memory/raw, and the note for the next owner."""
 
 import asyncio
 import json
@@ -42,13 +42,13 @@ WAKES_KEPT = 1000
 
 
 class WakeRecord:
-    """The files of one citizen's wakes; what happened to them is `error`, empty while all is well."""
+    """The files of one citizen's wakes; `error` says why one could not be written, empty if none failed."""
 
     def __init__(self, citizen: str, home: Path, clock: Clock, copies: FileCopies = NO_COPIES) -> None:
         self._citizen, self._home, self._clock, self._copies = citizen, home, clock, copies
         self.count = 0
         self.error = ""
-        self._whole, self._missing = True, 0  # the record of the last wake, and how many before lack some
+        self._whole, self._missing = True, 0  # last record complete; incomplete ones before it
         self._kept = self._written = WakeNote()
         self._saving = asyncio.Lock()
         self._correcting: set[asyncio.Task[None]] = set()
@@ -56,11 +56,11 @@ class WakeRecord:
     # -------------------------------------------------------------- from one owner to the next
 
     def take_up(self, states: States) -> States:
-        """The saved states, the wake's as its files know it; blocks. Raises Unreadable."""
+        """Return the saved states with the wake's state as its files show it; blocks. Raises Unreadable."""
         try:
             metadata = read_json_to_keep(self._home / "metadata.json")
             note = read_note(self._home)
-        except OSError as error:  # not empty: the wakes would begin at #1 again, and beside a living agent
+        except OSError as error:  # treated as empty, wakes would restart at #1 and run beside a living agent
             fix = "make it readable, nothing was changed"
             raise Unreadable(f"{error.filename}: {error.strerror}; {fix}") from error
         count = metadata.get("wake_count", 0)
@@ -72,49 +72,49 @@ class WakeRecord:
         return {**states, WAKE: state}
 
     def close_unfinished(self, state: TaskState) -> None:
-        """Record the wake during which the owner before died: it has its number and its time; blocks."""
+        """Record the wake during which the previous owner died, with its number and time; blocks."""
         if self._kept.number > self.count:
             text = state.error.text if state.error else state.text
             result = Result(state.outcome or Outcome.INTERRUPTED, text)
             self.count = self._kept.number
             at = self._kept.since if state.last_run is None else state.last_run  # the clock was set since
             self._write(self.count, at, result, {})
-        self.count = max(self.count, state.run_count)  # records that a full disk kept from being written
+        self.count = max(self.count, state.run_count)  # includes wakes that a full disk left unrecorded
         self._kept = replace(self._kept, number=0, wanted=False, state=TaskState())
-        if self._written.number:  # the states that come tell the owner after this one no more of that turn
+        if self._written.number:  # states saved from now on no longer tell the next owner of that turn
             self._write_note()
         now = self._clock.now()
         self._correct_time(min(state.last_run or now, now))
 
     @property
     def delivered(self) -> LastDelivered:
-        """The last result that a wake was given."""
+        """The last result that was delivered to a wake."""
         return self._kept.delivered or LastDelivered("", 0.0)
 
     def agents(self) -> tuple[Running, ...]:
-        """The agents of turns that have not ended, maybe of a dead owner."""
+        """The agents of turns that have not ended, including those of a dead owner."""
         return read_note(self._home).living()
 
     # -------------------------------------------------------------- a wake
 
     @property
     def seen(self) -> Mapping[str, str]:
-        """What there was when the last wake began."""
+        """What the agent of the last wake could see when it began."""
         return self._kept.seen
 
     async def begin(
         self, since: float, last: LastDelivered | None, agents: tuple[Running, ...], seen: Mapping[str, str]
     ) -> None:
-        """The turn begins: the next owner neither wakes a second agent nor delivers the results again."""
+        """Note the turn, so that the next owner neither wakes a second agent nor delivers results twice."""
         kept, living = self._kept, self._kept.living()
         last = last or self.delivered
         self._kept = WakeNote(
             self.count + 1, since, (*living, *agents), last, self.delivered, seen, kept.seen
         )
-        await self._save(durable=False)  # the agent waits for it, and does not survive a power cut
+        await self._save(durable=False)  # quick, for the agent waits and would not survive a power cut
 
     async def end(self, since: float, result: Result, more: Mapping[str, Any]) -> None:
-        """The turn has ended: write down what came of it."""
+        """Record the result of the turn, which has ended."""
         self.count += 1
         self._whole = True
         async with self._saving:
@@ -124,14 +124,14 @@ class WakeRecord:
         self._tally()
 
     async def withdraw(self) -> None:
-        """The turn was refused: it is no wake, and its results come again."""
+        """Undo a refused turn: it does not count as a wake, and its results are delivered again."""
         kept = self._kept
         delivered, seen = kept.delivered_before or kept.delivered, kept.seen_before
         self._kept = replace(kept, number=0, agents=kept.living(), delivered=delivered, seen=seen)
         await self._save(durable=True)
 
     def correct_time(self) -> None:
-        """The clock was set: a last wake in the future counts as now, also for those who read the file."""
+        """After the clock was set, move a last wake in the future to now, also in the file."""
         correcting = asyncio.get_running_loop().create_task(self._corrected(self._clock.now()))
         self._correcting.add(correcting)
         correcting.add_done_callback(self._correcting.discard)
@@ -146,7 +146,7 @@ class WakeRecord:
             await asyncio.to_thread(self._correct_time, last)
 
     def _correct_time(self, last: float) -> None:
-        """Write that the last wake was then, if the file says that it is in the future."""
+        """Write this time as that of the last wake if the file has one in the future."""
         path = self._home / "metadata.json"
         try:
             if (unix(read_json(path, {}).get("last_wake")) or 0.0) > self._clock.now():
@@ -191,7 +191,7 @@ class WakeRecord:
         self._copies.keep(METADATA, json.dumps(counted).encode())
 
     def _failed(self, error: OSError) -> None:
-        if not self.error:  # said once, then counted until one is recorded
+        if not self.error:  # logged once, then counted until a wake is recorded
             log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
         self.error, self._whole = f"wake not recorded: {error.strerror or error}", False
 
@@ -219,7 +219,7 @@ def _log_wake(path: Path, entry: Mapping[str, Any]) -> None:
 
 
 def _lines(document: Mapping[str, Any]) -> str:
-    """A line for each wake, and for each other key: to indent a thousand takes three times as long."""
+    """One line for each wake and each other key: indenting a thousand wakes takes three times as long."""
     others = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in document.items() if key != "wakes"]
     wakes = ",\n  ".join(map(json.dumps, document["wakes"]))
     return "{" + ",\n".join([*others, f'"wakes": [\n  {wakes}\n]']) + "}\n"

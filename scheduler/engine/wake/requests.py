@@ -1,4 +1,4 @@
-"""Who may have a wake, and when: what is held back, asked for by hand, urgent, or already under way."""
+"""Requests for a wake: which are held, forced, urgent, or served by the wake under way."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ Wait = Callable[[list[str], float | None], Awaitable[list[str]]]
 
 
 class WakeRequests:
-    """The requests for one citizen's wake, beside its schedule."""
+    """The requests for one citizen's wake, apart from its schedule."""
 
     def __init__(
         self, citizen: str, wake: Wake, registry: TaskRegistry, dispatch: Dispatcher, clock: Clock
@@ -35,13 +35,13 @@ class WakeRequests:
         return self._registry.jobs[WAKE]
 
     def held(self, job: Job) -> float:
-        """After how many seconds to look again whether the wake may begin; 0 if it may."""
+        """The seconds until the next check whether the wake may begin; 0 if it may begin now."""
         hold, look_after = self.wake.hold()
         self._registry.hold(job, hold)
         return look_after
 
     def view(self) -> WakeView:
-        """The wake as a panel's title shows it."""
+        """The wake as the title of a panel shows it."""
         job, record = self._job, self.wake.record
         error = job.state.error.text if job.state.error else ""
         return WakeView(
@@ -55,7 +55,7 @@ class WakeRequests:
         )
 
     def _why_asleep(self) -> str:
-        """What keeps a wake that is due from its turn."""
+        """What keeps a due wake from its turn; empty if nothing."""
         job = self._job
         if job.left and not job.run:
             return f"the wake before has not ended ({job.left[0]})"
@@ -64,13 +64,13 @@ class WakeRequests:
     # -------------------------------------------------------------- asked for
 
     async def force(self, who: Who, *, again: bool) -> Receipt:
-        """Wake the citizen now; raises AlreadyRunning if it is awake, unless one more is to follow."""
+        """Wake the citizen now; raises AlreadyRunning if it is awake, unless `again` asks for one more."""
         if self._job.run and not again:
             raise AlreadyRunning(f"{self._citizen} is awake (force --again queues another wake)")
         return await self.now(who, again=again)
 
     async def now(self, who: Who, *, again: bool = False) -> Receipt:
-        """Wake the citizen now, or join the wake under way; with `again` have one more after it."""
+        """Wake the citizen now, or join the wake under way; with `again` queue another one after it."""
         job, text = self._job, f"{self._citizen}: waking"
         run = job.run
         if run and run.opened and not (run.over or again):
@@ -83,7 +83,7 @@ class WakeRequests:
         return replace(await self._registry.receipt(text), run=number)
 
     def urgent(self, who: Who) -> None:
-        """Wake the citizen at once, but not more often than the cooldown allows; `who` is a run."""
+        """Wake the citizen at once, but not more often than the cooldown allows; `who` is the asking run."""
         if self.wake.cools_down():
             return
         job = self._job
@@ -93,7 +93,7 @@ class WakeRequests:
             self._ask(Trigger.URGENT, who)
 
     async def whole(self, wait: Wait) -> Outcome:
-        """The outcome of one whole wake; skipped if the wake before it has not ended, or by its budget."""
+        """Return the outcome of one whole wake; skipped if the last has not ended or the budget is spent."""
         job = self._job
         if job.run is None and (job.left or self.held(job)):
             why = job.held.why if job.held else self._why_asleep()
@@ -107,12 +107,12 @@ class WakeRequests:
         return run.result.outcome if run.result else Outcome.INTERRUPTED
 
     def _ask(self, trigger: Trigger, who: Who | None = None) -> None:
-        """It is to come now; kept over a crash until it begins."""
+        """Ask for a wake now; the request survives a crash until the wake begins."""
         job = self._job
         self._registry.update(job, job.state.asked_for(who))
         if job.run is None:
             self._dispatch.enqueue(job, trigger)
-            if job.run is None:  # it is held: look again until it may begin
+            if job.run is None:  # the wake is held: check again until it may begin
                 self._dispatch.reschedule(job)
         elif job.run.opened:
             job.again = True
@@ -134,7 +134,7 @@ class WakeRequests:
         ask: Execute,
         watch: Callable[[RunHandle, float], None],
     ) -> Execute:
-        """What carries a wake out, for the runner; `ask` runs the command of its gate."""
+        """The function with which the runner carries out a wake; `ask` runs the gate's command."""
 
         def carry_out(task: Task, context: Context, run: RunHandle) -> Awaitable[Result]:
             return self.wake.turn(task, context, run, barrier=barrier, ask=ask, watch=watch)
@@ -142,7 +142,7 @@ class WakeRequests:
         return carry_out
 
     async def end(self, run: RunHandle, result: Result) -> None:
-        """Record the wake, then end it like any other run: what is due meanwhile is served by it."""
+        """Record the wake, then end it like any other run; slots that came while it ran are served by it."""
         job = run.job
         assert job
         if run.opened:

@@ -1,4 +1,4 @@
-"""The results since the last wake, also of runs that an owner before this one has seen end."""
+"""The results since the last wake, including those of runs that ended under an earlier owner."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,17 +24,17 @@ class TaskResult:
 
 
 class Results(deque[TaskResult]):
-    """The newest runs that no wake was given."""
+    """The newest results that were not delivered to a wake."""
 
     def __init__(self) -> None:
         super().__init__(maxlen=RESULTS_KEPT)
 
     def untold(self, results: Iterable[TaskResult]) -> None:
-        """The wake that was given these did not act on them: deliver them again."""
+        """Keep these for the next wake: the wake that was given them was refused."""
         self._keep([*results, *self])
 
     def delivered(self, results: Iterable[TaskResult]) -> None:
-        """A wake was given these."""
+        """Remove these: a wake was given them."""
         known = set(map(id, results))
         self._keep([each for each in self if id(each) not in known])
 
@@ -46,7 +46,7 @@ class Results(deque[TaskResult]):
 def results_since(
     delivered: LastDelivered, rows: Sequence[RunRecord], states: Mapping[str, TaskState], now: float
 ) -> list[TaskResult]:
-    """What no wake was given yet, the oldest first; `rows` are the newest of the history, newest first.
+    """The results not yet delivered to a wake, oldest first; `rows` is the end of the history, newest first.
 
     A kill may lose the last half second of the history, but not of the states.
     """
@@ -61,22 +61,22 @@ def results_since(
 
 
 def _new_rows(delivered: LastDelivered, rows: Sequence[RunRecord], now: float) -> Sequence[RunRecord]:
-    """The rows after the last one that a wake was given; by their order, for the clock may have been set."""
+    """The rows after the last one delivered to a wake, by their order since the clock may have been set."""
     for number, row in enumerate(rows):
         if (row.task, row.finished) == (delivered.task, delivered.finished):
             return rows[:number]
-    since = _since_set_back(rows, now) if delivered.finished > now else 0  # a kill lost the last row
+    since = _since_set_back(rows, now) if delivered.finished > now else 0  # that row was lost in a kill
     return [row for number, row in enumerate(rows) if number < since or row.finished > delivered.finished]
 
 
 def _since_set_back(rows: Sequence[RunRecord], now: float) -> int:
-    """How many rows the clock of now has seen: in their order none is later than the one after it."""
+    """How many rows were written since the clock was set back: up to the first that ends after the next."""
     later = [now, *(row.finished for row in rows)]
     return next((n for n, row in enumerate(rows) if row.finished > later[n]), len(rows))
 
 
 def _last_result(name: str, state: TaskState) -> TaskResult | None:
-    """The last run of the task as its state remembers it; None where that does not say when it ended."""
+    """The last result of the task as its state remembers it; None if the state does not say when it ended."""
     if state.outcome is None:
         return None
     if state.error:

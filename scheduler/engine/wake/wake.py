@@ -28,13 +28,13 @@ from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.wake")
 
-HELD_LOOK = 2.0  # seconds between two looks whether a freeze, or the wake before, has ended
-PASSES = (Trigger.FORCE, Trigger.URGENT, Trigger.RETRY)  # the gate
+HELD_LOOK = 2.0  # seconds between two checks whether a freeze, or the last wake, has ended
+PASSES = (Trigger.FORCE, Trigger.URGENT, Trigger.RETRY)  # triggers that pass without asking the gate
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a wake that has begun is about."""
+    """What a wake that has begun needs until it ends."""
 
     task: Task
     context: Context
@@ -44,7 +44,7 @@ class Turn:
 
 
 class Wake:
-    """One citizen's wake, as far as it is not a run like others."""
+    """One citizen's wake, as far as it differs from other runs."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Wake:
         self._paid = paid
         self._citizen, self._home, self._registry, self._clock = citizen, home, registry, clock
         self._last_urgent: float | None = None
-        self._noted = asyncio.Event()  # a crash does not lose the turn that is open
+        self._noted = asyncio.Event()  # set once the open turn is on disk and survives a crash
         self._told: list[TaskResult] = []
 
     # -------------------------------------------------------------- whether and when
@@ -72,14 +72,14 @@ class Wake:
         """Why no turn may begin now, and after how many seconds to look again; reads files."""
         if frozen := self._frozen():
             return Hold(HoldKind.FREEZE, frozen), HELD_LOOK
-        hold, look_after = self._paid.hold(self.plan.task)  # the cheaper look
+        hold, look_after = self._paid.hold(self.plan.task)  # checked first, since it is cheaper
         if hold is None and (agents := self.record.agents()):
             named = ", ".join(f"pid {agent.pid}" for agent in agents)
             return Hold(HoldKind.AWAKE, f"the wake before has not ended ({named})"), HELD_LOOK
         return hold, look_after
 
     def cools_down(self) -> bool:
-        """Whether something urgent woke the citizen a short while ago; if not, this is the last time."""
+        """Whether something urgent woke the citizen within the cooldown; if not, the cooldown starts now."""
         now, last = self._clock.now(), self._last_urgent
         if last is not None and 0 <= now - last < self.plan.urgent_cooldown:
             return True
@@ -87,7 +87,7 @@ class Wake:
         return False
 
     async def noted(self) -> None:
-        """Return when the open turn would survive a crash: whoever asks for a wake now has got it."""
+        """Return when the open turn would survive a crash, so that a request for a wake is served by it."""
         await self._noted.wait()
 
     # -------------------------------------------------------------- the turn
@@ -102,7 +102,7 @@ class Wake:
         ask: Execute,
         watch: Callable[[RunHandle, float], None],
     ) -> Result:
-        """What the wake came to: the tasks that are due run first, then the agent with its letter."""
+        """Return the result of the wake: the due tasks run first, then the agent with its letter."""
         late = await barrier(self.plan.patience) if barrier else []
         verdict = await self._ask_gate(task, context, run, late, ask)
         turn = Turn(task, context, run, tuple(late), verdict.why)
@@ -112,11 +112,11 @@ class Wake:
         try:
             return _warned(await self._give_turn(turn, begun), verdict.problem)
         finally:
-            run.exited()  # who asks from now on gets a wake of their own
+            run.exited()  # a request from now on gets its own wake
             self._noted.set()
 
     def _skipped(self, verdict: Verdict, run: RunHandle) -> Result | None:
-        """The result, if it is not worth its cost, or something has come in between since it was due."""
+        """The result if the wake is skipped: not worth its cost, or held by something since it was due."""
         if not verdict.wake:
             return Result(Outcome.SKIPPED, verdict.why)
         held, _ = self.hold()
@@ -126,7 +126,7 @@ class Wake:
         return Result(Outcome.SKIPPED, held.why)
 
     async def _open(self, turn: Turn, watch: Callable[[RunHandle, float], None]) -> Admission | Result | None:
-        """Let the turn begin, counted if it costs money; its result, if it may not."""
+        """Let the turn begin, its cost entered if it costs money; return its result if it may not begin."""
         run = turn.run
 
         def start() -> None:
@@ -145,7 +145,7 @@ class Wake:
     async def _ask_gate(
         self, task: Task, context: Context, run: RunHandle, late: list[str], ask: Execute
     ) -> Verdict:
-        """Whether the wake is worth its cost; what was asked for by hand or is urgent passes."""
+        """Whether the wake is worth its cost; forced and urgent wakes always are."""
         gate, job, number = self.plan.gate, run.job, self.record.count + 1
         if gate is None or job is None or job.state.forced or run.trigger in PASSES:
             return Verdict(True)
@@ -174,7 +174,7 @@ class Wake:
 
     async def close(self, run: RunHandle, result: Result) -> None:
         """Record the wake."""
-        if result.outcome is Outcome.REFUSED:  # it keeps its number, and the next one gets its letter
+        if result.outcome is Outcome.REFUSED:  # the next wake gets its number and its letter
             await self.record.withdraw()
             self._registry.results.untold(self._told)
             return
@@ -205,7 +205,7 @@ class Wake:
             text = json.dumps(content).encode() + b"\n"
             work = replace(work, input=text, environment={**work.environment, **wake})
         run.before_carried(begin)
-        if not isinstance(work, Command | Isolated):  # it has no process of its own
+        if not isinstance(work, Command | Isolated):  # the work has no process of its own
             await begin()
             await self._registry.began(run)
         context = replace(turn.context, options=content)
@@ -213,7 +213,7 @@ class Wake:
 
 
 def _warned(result: Result, problem: str) -> Result:
-    """A wake that went well, but whose gate is broken, wants attention."""
+    """The result as a warning if the wake went well but its gate is broken."""
     if not problem or result.outcome is not Outcome.OK:
         return result
     text = f"{problem}; {result.text}" if result.text else problem
