@@ -25,7 +25,7 @@ NAMES = (
     "gaia", "hazel", "iris", "juno", "kestrel", "lark", "luna", "mira", "nova", "onyx",
     "opus", "pax", "quill", "rune", "sage", "terra", "umbra", "vesper", "wren", "zephyr",
 )  # fmt: skip
-FAILURES = {  # the message, and how many times in a row
+FAILURES = {  # the message, and the number of failures in a row
     ("opus", "news_scan"): ("Connection timeout: feeds.example.org:443", 2),
     ("dawn", "email_check"): ("IMAP login refused: [AUTHENTICATIONFAILED] invalid credentials", 5),
     ("atlas", "offsite_backup"): ("restic: repository is already locked by PID 812 on vault", 1),
@@ -35,7 +35,7 @@ FAILURES = {  # the message, and how many times in a row
     ),
     ("zephyr", "price_monitor"): ("429 Too Many Requests, retry after 120 s", 1),
 }
-HOSTILE = ("iris", "news_scan")  # its feeds answer with what others would rather not read
+HOSTILE = ("iris", "news_scan")  # its feeds answer with text that tries to disturb a terminal
 WARNINGS = {
     ("mira", "heartbeat"): "disk 91% full: /home",
     ("lark", "news_scan"): "1 of 4 feeds did not answer",
@@ -57,7 +57,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def tasks(citizen: str) -> Iterator[Task]:
-    """The built-in tasks as settings of this citizen would make them."""
+    """The built-in tasks, as this citizen's settings would define them."""
     for name, entry in BACKGROUND_TASKS.items():
         handler, missing = built_in(name), NOT_SET_UP.get((citizen, name))
         assert handler
@@ -86,7 +86,7 @@ def outcome(citizen: str, task: str) -> tuple[Outcome, str]:
 
 
 def _recent(chance: random.Random, key: tuple[str, str], failed: int) -> str:
-    """The outcomes of the last runs: mostly fine, up to those that are not."""
+    """The outcomes of the last runs: mostly ok, then the failures so far."""
     if key in WARNINGS:
         return "o" * (RECENT - 1) + "w"
     past = "".join("x" if chance.random() < 0.03 else "o" for _ in range(RECENT - failed))

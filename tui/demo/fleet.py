@@ -42,7 +42,7 @@ from tui.demo.data import HOSTILE, MESSAGES, NAMES, outcome, state, tasks
 from tui.demo.scripts import FILES, script
 from tui.demo.wakes import DemoWakes
 
-SPEED = 15.0  # seconds of the demo in a real one
+SPEED = 15.0  # seconds of the demo per real second
 FROZEN, FROZEN_FOR = "gaia", 17 * 3600.0 + 56 * 60.0
 PAST = 60  # made-up runs of each task before the demo began
 
@@ -103,7 +103,7 @@ class ScriptExecutor(Executor):
 
 
 class MemoryRecorder(Forgetful):
-    """Keeps the runs of one citizen in memory, after made-up ones from before its start."""
+    """Keeps the runs of one citizen in memory, after made-up ones from before the start."""
 
     def __init__(self, citizen: str, states: Mapping[str, TaskState], wakes: Iterable[RunRecord]) -> None:
         past = (run for name, known in states.items() for run in _past(citizen, name, known))
@@ -117,7 +117,7 @@ class MemoryRecorder(Forgetful):
         self.add(RunRecord(0, run.task, *times, run.outcome, run.trigger, run.attempt, run.text, True))
 
     def add(self, run: RunRecord) -> None:
-        """Remember a run that nothing was printed by."""
+        """Remember a run that printed nothing."""
         self._runs.append(run)
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
@@ -148,7 +148,7 @@ def _past(citizen: str, task: str, known: TaskState) -> Iterator[RunRecord]:
 
 
 class DemoControl(Scheduler):
-    """A made-up citizen; its wakes are counted, not run: that would write to its home."""
+    """A made-up citizen; its wakes are counted but not run, since a wake would write to its home."""
 
     def __init__(self, citizen: str, clock: Clock, workers: Executor, busy_at: float) -> None:
         chores = list(tasks(citizen))

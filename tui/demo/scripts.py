@@ -52,7 +52,7 @@ starting a turn
 archive of {INFO}184 MB{END} written, reading it back
 {OK}verified: 40 files, checksums agree{END}""",
 }
-# What a program of others may print: it steers a terminal, and is shown as text that does nothing.
+# Output that tries to steer a terminal; it is shown as harmless text.
 HOSTILE = (
     "\x1b]0;a title\x07\x1b]52;c;c3RvbGVu\x07\x1b[2J\x1b[1;1H"
     "clear the screen, set the title, fill the clipboard\x1b[?1049l\n"

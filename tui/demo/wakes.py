@@ -1,4 +1,4 @@
-"""The wakes of the made-up fleet: their row, their cost, and what keeps two citizens from theirs."""
+"""The wakes of the made-up fleet: their rows and costs, and what keeps two citizens from waking."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ Began = Callable[[], None]
 
 
 class DemoWakes:
-    """One citizen's: it counts them instead of running anything."""
+    """One citizen's wakes: they are counted, and run nothing."""
 
     def __init__(
         self, citizen: str, clock: Clock, frozen: Callable[[], bool], began: Began, ended: Ended
@@ -39,12 +39,12 @@ class DemoWakes:
         self.count = chance.randint(40, 2000)
         self.next = clock.now() + self.count % EVERY
         self.running_since: float | None = None
-        self._rest = TaskState()  # of it only whether it is paused
+        self._rest = TaskState()  # used only for the pause
         self._mean = Decimal(0) if citizen in FREE else Decimal(chance.randint(5, 45)) / 100
         self._skipped, self._lift = chance.randint(0, 60), Decimal(0)
         self._today = LIMIT + Decimal("0.02") if citizen == SPENT else self._mean * chance.randint(1, 6)
         self._month = self._today + self._mean * 12
-        self._back = (clock.now() // 3600 + 2) * 3600  # when the provider is there again
+        self._back = (clock.now() // 3600 + 2) * 3600  # when the provider is back
         self.past = [*self._made_up()]
         self._alarm: Timer = clock.call_at(self.next, self.begin)
 
@@ -63,7 +63,7 @@ class DemoWakes:
     # -------------------------------------------------------------- what happens
 
     def begin(self, trigger: Trigger = Trigger.SCHEDULE) -> None:
-        """It wakes, unless something keeps it from that."""
+        """Start a wake, unless something prevents it."""
         self._alarm.cancel()
         now, hold = self._clock.now(), self.hold
         rests = self._rest.paused and trigger is Trigger.SCHEDULE
@@ -80,7 +80,7 @@ class DemoWakes:
         self._began()
 
     def end(self, outcome: Outcome = Outcome.OK) -> None:
-        """It sleeps again."""
+        """End the wake."""
         self._alarm.cancel()
         now, run = self._clock.now(), self._run
         self.count, self.running_since, self.next = self.count + 1, None, run.started + EVERY
@@ -92,14 +92,14 @@ class DemoWakes:
         self._ended(run)
 
     def pause(self, until: float | None, why: str, by: str) -> None:
-        """It wakes by hand only, until then or until it is resumed."""
+        """Pause scheduled wakes, until then or until resumed."""
         self._rest = self._rest.with_pause(self._clock.now(), until, why, by)
         if until is not None and self.running_since is None:
             self._alarm.cancel()
             self._alarm = self._clock.call_at(until, self.begin)
 
     def resume(self) -> None:
-        """It wakes at its next time."""
+        """Wake at the next scheduled time again."""
         self._rest, now = self._rest.resumed(), self._clock.now()
         if self.next < now:
             self.next += ((now - self.next) // EVERY + 1) * EVERY
@@ -108,13 +108,13 @@ class DemoWakes:
             self._alarm = self._clock.call_at(self.next, self.begin)
 
     def allow(self, amount: Decimal) -> None:
-        """Lift the limit of today."""
+        """Lift today's limit by this amount."""
         self._lift += amount
         self._alarm.cancel()
         self._alarm = self._clock.call_at(self.next, self.begin)
 
     def try_provider(self) -> None:
-        """The provider is there again."""
+        """Mark the provider as back."""
         self._back = 0.0
 
     # -------------------------------------------------------------- what is shown
@@ -134,7 +134,7 @@ class DemoWakes:
         return None
 
     def row(self) -> TaskView:
-        """The first of its panel."""
+        """The wake's row, the first of the panel."""
         hold, last = self.hold, self.past[-1]
         kind = TaskStatus.OK
         if hold:
@@ -190,7 +190,7 @@ class DemoWakes:
         return tuple(first + n * EVERY for n in range(int(DAY // EVERY)) if start <= first + n * EVERY < end)
 
     def details(self, now: float) -> TaskDetails:
-        """What a wake is."""
+        """The definition of the wake."""
         facts = (
             DefinitionField("schedule", "every 10 minutes"),
             DefinitionField("runs", COMMAND),

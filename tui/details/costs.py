@@ -1,4 +1,4 @@
-"""What each run cost, as a column beside the runs of a task: an amount, and a bar where there is room."""
+"""The column with the cost of each run of a task: an amount, and a bar where there is room."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -13,12 +13,12 @@ COST, BAR = 8, 7  # cells of an amount and of its bar, each with a gap before it
 
 
 def cost_of(run: RunRecord) -> Decimal:
-    """What is known of it."""
+    """The known cost of the run; 0 if it is unknown."""
     return (amounts.amount(run.cost.cost_usd) if run.cost else None) or ZERO
 
 
 class CostColumn:
-    """Is there only where a run cost something; the dearest of the list is a whole bar."""
+    """Shown only if a run cost something; the most expensive run of the list has a full bar."""
 
     def __init__(self, runs: Iterable[RunRecord] = ()) -> None:
         found = list(runs)
@@ -26,17 +26,17 @@ class CostColumn:
         self.shown = bool(self._dearest) or any(run.cost and run.cost.unknown for run in found)
 
     def cells(self, spare: int) -> int:
-        """How many cells of `spare` it takes; the bar is left out first."""
+        """How many cells of `spare` the column takes; the bar is left out first."""
         if not self.shown or spare < COST:
             return 0
         return COST + BAR if spare >= COST + 2 * BAR else COST
 
     def head(self, cells: int) -> str:
-        """Its title in so many cells."""
+        """The column's title in so many cells."""
         return f"{'cost':>{COST}}".ljust(cells) if cells else ""
 
     def pieces(self, run: RunRecord, cells: int, glyphs: Glyphs) -> Sequence[StyledText]:
-        """Of one run."""
+        """The cost of one run as styled text."""
         if not cells:
             return ()
         amount = StyledText(f"{price(run.cost):>{COST}}", "ink")

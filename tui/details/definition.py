@@ -1,4 +1,4 @@
-"""What a task is: its definition and its options, and beside them its next times."""
+"""What a task is: its definition, its options and its next times."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,21 +13,21 @@ from tui.common.usual_duration import Habits
 from tui.details.money_fields import MoneyField
 from tui.glyphs import Glyphs
 
-LABEL = 12  # cells of a label at most, or two fifths of the column where that is more
-TWO_COLUMNS = 84  # cells from which on options stand beside the definition
+LABEL = 12  # cells of a label at most, or two fifths of the column if that is more
+TWO_COLUMNS = 84  # cells from which options stand next to the definition
 GAP, SPLIT = 3, 6  # cells between two columns; steps in which their widths are tried
 HABITS = ("usual", "now", "since")
 
 
 @value
 class About:
-    """All that is said of a task; without `details`, why there are none."""
+    """Everything shown about a task; without `details`, `problem` says why."""
 
     details: TaskDetails | None = None
     problem: str = ""
     habits: Habits = Habits()
-    money: tuple[DefinitionField, ...] = ()  # what it costs, and may
-    times: bool = False  # whether the next times stand here, without room for a pane of their own
+    money: tuple[DefinitionField, ...] = ()  # what it costs and may cost
+    times: bool = False  # whether the next times stand here, without room for their own pane
 
 
 class FactsPane(Pane):
@@ -39,7 +39,7 @@ class FactsPane(Pane):
         self._rows: list[Row] = []
 
     def show(self, **known: Any) -> None:
-        """Say this, too: any field of About."""
+        """Add these fields of About to what is shown."""
         before, self._about = self._about, replace(self._about, **known)
         if self._about != before:
             self._lay_out()
@@ -50,7 +50,7 @@ class FactsPane(Pane):
             self._lay_out()
 
     def text(self) -> str:
-        """All of it, for a clipboard."""
+        """The whole definition, for the clipboard."""
         details = self._about.details or TaskDetails("")
         both = (*details.facts, *details.options, *self._about.money)
         return "\n".join(f"{fact.label}: {clean(fact.words)}" for fact in both)
@@ -85,7 +85,7 @@ class FactsPane(Pane):
     def _two_columns(
         self, facts: tuple[DefinitionField, ...], more: tuple[DefinitionField, ...], wide: int
     ) -> list[Row]:
-        """Definition and options beside each other, split where both take the fewest lines."""
+        """Definition and options side by side, split so that both take the fewest lines."""
         most = min(self._natural(facts), wide * 3 // 5)
         splits = sorted({most, *range(wide * 2 // 5, most, SPLIT)}, reverse=True)
         made = [
@@ -99,7 +99,7 @@ class FactsPane(Pane):
         return [row for fact in facts for row in self._fact(fact, label, width)]
 
     def _natural(self, facts: tuple[DefinitionField, ...]) -> int:
-        """The cells that these facts take without a break."""
+        """The cells that these facts take without wrapping."""
         labels = max((len(fact.label) for fact in facts), default=0)
         return min(LABEL, labels) + 2 + max((cells(clean(fact.words)) for fact in facts), default=0)
 
@@ -129,7 +129,7 @@ class FactsPane(Pane):
 
 
 def habit_fields(habits: Habits, now: float) -> Iterator[DefinitionField]:
-    """How long runs take, how the one under way stands beside them, and since when they take longer."""
+    """How long runs usually take, how the current one compares, and since when they take longer."""
     known, count = habits.usual, len(habits.seconds)
     if known is None:
         return
@@ -142,7 +142,7 @@ def habit_fields(habits: Habits, now: float) -> Iterator[DefinitionField]:
 
 
 class TimesPane(Pane, can_focus=False):
-    """The next times of the task: of the day, and in how long."""
+    """The next times of the task: the time of day, and the time until then."""
 
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(glyphs, "next")
@@ -151,7 +151,7 @@ class TimesPane(Pane, can_focus=False):
         self._alone = False
 
     def show(self, times: tuple[float, ...], none: str, *, alone: bool = False) -> None:
-        """These times; `none` is said where there is none. `alone`: the first tries a provider for all."""
+        """Show these times, or `none` if there are none. `alone`: the first run tries a provider for all."""
         self._times, self._none, self._alone = times, none, alone
         self.sync()
 
@@ -170,7 +170,7 @@ class TimesPane(Pane, can_focus=False):
 
 
 def time_row(when: float, now: float, glyphs: Glyphs, width: int, first: bool = False, says: str = "") -> Row:
-    """A time of day at the left, with what it says, the time until then at the right."""
+    """A time of day at the left, with a note; the time until then at the right."""
     day, left = day_and_time(when, now) + says, countdown(when - now)
     gap = max(1, min(width, 40) - cells(day) - cells(left))
     style = "title" if first else "ink"

@@ -1,4 +1,4 @@
-"""What stands between the first lines and the keys: panels or a table, and below panels the lower part."""
+"""Everything between the first lines and the keys: panels or a table, and the part below the panels."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
 
 FILE = "experience.toml"
 KEYS_TOLD = {"add": "a", "edit": "e", "wake": "w", "quit": "q"}  # by name, as they are unless moved
-REST = 0.2  # seconds that the rows in sight rest before their history is asked for
-Running = set[tuple[str, str]]  # citizen and task of what runs
+REST = 0.2  # seconds without scrolling until the history of the visible rows is read
+Running = set[tuple[str, str]]  # citizen and task of each run
 
 
 class FleetBody(Vertical):
-    """The rows of the fleet, however they are drawn; what is not shown at first is made when it is needed."""
+    """The rows of the fleet, in panels or a table; parts that are not visible at first are created later."""
 
     BLANK = True  # what is in it covers it: Textual would draw each of its lines below that, at each frame
 
     class Changed(Message):
-        """The first steps came or went, or it is known how many lines cron runs."""
+        """The first steps appeared or went away, or the number of lines that cron runs is known."""
 
     @dataclass
     class Said(Message):
-        """Something to know, for a moment."""
+        """A short note to show for a moment."""
 
         text: str
 
@@ -73,7 +73,7 @@ class FleetBody(Vertical):
         self._beginning = beginning
         self._start: StartHere | None = None
         self._counted = False
-        self.jobs = 0  # lines that cron runs for this person
+        self.jobs = 0  # lines that cron runs for this user
         self._cluster: Cluster | None = None
         self.grid.beyond = self._to_lesson
         self._find = find
@@ -86,7 +86,7 @@ class FleetBody(Vertical):
 
     @property
     def rows(self) -> FleetRows:
-        """What is shown: panels or the table."""
+        """The rows that are shown: panels or the table."""
         return self._table if self.shows_table and self._table else self.grid
 
     @property
@@ -95,13 +95,13 @@ class FleetBody(Vertical):
 
     @property
     def further(self) -> str:
-        """How many more panels there are further down, and the key that leads to them."""
+        """How many more panels are further down, and the key that leads to them."""
         more = 0 if self.shows_table else self.grid.further()
         key = key_of(self.grid, "page-down", "pgdn")
         return f"{plural(more, 'more citizen')}: {key}" if more else ""
 
     def snapshot(self, citizen: str) -> Snapshot | None:
-        """The newest of a citizen."""
+        """The newest snapshot of a citizen."""
         panel = self.board.panel(citizen)
         return panel.snapshot if panel else None
 
@@ -114,7 +114,7 @@ class FleetBody(Vertical):
             self._table.fill()
 
     def set_cluster(self, cluster: Cluster | None) -> None:
-        """Take the machines that share citizens."""
+        """Set the machines that share citizens."""
         if cluster is self._cluster:
             return
         before, self._cluster = self._cluster, cluster
@@ -125,7 +125,7 @@ class FleetBody(Vertical):
             self.fit_lower()
 
     def update_snapshot(self, snapshot: Snapshot) -> None:
-        """Take the newest of a citizen."""
+        """Take the newest snapshot of a citizen."""
         self.grid.update_snapshot(snapshot)
         wrong = broken(snapshot)
         self.set_problems(snapshot.citizen, wrong.lines if wrong else ())
@@ -137,17 +137,17 @@ class FleetBody(Vertical):
             self._table.update_snapshot(snapshot)
 
     def in_sight(self) -> Iterable[str]:
-        """The citizens of which something is on the screen."""
+        """The citizens that are at least partly on the screen."""
         if self._table and self.shows_table:
             return dict.fromkeys(citizen for citizen, _ in self._table.in_sight())
         return self.grid.in_sight()
 
     def sees(self, citizen: str) -> bool:
-        """Whether something of this citizen is on the screen."""
+        """Whether any part of this citizen is on the screen."""
         return citizen in self.in_sight() if self.shows_table else self.grid.sees(citizen)
 
     def tick(self, now: float, pulses: Mapping[str, Heartbeat], running: Running) -> None:
-        """Paint again what looks different at `now`."""
+        """Repaint what looks different at `now`."""
         for citizen, pulse in pulses.items():
             self.grid.set_pulse(citizen, pulse)
         self._busy = running
@@ -160,13 +160,13 @@ class FleetBody(Vertical):
             self._lower.catch_up(running)
 
     def focus_rows(self) -> None:
-        """The keys are those of the rows."""
+        """Give the rows the focus."""
         self.screen.set_focus(self.rows)
 
     # -------------------------------------------------------------- the table
 
     def switch(self) -> None:
-        """From the panels to the table, or back."""
+        """Switch from the panels to the table, or back."""
         table = self._made_table()
         table.display = not table.display
         self.grid.display = not table.display
@@ -231,7 +231,7 @@ class FleetBody(Vertical):
             self._made_lower().catch_up(self._busy)
 
     def switch_lower(self) -> bool:
-        """Show something else below the panels; whether there is room for it."""
+        """Show the next thing below the panels; whether there is room for it."""
         lower = self._made_lower()
         lower.switch()
         self.fit_lower()
@@ -240,7 +240,7 @@ class FleetBody(Vertical):
     # -------------------------------------------------------------- settings that are wrong
 
     def set_problems(self, citizen: str, lines: tuple[str, ...]) -> None:
-        """What is wrong with the settings of this citizen, or with the main file if it is ""."""
+        """Set what is wrong with the settings of this citizen, or with the main file for ""."""
         if lines == self._broken.get(citizen, ()):
             return
         self._broken[citizen] = lines
@@ -248,7 +248,7 @@ class FleetBody(Vertical):
             self._wrong = WrongSettings(self._glyphs, self._find, self._read_only)
             self._wrong.painted_like = self.grid
             self.mount(self._wrong, after=self.grid)
-        first: dict[str, str] = {}  # what is wrong with the main file is wrong for each citizen, too
+        first: dict[str, str] = {}  # the main file's problems appear with each citizen, too
         for name in sorted(self._broken):
             first |= {line: name for line in self._broken[name] if line not in first}
         wrong = [(name, line) for line, name in first.items()]
@@ -260,7 +260,7 @@ class FleetBody(Vertical):
 
     @property
     def problem(self) -> Wrong | None:
-        """The problem of settings that is chosen, where they are shown."""
+        """The selected problem of the settings, if problems are shown."""
         return self._wrong.at_problem if self._wrong and self._wrong.display else None
 
     # -------------------------------------------------------------- the first steps
@@ -271,7 +271,7 @@ class FleetBody(Vertical):
         return self._start is not None and self._start.display
 
     def _look_at_start(self) -> None:
-        """Show the first steps until something of the person's own has run, or they are hidden for good."""
+        """Show the first steps until one of the person's own tasks has run, or they are hidden for good."""
         snapshots = self.board.snapshots()
         if not any(one.tasks for one in snapshots):
             return
@@ -291,7 +291,7 @@ class FleetBody(Vertical):
             self.count_jobs()
 
     def _teach(self) -> None:
-        """The facts of today; the panels leave the room that they ask for."""
+        """Fill in the first steps with current facts; the panels leave the room that they need."""
         start = self._start
         if start is None:
             return
@@ -303,7 +303,7 @@ class FleetBody(Vertical):
         self.grid.keep_free(*start.wishes(self.size.width))
 
     def count_jobs(self) -> None:
-        """Ask, once, how many lines cron runs for this person."""
+        """Count, once, the lines that cron runs for this user."""
         if self._beginning and not self._counted:
             self._counted = True
             self._ask_cron(self._beginning)
@@ -318,7 +318,7 @@ class FleetBody(Vertical):
         self._teach()
 
     def _to_lesson(self) -> bool:
-        """Whether the keys go to what stands behind the last panel."""
+        """Whether the focus moves to what stands behind the last panel."""
         shown = self._wrong if self.problem else self._start.first if self._start and self.starts else None
         if shown:
             shown.focus()
@@ -331,7 +331,7 @@ class FleetBody(Vertical):
         if not self.starts:
             return
         if self._beginning:
-            with suppress(OSError):  # then it is hidden until the next start
+            with suppress(OSError):  # otherwise it is hidden only until the next start
                 self._beginning.hide()
         self._beginning = None
         self._remove_start()

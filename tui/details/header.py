@@ -1,4 +1,4 @@
-"""The top of the details screen: which task, its state, the time, and why it is so."""
+"""The top of the details screen: the task, its state, the time, and the reason for the state."""
 
 from textual.content import Content
 from textual.widgets import Static
@@ -10,12 +10,12 @@ from tui.fleet.panels.holding import held_words
 from tui.fleet.panels.rows import STYLES
 from tui.glyphs import Glyphs
 
-WHY = 2  # lines: a sentence that grows must not move what is below
+WHY = 2  # lines, always: a longer sentence must not move what is below
 SHADES = {"ok": "$ok", "warning": "$warn", "failed": "$bad", "running": "bold $run", "faint": "$faint"}
 
 
 class Headline(Static):
-    """One line that names the task, and the sentence about it below."""
+    """One line that names the task, with the sentence about it below."""
 
     def __init__(self, glyphs: Glyphs, citizen: str, task: str, label: str = "") -> None:
         super().__init__(markup=False)
@@ -23,7 +23,7 @@ class Headline(Static):
         self._shown: tuple[TaskView | None, str, float, bool] = (None, "", 0.0, True)
 
     def show(self, task: TaskView | None, why: str, now: float, live: bool = True) -> None:
-        """The task as it is at `now`, and why; not `live` when that is only what was known last."""
+        """Show the task as of `now`, and the reason; not `live` if this is only the last known state."""
         self._shown = task, why, now, live
         rows = [self._title(task, now, live), *self._sentence(task, why, live)]
         self.update(Content("\n").join(rows), layout=False)
@@ -33,7 +33,7 @@ class Headline(Static):
 
     def _title(self, task: TaskView | None, now: float, live: bool) -> Content:
         glyphs, width, clock = self._glyphs, self.app.size.width, f" {wall(now)} "
-        number = f" #{task.number + 1}" if task and task.is_wake and task.number else ""  # under way, or next
+        number = f" #{task.number + 1}" if task and task.is_wake and task.number else ""  # current or next
         name = shorten(clean(self._where, glyphs.plain), max(8, width - 24), glyphs.ellipsis) + number
         left = Content.assemble(
             (f" {self._label} " if self._label else "", "$warn"),

@@ -26,9 +26,9 @@ from tui.log.recent import RecentEvents
 if TYPE_CHECKING:
     from tui.details.screen import Source
 
-LEAST = 8  # lines that are worth it
-BOTH = 160  # cells from which on there is room for both
-REST = 0.15  # seconds that the cursor rests before anything is asked
+LEAST = 8  # lines below which it is not shown
+BOTH = 160  # cells from which both fit
+REST = 0.15  # seconds that the cursor rests before output is requested
 
 
 Find = Callable[[str], "Source | None"]
@@ -41,14 +41,14 @@ class Shown(Enum):
     NOTHING = "nothing"
 
     def next(self, machines: bool) -> "Shown":
-        """What follows when the person asks for something else; `machines`: there are several."""
+        """What to show after this; `machines`: there are several machines."""
         after = self.MACHINES if machines else self.NOTHING
         follows = {self.EVENTS: self.OUTPUT, self.OUTPUT: after, self.MACHINES: self.NOTHING}
         return follows.get(self, self.EVENTS)
 
 
 class OutputBelow(PrintedPane, can_focus=False):
-    """What the last run of a task printed, followed while one is under way."""
+    """The output of a task's last run, followed while the run is under way."""
 
     def __init__(self, glyphs: Glyphs, find: Find, now: Callable[[], float]) -> None:
         super().__init__(glyphs)
@@ -56,7 +56,7 @@ class OutputBelow(PrintedPane, can_focus=False):
         self._at: tuple[object, ...] = ()
 
     def show(self, place: Place, task: TaskView | None) -> None:
-        """Look at this task from now on; nothing is asked again while no run has begun or ended."""
+        """Show this task from now on; nothing is requested again until a run begins or ends."""
         at = (place, task.run_count, task.running_since) if task else ()
         if at == self._at:
             return
@@ -100,7 +100,7 @@ class OutputBelow(PrintedPane, can_focus=False):
 
 
 class Lower(Horizontal):
-    """Takes the lines that the panels leave free."""
+    """The lower part: fills the lines that the panels leave free."""
 
     BLANK = True  # covered by what is in it, as the body is
 
@@ -115,7 +115,7 @@ class Lower(Horizontal):
         super().__init__()
         self.events, self.output = RecentEvents(log, glyphs), OutputBelow(glyphs, citizens.get, now)
         self._log, self._citizens, self._clock = log, citizens, now
-        self._read = set[str]()  # citizens whose history was asked for
+        self._read = set[str]()  # citizens whose history was requested
         self._busy: Container[tuple[str, str]] = ()
         self.machines = MachinesPane(log, glyphs, now)
         for pane in (self.events, self.output, self.machines):
@@ -127,27 +127,27 @@ class Lower(Horizontal):
         yield from (self.events, self.output, self.machines)
 
     def fit(self, free: int, least: int | None = None) -> None:
-        """Take so many free lines, if that is worth it."""
+        """Take so many free lines, if that is enough."""
         lines = free if free >= (least or LEAST) and self.shown is not Shown.NOTHING else 0
         self.display = lines > 0
         if lines:
             self.styles.height = lines
 
     def switch(self) -> None:
-        """Show something else."""
+        """Show the next thing."""
         wide = self.app.size.width >= BOTH
         several = self.machines.cluster is not None
         self.shown = self.shown.next(several)
-        if wide and self.shown is Shown.OUTPUT:  # both are there already
+        if wide and self.shown is Shown.OUTPUT:  # both are visible already
             self.shown = self.shown.next(several)
 
     @property
     def has_room(self) -> bool:
-        """Whether what is to be shown is."""
+        """Whether there is room for what should be shown."""
         return self.display or self.shown is Shown.NOTHING
 
     def set_cluster(self, cluster: Cluster | None) -> bool:
-        """Take the machines; True if what is shown is something else now: trouble shows by itself, once."""
+        """Set the machines; True if this changes what is shown: trouble is shown unasked, once."""
         self.machines.set_cluster(cluster)
         before, self._troubled = self._troubled, cluster is not None and cluster.troubled
         if self._troubled and not before and self.shown is Shown.EVENTS:
@@ -159,7 +159,7 @@ class Lower(Horizontal):
         return True
 
     def catch_up(self, running: Container[tuple[str, str]]) -> None:
-        """Show what has happened by now; `running` is what runs."""
+        """Show new events; `running` is what runs."""
         self._busy = running
         if self.events.display:
             self.events.catch_up(running)
@@ -170,15 +170,15 @@ class Lower(Horizontal):
             self.machines.sync()
 
     async def _read_past(self, citizens: Iterable[str]) -> None:
-        """What happened before anybody looked, out of the histories."""
+        """Read events from before this start from the histories."""
         for name in citizens:
             asked = self._clock()
-            with suppress(SchedulerError, KeyError):  # it has none, or has gone
+            with suppress(SchedulerError, KeyError):  # a citizen without a history, or gone
                 self._log.add_past(name, await self._citizens[name].history(limit=LISTED), asked)
         self.events.catch_up(self._busy)
 
     def look_at(self, place: Place, task: TaskView | None) -> None:
-        """The cursor is on this task, or on none."""
+        """Show this task, which is under the cursor, or none."""
         wide = self.app.size.width >= BOTH
         self.machines.display = self.shown is Shown.MACHINES
         wide = wide and not self.machines.display

@@ -1,4 +1,4 @@
-"""The machines that share citizens, the queues of their workers, and what happened to them, in a frame."""
+"""A frame with the machines that share citizens, their workers' queues, and recent machine events."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,7 +17,7 @@ HEADS = f"  {'machine':<10}{'citizens':>9}{'running':>10}{'load':>7}   {'clock':
 
 
 class MachinesPane(Pane, can_focus=False):
-    """Takes the lower part while a machine is silent or a run waits for a worker."""
+    """Fills the lower part while a machine is silent or a run waits for a worker."""
 
     def __init__(self, log: EventLog, glyphs: Glyphs, now: Callable[[], float]) -> None:
         super().__init__(glyphs, "machines")
@@ -25,7 +25,7 @@ class MachinesPane(Pane, can_focus=False):
         self.cluster: Cluster | None = None
 
     def set_cluster(self, cluster: Cluster | None) -> None:
-        """Take the machines as they are now."""
+        """Set the machines as they are now."""
         self.cluster = cluster
         if self.display:
             self.sync()

@@ -19,7 +19,7 @@ class MoneyField(DefinitionField):
 
 
 def money_fields(task: TaskView, snapshot: Snapshot, last: RunRecord | None) -> Iterator[DefinitionField]:
-    """Limits, what was spent, is left and expected; what the `last` paid run cost; what was let go."""
+    """Limits, money spent, left and expected; the cost of the `last` paid run; skipped runs."""
     money = snapshot.money
     if money and (task.is_wake or task.cost_month):
         yield from _limits(money)
@@ -49,7 +49,7 @@ def _left(money: Money) -> Iterator[DefinitionField]:
 
 
 def _spent(task: TaskView, money: Money) -> DefinitionField:
-    """The wake's own, and with that of its tasks where they cost, too."""
+    """The cost of the wake itself, and including its tasks if they cost anything."""
     today, month = task.cost_today or "0", task.cost_month or "0"
     all_of_it = (
         ""

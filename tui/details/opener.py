@@ -1,4 +1,4 @@
-"""Opens the details of a task, and hands on to them what arrives for it."""
+"""Opens the details of a task, and passes new snapshots and pulses on to them."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class DetailsOpener:
-    """The one details screen there may be, and what has to be known before it is opened."""
+    """Keeps the one details screen that can be open, and what it needs to know when it opens."""
 
     def __init__(self, app: App[Any], controls: Mapping[str, Control], glyphs: Glyphs, label: str) -> None:
         self._app, self._controls, self._glyphs, self._label = app, controls, glyphs, label
@@ -26,7 +26,7 @@ class DetailsOpener:
     def open(
         self, place: Place, snapshot: Snapshot | None, now: float, read_only: bool, at: float | None = None
     ) -> None:
-        """Show all about this task, and its run of that moment; the snapshot is the newest of its citizen."""
+        """Show the details of this task, with the run at `at`; `snapshot` is the newest of its citizen."""
         from tui.details.screen import Details, Subject  # 10 ms that the first frame does not wait for
 
         citizen = place.citizen
@@ -40,12 +40,12 @@ class DetailsOpener:
         self._app.push_screen(details, self._left)
 
     def on_snapshot(self, snapshot: Snapshot, now: float) -> None:
-        """The newest of a citizen."""
+        """Pass on the newest snapshot of a citizen."""
         if self._open is not None and self._open.subject.citizen == snapshot.citizen:
             self._open.on_snapshot(snapshot, now)
 
     def beat(self, pulses: Mapping[str, Heartbeat], now: float) -> None:
-        """The pulses of the schedulers that are looked at."""
+        """Pass on the pulses of the visible schedulers."""
         for citizen, pulse in pulses.items():
             self._stalls.beat(citizen, pulse, now)
         if self._open is not None:

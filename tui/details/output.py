@@ -1,4 +1,4 @@
-"""What a run printed, in its own colours, below what it came to; live while the run is under way."""
+"""What a run printed, in its own colours, below the result; live while the run is under way."""
 
 from collections.abc import Iterator
 
@@ -12,16 +12,16 @@ from tui.glyphs import Glyphs
 from tui.keys import key_of
 from tui.log.events import OUTCOMES, asked_words
 
-KEPT = 64 * 1024  # characters of a run under way; what came before is left out
-ENOUGH = 8 * 1024  # characters of its end that are read while that is followed
-OFTEN = 0.1  # seconds between two updates: faster is unreadable
+KEPT = 64 * 1024  # characters kept of a run under way; earlier ones are dropped
+ENOUGH = 8 * 1024  # characters parsed at the end of live output
+OFTEN = 0.1  # seconds between two updates; more often would be unreadable
 STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning"} | dict.fromkeys(
     (Outcome.STOPPED, Outcome.SKIPPED, Outcome.REFUSED), "faint"
 )
 
 
 class PrintedPane(Pane):
-    """The output of one run, wrapped; while it runs the end is kept in sight until one scrolls up."""
+    """The wrapped output of one run; while it runs, the view follows the end until the person scrolls up."""
 
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(glyphs, "output")
@@ -31,19 +31,19 @@ class PrintedPane(Pane):
         self._above: list[Row] = []
         self._rows: list[ansi.Line] = []
         self._live = self._waits = self._news = self._partly = False
-        self._seen = ""  # the text that was read last
+        self._seen = ""  # the text as of the last layout
         self.following = self.wraps = True
 
     # -------------------------------------------------------------- values come down
 
     def hint(self, title: str, said: str, advice: str = "") -> None:
-        """No run is there: say what there is to say; the advice is what may be copied."""
+        """Show words in place of a run; the advice is the part that can be copied."""
         lines = ("", *advice.splitlines()) if advice else ()
         self._set(title, "", ((said, "faint"), *((line, "running") for line in lines)), "")
         self._advice = advice
 
     def show_run(self, run: RunRecord, text: str | None, now: float, problem: str = "") -> None:
-        """A finished run and what it printed; None while that is asked for."""
+        """Show a finished run and what it printed; `text` is None while it is being read."""
         style, glyphs = STYLES.get(run.outcome, "failed"), self.glyphs
         at_end = self._live and self.following
         said = f"{glyphs.kind[OUTCOMES[run.outcome]]} {run.outcome}, {took(run.seconds)}"
@@ -61,14 +61,14 @@ class PrintedPane(Pane):
         self.scroll_rows(self.last if at_end or (at_its_end and run.outcome.bad) else 0)
 
     def start_following(self, since: float, now: float) -> None:
-        """A run is under way: what it prints comes from now on."""
+        """Start on a run under way, whose output follows."""
         self._set(f"output {_when(since, now)}", "", (), "")
         self._live = self.following = True
         self._head = (("no output so far", "faint"),)
         self._lay_out()
 
     def add(self, printed: OutputChunk) -> None:
-        """The run printed this."""
+        """Append what the run printed."""
         gap = f"\n{self.glyphs.ellipsis} {printed.skipped:,} bytes left out {self.glyphs.ellipsis}\n"
         self._text += (gap if printed.skipped else "") + printed.text
         if len(self._text) > 2 * KEPT:
@@ -78,23 +78,23 @@ class PrintedPane(Pane):
             self._look_again()
 
     def stop(self, problem: str = "") -> None:
-        """Nothing more comes from the run under way."""
+        """Stop following: nothing more comes from this run."""
         if self._live and problem:
             self._head = ((problem, "warning"),)
             self._lay_out()
 
     def _in_rows(self, lines: list[ansi.Line]) -> list[ansi.Line]:
-        """The rows of these lines; one that does not fit is cut where it is drawn."""
+        """The rows of these lines; without wrapping, long rows are cut when drawn."""
         return [row for line in lines for row in ansi.chopped(line, self.inner)] if self.wraps else lines
 
     def wrap_lines(self, wraps: bool) -> None:
-        """Whether a long line goes on in the next row, or is cut."""
+        """Set whether long lines are wrapped or cut."""
         self.wraps = wraps
         self._lay_out()
         self.sync()
 
     def plain_text(self) -> str:
-        """All of it, for a clipboard or a pager."""
+        """The whole output, for a clipboard or a pager."""
         if self._advice:
             return "\n".join(map(clean, self._advice.splitlines()))
         head = [clean(line) for line, _ in self._head]
@@ -103,7 +103,7 @@ class PrintedPane(Pane):
     # -------------------------------------------------------------- drawing
 
     def named(self, title: str, aside: str = "") -> None:
-        """Another title, clean, for the same output."""
+        """Set another title, clean, for the same output."""
         self._title = title
         if self._live:
             self._say_how()
@@ -119,7 +119,7 @@ class PrintedPane(Pane):
         self.scroll_rows(0)
 
     def _look_again(self) -> None:
-        """Show what arrived, then pause; while the person reads further up, nothing moves."""
+        """Show what arrived, then pause; nothing moves while the person reads further up."""
         if self._live and self.following and self._news:
             self._waits, self._news = True, False
             self._text, self._lines = _shortened(self._text), None
@@ -140,7 +140,7 @@ class PrintedPane(Pane):
             whole = not self._live or self.search.text
             self._seen, end = self._text, self._text if whole else self._end()
             self._read(end)
-            if self._live and self.count() <= self.inside:  # its end is not enough for a screen
+            if self._live and self.count() <= self.inside:  # too little to fill the screen
                 self._read(end := self._text)
             self._partly = len(end) < len(self._text)
         else:
@@ -153,7 +153,7 @@ class PrintedPane(Pane):
             self.sync()
 
     def _end(self) -> str:
-        """As much of the end as a screen can show: reading all of it ten times a second would be felt."""
+        """As much of the end as a screen can show: parsing all of it ten times a second takes too long."""
         start = len(self._text) - max(ENOUGH, 4 * self.inside * self.inner)
         return self._text[self._text.find("\n", start) + 1 :] if start > 0 else self._text
 
@@ -176,7 +176,7 @@ class PrintedPane(Pane):
         return len(self._above) + len(self._rows)
 
     def searched(self) -> Iterator[tuple[int, str]]:
-        """Whole lines, all that are kept: one that takes several rows is found by the first of them."""
+        """Whole lines, all that are kept; a wrapped line counts by its first row."""
         if self._partly:
             self._read_all()
         yield from ((n, "".join(piece.text for piece in row.pieces)) for n, row in enumerate(self._above))
@@ -191,7 +191,7 @@ class PrintedPane(Pane):
         super().to_hit(row)
 
     def _show_hits(self) -> None:
-        if self._live and self.following:  # a search does not stop it
+        if self._live and self.following:  # searching does not end following
             self._say_hits()
             self.sync()
         else:
@@ -227,12 +227,12 @@ class PrintedPane(Pane):
         if on:
             self._lines = None
             self._lay_out()
-        else:  # the rows stay: the rest is parsed only when the person goes further up
+        else:  # keep the rows: the rest is parsed once the person scrolls up
             self._say_how()
             self.sync()
 
     def _read_all(self) -> None:
-        """All that was kept when following ended, with the same lines in sight."""
+        """Parse all that was kept when following ended; the same lines stay in sight."""
         below = self.count() - self.top
         self._read(self._seen)
         self._partly = False
@@ -240,7 +240,7 @@ class PrintedPane(Pane):
 
 
 def message_above(run: RunRecord, text: str) -> tuple[list[str], bool]:
-    """What the run came to, without what is the end of its output anyway; and whether that is so."""
+    """The run's message without what its output ends with anyway, and whether the output ends with it."""
     message, end = run.text.strip(), ansi.without_colours(text[-2000:]).rstrip()
     how, _, said = message.partition(": ")  # `exit 1: what it printed last`
     if message and end.endswith(message):
@@ -255,7 +255,7 @@ def _when(when: float, now: float) -> str:
 
 
 def _shortened(text: str) -> str:
-    """The end of the text, from a line's beginning if one is near."""
+    """The end of the text, from the start of a line if one is near."""
     if len(text) <= KEPT:
         return text
     start = len(text) - KEPT

@@ -1,4 +1,4 @@
-"""Which runs stand in one row, and in which order the rows are."""
+"""Groups runs into rows, and sorts the rows."""
 
 from collections.abc import Container, Sequence
 
@@ -13,9 +13,9 @@ Group = tuple[RunRecord, ...]  # the newest first
 def grouped(
     runs: Sequence[RunRecord], *, unfolded: bool, by_cost: bool, opened: Container[int] = ()
 ) -> list[Group]:
-    """The rows: times that were let go one after the other for the same reason are one.
+    """The rows: consecutive skipped times with the same reason form one row.
 
-    Each alone where one of them is `opened`, by its id; `by_cost` the dearest come first, each alone.
+    A group with an `opened` run (by id) is split; `by_cost` each run is a row, the dearest first.
     """
     if by_cost:
         return [(run,) for run in sorted(runs, key=cost_of, reverse=True)]
@@ -33,12 +33,12 @@ def _rows(group: Group, opened: Container[int]) -> list[Group]:
 
 
 def span_of(group: Group) -> str:
-    """From the first time to the last: `13:30 - 13:50`."""
+    """The first and the last time: `13:30 - 13:50`."""
     return f"{clock(group[-1].started, '%H:%M')} - {clock(group[0].started, '%H:%M')}"
 
 
 def begun_before(runs: Sequence[RunRecord]) -> dict[int, float]:
-    """For each time that was let go, by its id, when the last run before it began."""
+    """For each skipped time, by id: when the last run before it began."""
     found: dict[int, float] = {}
     last: float | None = None
     for run in reversed(runs):

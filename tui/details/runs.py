@@ -1,4 +1,4 @@
-"""The last runs of a task, the newest first: when, why, how long, and how it went."""
+"""The last runs of a task, the newest first: when, why, how long, and the outcome."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,48 +24,48 @@ from tui.keys import key_of
 from tui.log.events import OUTCOMES
 
 WHEN, TRIGGER, TOOK = 14, 9, 6
-BAR, TEXT = (4, 14), 12  # cells, at least and at most; cells of text that are worth showing
-NEAR = 0.8  # of its timeout: a run that took so long makes the timeout the scale of the bars
-SAME = 1.0  # seconds between what an event and what the history say of one moment
-AHEAD = 15  # rows before the end at which more are asked for
+BAR, TEXT = (4, 14), 12  # cells, at least and at most; the fewest cells worth using for text
+NEAR = 0.8  # share of the timeout: after a run this long, the timeout is the scale of the bars
+SAME = 1.0  # seconds by which an event and the history may differ about one moment
+AHEAD = 15  # rows before the end at which more are requested
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A run to read: a finished one, or the one under way since then; neither where there is none."""
+    """The run under the cursor: a finished one, or the current one by its start; neither if there is none."""
 
     run: RunRecord | None = None
     since: float | None = None
 
 
 class RunsPane(Pane):
-    """Runs and a cursor on one of them; the run under way comes first."""
+    """The runs with a cursor; the current run comes first."""
 
     class Picked(Message):
-        """The cursor is on another run."""
+        """The cursor moved to another run."""
 
     class MoreWanted(Message):
-        """The end of what is there comes near."""
+        """The cursor or the view is near the end of the list."""
 
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(glyphs, "runs")
         self._runs: tuple[RunRecord, ...] = ()
-        self._shown: list[Group] = []  # the rows of them
+        self._shown: list[Group] = []  # the runs as rows
         self._before: dict[int, float] = {}
         self.unfolded = self.by_cost = False
-        self._opened: set[int] = set()  # runs whose row is shown as each of its times
+        self._opened: set[int] = set()  # ids of runs whose group is shown as single times
         self._view: TaskView | None = None
-        self.begun_by = "running"  # what started the run under way
+        self.begun_by = "running"  # what started the current run
         self.costs = CostColumn()
         self._cursor = 0
-        self._chosen: int | None = None  # the id of a finished run; None stays with the newest
-        self._none: str | None = None  # why there is nothing to list
-        self._all = False  # there are no older ones
+        self._chosen: int | None = None  # the id of a finished run; None follows the newest
+        self._none: str | None = None  # why the list is empty
+        self._all = False  # no older runs exist
         self._longest = 0.0
         self.seconds: list[float] = []  # of the last runs that ended by themselves, the newest first
         self.usual: Usual | None = None
         self.slowdown: Slowdown | None = None
-        self._wanted: float | None = None  # the moment of a run that is still looked for
+        self._wanted: float | None = None  # the moment of the run to find
 
     def look_for(self, moment: float) -> None:
         """Put the cursor on the run that began or ended then, as soon as it is listed."""
@@ -74,14 +74,14 @@ class RunsPane(Pane):
     # -------------------------------------------------------------- values come down
 
     def show(self, task: TaskView) -> None:
-        """Take the newest of the task: a run may have begun or ended."""
+        """Take the newest view of the task: a run may have begun or ended."""
         before, self._view = self.chosen, task
         self._settle(before)
 
     def add(
         self, runs: Iterable[RunRecord], *, older: bool, whole: bool, task: TaskView | None = None
     ) -> None:
-        """Take these runs: the newest, or `older` ones; `whole` when none is left beyond them."""
+        """Add these runs: the newest, or `older` ones; `whole` if no older ones exist."""
         before, given, self._view = self.chosen, tuple(runs), task or self._view
         have = {run.id for run in self._runs}
         fresh = tuple(run for run in given if run.id not in have)
@@ -102,7 +102,7 @@ class RunsPane(Pane):
         self._settle(before)
 
     def order(self, *, unfolded: bool, by_cost: bool) -> None:
-        """Show each time that was let go, or equal ones as one; the dearest first, or the newest."""
+        """Set whether skipped times are folded, and whether the dearest or the newest runs come first."""
         chosen, before = self.chosen.run, self.chosen
         self.unfolded, self.by_cost = unfolded, by_cost
         self._group()
@@ -110,7 +110,7 @@ class RunsPane(Pane):
         self._settle(before)
 
     def open_row(self) -> bool:
-        """Show each time of the row under the cursor, or fold them again; False if it is no such row."""
+        """Unfold the row under the cursor, or fold it again; False if it is not a group."""
         run = self.chosen.run
         whole = grouped(self._runs, unfolded=self.unfolded, by_cost=self.by_cost)
         row = {each.id for group in whole if run in group and len(group) > 1 for each in group}
@@ -125,7 +125,7 @@ class RunsPane(Pane):
         self._shown = grouped(self._runs, **how, opened=self._opened)
 
     def explain(self, none: str) -> None:
-        """There is nothing to list, for this reason."""
+        """Show why there is nothing to list."""
         self._none = none
         self.sync()
 
@@ -133,7 +133,7 @@ class RunsPane(Pane):
 
     @property
     def chosen(self) -> Chosen:
-        """What the cursor is on."""
+        """The run under the cursor."""
         since = self._since
         if since is not None and self._cursor == 0:
             return Chosen(since=since)
@@ -142,7 +142,7 @@ class RunsPane(Pane):
 
     @property
     def oldest(self) -> int | None:
-        """The run below which more may be asked for."""
+        """The id of the oldest listed run, to request older ones; None if there are none."""
         return None if self._all or not self._runs else self._runs[-1].id
 
     @property
@@ -150,7 +150,7 @@ class RunsPane(Pane):
         return self._view.running_since if self._view else None
 
     def _find(self) -> None:
-        """The run that is looked for is chosen; if it must be older than all of these, more are asked for."""
+        """Put the cursor on the run to find; if it is older than all listed ones, request more."""
         if (moment := self._wanted) is None or not self._runs:
             return
         near = min(self._runs, key=lambda run: _apart(run, moment))
@@ -175,7 +175,7 @@ class RunsPane(Pane):
             self.move(self.top + y - self._cursor)
 
     def _settle(self, before: Chosen) -> None:
-        """The cursor stays on its run; one that was on the newest goes on with the newest."""
+        """Keep the cursor on its run; if it was on the newest, it follows the newest."""
         index = self._index(self._chosen)
         self._cursor = 0 if index is None else index + (self._since is not None)
         self._title()
@@ -209,7 +209,7 @@ class RunsPane(Pane):
             self.post_message(self.MoreWanted())
 
     def searched(self) -> Iterator[tuple[int, str]]:
-        """Each run with its outcome and all of its text, however much of that its row shows."""
+        """Each run with its outcome and its whole text, even if the row shows less."""
         first = self._since is not None
         for number, words in super().searched():
             run = self._shown[number - first][0] if 0 <= number - first < len(self._shown) else None
@@ -253,11 +253,11 @@ class RunsPane(Pane):
 
     @property
     def folds(self) -> bool:
-        """Whether rows are, or would be, folded."""
+        """Whether rows are folded, or could be."""
         return self.unfolded or any(len(group) > 1 for group in self._shown)
 
     def foot(self) -> tuple[str, str]:
-        """Which rows are in sight, and which other order there is."""
+        """Which rows are in sight, and what other order there is."""
         total = self._total()
         seen = [f"{self.top + 1}-{min(total, self.top + self.inside)} of {total}"] if total else []
         ways = [f"{key_of(self, 'by-cost', 'c')} by {'time' if self.by_cost else 'cost'}"] * self.costs.shown
@@ -277,7 +277,7 @@ class RunsPane(Pane):
         return (head, when, *self._trigger(_why(run)), lasted, *bar, *cost, *self._text(run, style))
 
     def _passed_over(self, group: Group) -> tuple[StyledText, ...]:
-        """A time that came to no run, and why: it took and cost nothing; or several for the same reason."""
+        """A scheduled time without a run, and why; or several with the same reason."""
         run, many = group[0], len(group)
         kind, said = skip_kind(run.text), clean(run.text.partition("\n")[0], self.glyphs.plain)
         sign = self.glyphs.kind[kind] if kind else self.glyphs.dot.strip()
@@ -294,7 +294,7 @@ class RunsPane(Pane):
 
     @property
     def last_paid(self) -> RunRecord | None:
-        """The newest run of which a cost or tokens are known."""
+        """The newest run with a known cost or token count."""
         return next((run for run in self._runs if run.cost), None)
 
     def _under_way(self, since: float) -> tuple[StyledText, ...]:
@@ -306,7 +306,7 @@ class RunsPane(Pane):
         return (head, when, *self._trigger(self.begun_by, "running"), time, *bar, slow)
 
     def habits(self) -> Habits:
-        """What is usual of this task, and how the run under way stands beside it."""
+        """What is usual for this task, and how long its current run has taken."""
         since = self._since
         return Habits(self.usual, self.slowdown, self.seconds, None if since is None else self._now - since)
 
@@ -333,7 +333,7 @@ class RunsPane(Pane):
 
     @property
     def _scale(self) -> float:
-        """Seconds of a whole bar: the timeout when a run came near it, else those of the longest run."""
+        """Seconds of a full bar: the timeout if a run came near it, else the longest run."""
         since, view = self._since, self._view
         longest = max(self._longest, self._now - since if since is not None else 0.0)
         return min(longest, view.timeout) if view and longest >= NEAR * view.timeout else longest
@@ -349,7 +349,7 @@ class RunsPane(Pane):
         return styled((names, "faint"), (axis, "faint"))
 
     def _axis(self, room: int) -> str:
-        """Where in the bars the usual times are, as far as their names have room."""
+        """The labels p50 and p95 at their places along the bars, where there is room."""
         width, known, scale = self._bar_cells(), self.usual, self._scale
         if not width or known is None or not scale:
             return ""
@@ -381,7 +381,7 @@ def _apart(run: RunRecord, moment: float) -> float:
 
 
 def skip_kind(text: str) -> TaskStatus | None:
-    """What held a run that did not begin; None for a gate, and for hours."""
+    """What held a run back; None if a gate or the active hours did."""
     begins = {
         **{"over budget": TaskStatus.OVER_BUDGET, "its cost cannot": TaskStatus.OVER_BUDGET},
         **{"waits": TaskStatus.WAITS, "frozen": TaskStatus.PAUSED},
@@ -390,7 +390,7 @@ def skip_kind(text: str) -> TaskStatus | None:
 
 
 def _why(run: RunRecord) -> str:
-    """What started it and who, or which attempt it is."""
+    """What started the run, and who; or which attempt it is."""
     if run.attempt > 1:
         return f"attempt {run.attempt}"
     if run.trigger is Trigger.FORCE and run.who:

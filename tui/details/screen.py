@@ -1,4 +1,4 @@
-"""One task as a screen: what it is, why it is in its state, when it runs next, what its runs printed."""
+"""The screen of one task: what it is, the reason for its state, its next runs, its runs and their output."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
@@ -33,8 +33,8 @@ from tui.keys import DETAILS_FIRST, DETAILS_KEYS, DETAILS_VERBS, key_of
 from tui.terminal import pager
 from tui.terminal.external_program import CannotStepAside
 
-SINGLE = (72, 18)  # columns and lines below which one panel at a time is shown
-LOW = 8  # lines below which nothing but the name, and what is chosen, is shown
+SINGLE = (72, 18)  # columns and lines below which only one panel is shown
+LOW = 8  # lines below which only the name and the chosen panel are shown
 ABOUT = (7, 14)  # lines of the definition, at least and at most
 TIMES = 32  # cells of the next times
 RUNS = (41, 76)  # cells of the runs, at least and at most
@@ -44,7 +44,7 @@ Runs = tuple[RunRecord, ...]
 
 
 class Source(Protocol):
-    """The questions of details: a Control without its verbs."""
+    """What the details ask for: a Control without its verbs."""
 
     async def history(
         self, task: str | None = None, *, limit: int = ..., before: int | None = ...
@@ -59,7 +59,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The task and its source: None while the citizen is gone."""
+    """The task and a function for its source, which returns None while the citizen is gone."""
 
     citizen: str
     task: str
@@ -71,10 +71,10 @@ class Subject:
 
 
 class Details(Page, inherit_bindings=False):
-    """Shows one task; asks its source for what snapshots lack, one question of each kind at a time."""
+    """Shows one task; asks its source for what snapshots lack, one request of each kind at a time."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = STYLES  # for all panes
-    AUTO_FOCUS = ""  # the runs, not what happens to come first
+    AUTO_FOCUS = ""  # otherwise the first pane would get the focus instead of the runs
     BINDINGS: ClassVar[list[BindingType]] = [*DETAILS_KEYS]
 
     def __init__(self, subject: Subject, glyphs: Glyphs, label: str = "", read_only: bool = False) -> None:
@@ -108,7 +108,7 @@ class Details(Page, inherit_bindings=False):
     # -------------------------------------------------------------- values go down
 
     def on_snapshot(self, snapshot: Snapshot, now: float) -> None:
-        """The newest of the citizen."""
+        """Take the newest snapshot of the citizen."""
         before, task = self._view, snapshot.task(self.subject.task)
         gone, back, self._now = bool(snapshot.stale), self._gone_since is not None, now
         self._gone_since = (self._gone_since or now) if gone else None
@@ -128,7 +128,7 @@ class Details(Page, inherit_bindings=False):
             self._ask_again()
 
     def beat(self, pulse: Heartbeat, stall: Stall | None) -> None:
-        """The pulse of the citizen's scheduler, and its last stall."""
+        """Take the pulse of the citizen's scheduler, and its last stall."""
         self._pulse, self._stall = pulse, stall
 
     def tick(self, status: FleetStatus, now: float) -> None:
@@ -192,7 +192,7 @@ class Details(Page, inherit_bindings=False):
         self._work(self._list(), "runs")
 
     async def _list(self) -> None:
-        """The newest runs; a run that has ended is shown as ended only when it can be read."""
+        """List the newest runs; a run shows as ended only once its record can be read."""
         name = self.subject.task
         try:
             runs = await self._ask(lambda source: source.history(name, limit=LISTED))
@@ -257,7 +257,7 @@ class Details(Page, inherit_bindings=False):
             self.printed.stop(f"its output cannot be followed: {error}")
 
     def _ask_again(self) -> None:
-        """The source is back: repeat the questions that had no answer."""
+        """Repeat the unanswered requests, since the source is back."""
         self._ask_definition()
         self._ask_runs()
         if self.runs.chosen.since is not None:
@@ -308,7 +308,7 @@ class Details(Page, inherit_bindings=False):
             pane.display = not single or pane is self._active
 
     def _runs_width(self, width: int) -> int:
-        """A column of costs needs some more."""
+        """The width of the runs; a column of costs needs more."""
         least, most = RUNS
         share = width * 5 // 9 if self.runs.costs.shown else width * 29 // 60
         return min(most, max(least, share))
@@ -391,7 +391,7 @@ class Details(Page, inherit_bindings=False):
 
 
 def _ended(before: TaskView, task: TaskView) -> bool:
-    """Whether a run ended between these two."""
+    """Whether a run ended between these two views."""
     return before.run_count != task.run_count or (
         before.running_since is not None and before.running_since != task.running_since
     )

@@ -1,4 +1,4 @@
-"""Why a task is in its present state, in one true sentence; a function of values, not yet cleaned."""
+"""Why a task is in its present state, in one sentence; a function of values, not yet cleaned."""
 
 import time
 from collections.abc import Iterator
@@ -24,10 +24,10 @@ from tui.common.text import ago, elapsed, moment, took
 from tui.common.usual_duration import Usual
 from tui.fleet.notices import ATTEMPT, stalled
 
-FELT = 1.0  # seconds without a turn of the loop that make a run late enough to be asked about
-LATE = 1.0  # seconds after its time that a start is called late
-NEAR = 0.8  # of its timeout is over: the end is in sight
-NAMED = 3  # tasks that are named as those which keep the workers busy
+FELT = 1.0  # seconds of a stalled loop from which a late run needs an explanation
+LATE = 1.0  # seconds after its time from which a start is called late
+NEAR = 0.8  # share of the timeout from which the sentence says when the run is stopped
+NAMED = 3  # tasks named among those that keep the workers busy
 AT_START = "@reboot"
 
 TRIGGERS = {
@@ -42,25 +42,25 @@ TRIGGERS = {
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """From `since` to `until` (Unix seconds) the scheduler's loop did not turn."""
+    """A stall of the scheduler's loop, from `since` to `until` (Unix seconds)."""
 
     culprit: str
     since: float
     until: float
 
     def covers(self, start: float, end: float) -> bool:
-        """Did it last during any of that time?"""
+        """Whether the stall overlaps this time."""
         return self.since <= end and start <= self.until
 
 
 class Stalls:
-    """The last stall of each citizen's scheduler, as far as a screen has seen it."""
+    """The last stall of each citizen's scheduler, as far as this screen has seen it."""
 
     def __init__(self) -> None:
         self._last: dict[str, Stall] = {}
 
     def beat(self, citizen: str, pulse: Heartbeat, now: float) -> None:
-        """Take the newest pulse."""
+        """Take a citizen's newest pulse."""
         if pulse.age < FELT:
             return
         before, since = self._last.get(citizen), now - pulse.age
@@ -74,7 +74,7 @@ class Stalls:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known beside the snapshot: the scheduler's pulse and last stall, since when it is gone."""
+    """What is known besides the snapshot: the scheduler's pulse and last stall, when it went away."""
 
     pulse: Heartbeat = Heartbeat()  # noqa: RUF009  # frozen
     stall: Stall | None = None
@@ -83,7 +83,7 @@ class Evidence:
 
 
 def why(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence = Evidence()) -> str:  # frozen
-    """The sentence for this task of this citizen."""
+    """The sentence for this task."""
     said = _gone(task, snapshot, now, seen) or _state(task, snapshot, now, seen)
     return f"{said}; not saved: {snapshot.unsaved}" if snapshot.unsaved else said
 
@@ -114,7 +114,7 @@ def _state(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> st
 
 
 def _gone(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> str:
-    """No process runs it: the screen shows what was known last."""
+    """That no process runs the citizen: the screen shows the last known state."""
     if not snapshot.stale or task.kind is TaskStatus.NOT_SET_UP or not task.enabled:
         return ""
     since = f" since {moment(seen.gone_since, now)}" if seen.gone_since is not None else ""
@@ -123,7 +123,7 @@ def _gone(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> str
 
 
 def _held_up(task: TaskView, now: float, seen: Evidence) -> str:
-    """Its time has come, and the scheduler does not turn."""
+    """That the task is due while the scheduler is stalled."""
     if task.due is None or task.due > now or not stalled(seen.pulse):
         return ""
     late = min(now - task.due, seen.pulse.age) if task.due else seen.pulse.age
@@ -131,7 +131,7 @@ def _held_up(task: TaskView, now: float, seen: Evidence) -> str:
 
 
 def _what_lifts(held: Hold) -> str:
-    """What can be done, or what follows."""
+    """What lifts the hold, or what happens next."""
     if held.kind is HoldKind.BUDGET:
         return "; B allows more"
     tried = held.kind is HoldKind.PROVIDER and held.until is not None
@@ -190,7 +190,7 @@ def _limit(task: TaskView, gone: float) -> str:
     if left < 0:
         return f"beyond its timeout of {whole}: it is being stopped"
     near = gone >= NEAR * task.timeout
-    if task.progress and task.progress.share and not near:  # said with its pace
+    if task.progress and task.progress.share and not near:  # the pace says it
         return ""
     return f"stopped in {until(left)} by its timeout of {whole}" if near else f"timeout {whole}"
 
@@ -203,7 +203,7 @@ def _slow(gone: float, known: Usual | None) -> str:
 
 
 def _pace(task: TaskView, gone: float) -> str:
-    """When it ends, if it goes on as it began; and what it says of itself, if not how far it is."""
+    """When the run ends at its present pace, or what it reports if not how far it is."""
     progress = task.progress
     if progress is None:
         return ""
@@ -217,13 +217,13 @@ def _pace(task: TaskView, gone: float) -> str:
 
 
 def started(task: TaskView, snapshot: Snapshot) -> Event | None:
-    """The start of the last run, as far as the events go back."""
+    """The start of the last run, if it is still among the events."""
     own = (event for event in reversed(snapshot.events) if event.task == task.name)
     return next((event for event in own if event.kind == "started"), None)
 
 
 def _late(start: Event, seen: Evidence) -> str:
-    """How late the run started, and because of whom if that was seen."""
+    """How late the run started, and which stall caused it, if one was seen."""
     if start.late is None or start.late < LATE or start.trigger in (Trigger.CATCH_UP, Trigger.FORCE):
         return ""
     stall = seen.stall
@@ -270,7 +270,7 @@ def _failed(task: TaskView, now: float) -> str:
 
 def _went_wrong(task: TaskView, now: float) -> str:
     outcome = task.outcome if task.outcome and task.outcome.bad else Outcome.FAILED
-    if task.error is None or not task.error.time:  # the oldest files have no time
+    if task.error is None or not task.error.time:  # very old files have no time
         return str(outcome)
     return f"{outcome} {ago(now - task.error.time)} ago ({moment(task.error.time, now)})"
 
@@ -296,7 +296,7 @@ def _in(task: TaskView, now: float) -> str:
 
 
 def _never(task: TaskView, now: float) -> str:
-    if task.run_count:  # a reset forgets the last run, not how many there were
+    if task.run_count:  # a reset forgets the last run, but not the count
         return f"reset: next run {_in(task, now)}"
     if task.due is None:
         start = task.schedule == AT_START
@@ -321,7 +321,7 @@ def _due(task: TaskView, now: float) -> str:
 
 
 def _last(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> Iterator[str]:
-    """How the last run went, and whether it came late."""
+    """How the last run ended, and whether it started late."""
     if task.last_run is None:
         return
     how = {TaskStatus.WARNING: "with a warning", TaskStatus.OK: "ok"}.get(task.kind, "")
