@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from scheduler.core.records import RunRecord
-from scheduler.core.state import TaskState
+from scheduler.core.state import ERROR_LIMIT, TaskState
 from scheduler.core.task import WAKE, Outcome
 from scheduler.core.values import value
 from scheduler.storage.wake_note import LastDelivered
@@ -56,7 +56,9 @@ def results_since(
     newest = max(delivered.finished, rows[0].finished if rows else 0.0) + SAME
     tasks = ((name, state) for name, state in states.items() if name != WAKE)
     ended = [result for name, state in tasks if (result := _last_result(name, state))]
-    unwritten = sorted((each for each in ended if each.time > newest), key=lambda each: each.time)
+    later = (each for each in ended if each.time > newest)
+    unwritten = [each for each in later if not _on_record(each, states[each.task], rows)]
+    unwritten.sort(key=lambda each: each.time)
     return [*found, *unwritten][-RESULTS_KEPT:]
 
 
@@ -73,6 +75,14 @@ def _since_set_back(rows: Sequence[RunRecord], now: float) -> int:
     """How many rows were written since the clock was set back: up to the first that ends after the next."""
     later = [now, *(row.finished for row in rows)]
     return next((n for n, row in enumerate(rows) if row.finished > later[n]), len(rows))
+
+
+def _on_record(result: TaskResult, state: TaskState, rows: Sequence[RunRecord]) -> bool:
+    """Whether it is the last row of its task: the clock was set back since, which dates the state earlier."""
+    row = next((row for row in rows if row.task == result.task), None)
+    if row is None or row.finished < result.time or row.text[:ERROR_LIMIT] != result.text:
+        return False
+    return state.last_duration is None or abs(state.last_duration - row.seconds) < SAME
 
 
 def _last_result(name: str, state: TaskState) -> TaskResult | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from scheduler.core.state import TaskState
 from scheduler.core.views import Snapshot
+from scheduler.storage.state_store import LAST_RETRY
 from tests.simulation.history import History
 from tests.simulation.rules.freezing import (
     a_timed_pause_ends_by_itself,
@@ -53,10 +54,17 @@ def a_task_never_overlaps_itself(history: History, trace: Trace) -> Iterator[Bro
 
 
 def counts_never_go_back(history: History, trace: Trace) -> Iterator[Broken]:
-    """What a screen showed of runs and wakes, and what the agent read, only grows, but for a power cut."""
+    """What a screen showed of runs and wakes, and what the agent read, only grows.
+
+    But a power cut takes back what was not synced, and a kill what no disk had taken: a full one, until the
+    next attempt.
+    """
     highest: dict[str, int] = defaultdict(int)
+    full_until = -NEVER
     for fact in trace:
-        if fact.kind == "cut":
+        if fact.kind in ("disk full", "disk free"):
+            full_until = NEVER if fact.kind == "disk full" else fact.at + LAST_RETRY + SLOW
+        if fact.kind == "cut" or (fact.kind == "killed" and fact.at < full_until):
             highest = defaultdict(int, {name: state.run_count for name, state in fact.more.items()})
         for name, count in _counts(fact):
             if count < highest[name]:

@@ -4,7 +4,7 @@ A slot comes when the clock passes it. From then on the task `may` start, and mo
 clock shows `until`. Where the contract leaves a choice, both are allowed.
 """
 
-from collections import deque
+from collections import Counter, deque
 from copy import copy
 from dataclasses import dataclass
 
@@ -87,6 +87,7 @@ class Owed:
         self.earlier: deque[Owing] = deque(maxlen=4)  # before the last changes, which may not have been saved
         self.asked = 0  # forces that may bring a run
         self.asked_again = 0  # of these: one more run, and not answered yet
+        self.unanswered = Counter[str]()  # how often each was asked of the owner that lives
         self.forced = False  # one was answered, too
         self.force_by = NEVER
         self.pause_saved = False  # it was answered, and it was not resumed

@@ -96,6 +96,7 @@ class Wanted(Owed):
         if self.up:
             self.down_at, self.down_wall = self.at, self.wall
         self.up, self.force_by = False, NEVER
+        self.unanswered.clear()
         self._adopt(saved.get(self.name))
         if self.at < self.edited_at + UNSURE:  # it may not be on disk that the schedule is another
             self.owing.lost, self.owing.must = True, False
@@ -299,20 +300,26 @@ class Wanted(Owed):
         elif fact.more == "pause for":
             self.timed = True
         self.asked_again += fact.more == "force again"
+        self.unanswered[fact.more.split()[0]] += 1
 
     def _answered(self, fact: Fact) -> None:
         verb, saved, _ = fact.more
         self.asked_again -= verb == "force again"
-        if verb in ("force", "force again", "wake") and saved and self.asked and not self.plan.removed:
+        verb = verb.split()[0]
+        self.unanswered[verb] -= 1
+        if not saved or self.unanswered[verb]:  # what is wanted now may be of a later one, which is not saved
+            return
+        if verb in ("force", "wake") and self.asked and not self.plan.removed:
             self.forced, self.force_by = True, self.at
-        elif verb.startswith("pause") and saved:
+        elif verb == "pause":
             self.pause_saved = self.paused
-        elif verb == "reset" and saved:
+        elif verb == "reset":
             self.reset_saved = self.owing.wanted
 
     def _refused(self, fact: Fact) -> None:
         self.asked = max(self.asked - 1, 0)
         self.asked_again -= fact.more[0] == "force again"
+        self.unanswered[fact.more[0].split()[0]] -= 1
 
     def _reset(self, fact: Fact) -> None:
         self._remember()
@@ -468,6 +475,7 @@ class WantedWake(Wanted):
         self.urgent = True
 
     def _asked(self, fact: Fact) -> None:
+        super()._asked(fact)
         if fact.more == "wake":
             self.urgent = True
             self.asked += not self.running  # else it joins that one

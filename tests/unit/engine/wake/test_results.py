@@ -1,6 +1,7 @@
 """Which results a wake still gets, also when the history lacks the last one that it was given."""
 
 from scheduler.core.records import RunRecord
+from scheduler.core.state import TaskState
 from scheduler.core.task import Outcome
 from scheduler.engine.wake.results import results_since
 from scheduler.storage.wake_note import LastDelivered
@@ -43,3 +44,22 @@ def test_what_ran_before_the_clock_was_set_back_is_not_told_again():
 
 def test_what_ran_between_the_wake_and_the_step_back_is_told_too():
     assert delivered(-19, -1, 1, -20) == [1, -20]
+
+
+def told_of(state: TaskState) -> list[str]:
+    """What is delivered of news, on record at noon; mail ran when the clock had been set back to 10:00."""
+    rows = [row(1, NOON - 2 * HOUR), RunRecord(0, "news", NOON - 5, NOON, 5.0, Outcome.OK, text="all quiet")]
+    found = results_since(LastDelivered("mail", NOON - 2 * HOUR), rows, {"news": state}, NOON - HOUR)
+    return [result.text for result in found]
+
+
+def test_a_run_on_record_is_not_told_again_as_of_when_the_clock_was_seen_to_be_set_back():
+    ran = TaskState(last_run=NOON - 5).finished(Outcome.OK, "all quiet", NOON, 5.0)
+    assert told_of(ran.believed(NOON - HOUR)) == []
+    assert told_of(ran.believed(NOON - 2)) == []
+
+
+def test_a_run_after_the_step_back_that_is_not_on_record_is_told():
+    again = TaskState(last_run=NOON - HOUR - 9)
+    assert told_of(again.finished(Outcome.OK, "a storm", NOON - HOUR, 5.0)) == ["a storm"]
+    assert told_of(again.finished(Outcome.OK, "all quiet", NOON - HOUR, 9.0)) == ["all quiet"]
