@@ -20,7 +20,7 @@ from scheduler.process.start_gate import gate, go
 from scheduler.system.clock import SystemClock
 from scheduler.system.foreign_home import User
 
-LAST_WORDS = 1.0  # seconds that a pipe is read after the process ended: another process may hold it open
+LAST_WORDS = 1.0  # seconds to read a pipe after the process ended: another process may hold it open
 
 
 # One read per turn of the loop: a child that writes 200 MB/s must not delay other tasks.
@@ -31,7 +31,7 @@ UNHEARD = 16 << 20  # bytes read and dropped for a process that a run left in th
 
 
 class Reader:
-    """Hands what arrives to `sink` until the other end closes; `ended` says so. Owns the descriptor."""
+    """Hands what arrives to `sink` until the other end closes, then sets `ended`. Owns the descriptor."""
 
     def __init__(self, fd: int, sink: Callable[[bytes], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -63,7 +63,7 @@ class Reader:
             self._loop.call_soon_threadsafe(self.close)
 
     def forget(self) -> None:
-        """Read for a while and drop it: without a reader the process would end at its next write."""
+        """Read on and drop it, up to a limit: without a reader the process would die at its next write."""
         left = UNHEARD
 
         def unheard(data: bytes) -> None:
@@ -135,13 +135,13 @@ class SpawnRequest:
     mark: str
     input: bytes = b""
     pass_fds: tuple[int, ...] = ()
-    user: User | None = None  # another than this process's own
+    user: User | None = None  # None: this process's own
 
 
 class Subprocess:
-    """A process in a session of its own, so that it can be ended with all that it started.
+    """A process in its own session, so that it can be ended together with everything that it started.
 
-    `exited` becomes its exit code (negative: the signal), or None if something else collected that.
+    `exited` becomes its exit code (negative: the signal), or None if other code collected it.
     """
 
     def __init__(self, order: SpawnRequest, output: OutputBuffer) -> None:
@@ -152,7 +152,7 @@ class Subprocess:
         self.mark, self._input = order.mark, order.input
         self.hurried = self.stopped = False
         self.listener: object = None
-        self.seen: set[Identity] = set()  # what was found of its run
+        self.seen: set[Identity] = set()  # processes of its run that were found so far
         self.running = Running(pid, facts.born(pid) or 0.0, SystemClock.now(), facts.BOOT)
         self.exited: asyncio.Future[int | None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -164,7 +164,7 @@ class Subprocess:
         self._watch()
 
     def family(self) -> Family:
-        """By what the processes of its run are found."""
+        """The signs by which the processes of its run are found."""
         return Family(self.mark, self.running, self._pipe, frozenset(self.seen))
 
     def go(self) -> None:
@@ -172,11 +172,11 @@ class Subprocess:
         self._stdin.feed(go(self._gate) + self._input)
 
     async def last_words(self, seconds: float = LAST_WORDS) -> None:
-        """Read the rest, but not for ever: a background process may keep the pipe open."""
+        """Read the rest for at most `seconds`: a background process may keep the pipe open."""
         await asyncio.wait([self._stdout.ended], timeout=seconds)
 
     def signal(self, number: int) -> None:
-        """Signal the whole group while its first process holds its number."""
+        """Signal the whole group, while its first process is uncollected and so keeps the number taken."""
         if self.exited.done():
             return
         with contextlib.suppress(OSError):
@@ -186,9 +186,9 @@ class Subprocess:
                 self._process.terminate()
 
     def close(self) -> Reader | None:
-        """Close everything; a process that still runs, since the loop is closing, is killed.
+        """Close everything; a process that still runs because the loop is closing is killed.
 
-        Returns the pipe that a background process still holds, unless that was stopped, too.
+        Returns the pipe if a background process still holds it and was not stopped with the run.
         """
         held = self.exited.done() and not self.stopped and not self._stdout.ended.done()
         if not self.exited.done():
@@ -221,7 +221,7 @@ class Subprocess:
         self._unwatch()
         try:
             _, status = os.waitpid(self.running.pid, 0)
-        except ChildProcessError:  # a handler that waits for any child, or SIGCHLD is ignored: not a success
+        except ChildProcessError:  # a handler waited for any child, or ignores SIGCHLD: not a success
             self._process.returncode = 0
             self._settle(None)
         else:
@@ -254,7 +254,7 @@ def _popen(gate: tuple[str, ...], order: SpawnRequest) -> "subprocess.Popen[byte
             group=order.user and order.user.gid,
             extra_groups=[] if order.user else None,
         )
-    except (OSError, ValueError) as error:  # out of processes or descriptors; names no environment can hold
+    except (OSError, ValueError) as error:  # out of processes or descriptors; invalid variable names
         reason = error.strerror if isinstance(error, OSError) else error
         raise TaskFailed(f"could not start {order.argv[0]}: {reason}") from error
 

@@ -21,7 +21,7 @@ def new_mark() -> str:
 def environment(
     context: Context, mark: str, more: Mapping[str, str], folder: Path | None = None, inherit: bool = True
 ) -> dict[str, str]:
-    """The starter's variables, the citizen's secrets, the task's own, then those of the run itself.
+    """The starter's variables, the citizen's secrets, the task's own variables, then those of the run.
 
     Without `inherit` only the last two.
     """

@@ -30,13 +30,13 @@ class Executor:
         self._processes = SubprocessPool(starts, kill_grace, makers)
 
     def calls(self) -> int:
-        """How many handlers run inside this process."""
+        """The number of handlers that run inside this process."""
         return len(self._makers.calls())
 
     def run(self, task: Task, context: Context, watcher: RunListener) -> Awaitable[Result]:
-        """What the run came to; what a handler in this process raises is raised.
+        """Return the result of the run; raises whatever a handler in this process raises.
 
-        Cancelling it ends the run: at once, except that a process gets `kill_grace` to go by itself.
+        Cancelling ends the run at once, except that a process gets `kill_grace` seconds to exit by itself.
         """
         work = task.work
         if isinstance(work, IN_PROCESS):
@@ -48,19 +48,19 @@ class Executor:
         raise NotSetUp(work.advice or f"{task.name} needs {work.setting}")
 
     def begin(self) -> None:
-        """Collect, from now on, what runs leave to this process."""
+        """From now on collect the child processes that runs leave to this process."""
         self._processes.collect_adopted()
 
     def spare(self, pid: int) -> None:
-        """This child of the process is no run, and none left it behind."""
+        """Ignore this child of the process: it neither is a run nor was left behind by one."""
         self._processes.spared.add(pid)
 
     async def origin(self, pid: int) -> Origin:
-        """From which run of this process the process came, if from any."""
+        """The run of this scheduler that the process came from, if any."""
         return await self._processes.origin(pid)
 
     def stop_now(self) -> None:
-        """Kill what is being stopped now, and everything stopped later, without grace."""
+        """Kill without grace whatever is being stopped now or later."""
         self._processes.stop_now()
 
     async def close(self) -> None:

@@ -21,11 +21,11 @@ from scheduler.process import standard_streams
 from scheduler.process.adopted import Makers
 from scheduler.process.threads import in_thread
 
-THREAD = "thread"  # that a run left behind
-REMEMBERED = 20_000  # shapes; more distinct handlers than that are only slower
+THREAD = "thread"  # the name of a thread that a run left behind
+REMEMBERED = 20_000  # signatures; with more distinct handlers each call only takes longer
 
 
-# Python ends a coroutine with this exception; a handler that raises it would seem to be closed, not to fail.
+# Python closes coroutines with this exception, so a handler that raises it would seem closed, not failed.
 RAISED = "the handler raised GeneratorExit"
 _NAMES = ("citizen", "citizen_name", "name")
 
@@ -84,17 +84,17 @@ MOMENT = 0.01  # seconds; asking for the folder takes a tenth of a short run
 
 
 class ProcessGuard:
-    """Restores the folder and the standard streams after each handler, and ends forked copies of us."""
+    """Restores the working folder and the standard streams after each handler."""
 
     __slots__ = ("_folder", "_looked", "soon")
 
     def __init__(self) -> None:
         self._folder = _folder()  # None if the start folder is gone
         standard_streams.keep()
-        self.soon, self._looked = False, 0.0  # soon: it is going to
+        self.soon, self._looked = False, 0.0  # soon: put_back is scheduled
 
     def put_back_soon(self) -> None:
-        """Restore it now, or, where one handler ends after the other, once a moment later."""
+        """Restore both now, or once a moment later when many handlers end in a row."""
         if self.soon:
             return
         loop = asyncio.get_running_loop()
@@ -117,13 +117,13 @@ class ProcessGuard:
 
 
 async def guarded(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
-    """What the coroutine returns; a child that it forks ends before it reaches the event loop."""
+    """Return what the coroutine returns; a child that it forks exits before it reaches the event loop."""
     rest = first_step(coroutine, us)
     return await rest if isinstance(rest, _Steps) else rest
 
 
 def first_step(coroutine: Coroutine[Any, Any, Any], us: int) -> "Any | _Steps":
-    """What the coroutine returns, or its further steps; most handlers end in one: no more than a call."""
+    """What the coroutine returns, or its further steps; most handlers take one, which costs only a call."""
     try:
         waits_for = coroutine.send(None)
     except StopIteration as end:
@@ -169,7 +169,7 @@ class _Steps:
         try:
             return self._coroutine.throw(*error)
         except GeneratorExit as raised:
-            if raised in error or GeneratorExit in error:  # who closes the run throws one
+            if raised in error or GeneratorExit in error:  # thrown in to close the run
                 raise
             raise RuntimeError(RAISED) from raised
         finally:
@@ -180,7 +180,7 @@ class _Steps:
 
 
 def exit_if_forked(pid: int) -> None:
-    """End at once if this is a forked copy: it must not schedule, nor run exit handlers."""
+    """Exit at once if this is a forked copy, which must not schedule or run exit handlers."""
     if os.getpid() != pid:
         os._exit(0)
 
@@ -198,7 +198,7 @@ class InProcessExecutor:
     def __init__(self, makers: Makers) -> None:
         self._guard, self._us = ProcessGuard(), os.getpid()
         self._makers = makers
-        # By identity, for callables need not be hashable; the function is kept so that its id stays its own.
+        # By id, since callables need not be hashable; holding the function keeps its id from being reused.
         self._shapes: dict[int, tuple[object, Signature]] = {}
         self._imported: dict[Imported, Handler] = {}
 
@@ -226,7 +226,7 @@ class InProcessExecutor:
         return known
 
     async def _import(self, task: Task, work: Imported, watcher: RunListener) -> Handler:
-        """The function; its module is imported on the first run, by the process and user that run it."""
+        """The function; its module is imported at the first run, by the process and user of the run."""
         if work not in self._imported:
             self._imported[work] = await self._in_thread(task, partial(_function, work), watcher)
         return self._imported[work]

@@ -23,14 +23,14 @@ _PATH = "PYTHONPATH"
 async def run_isolated(
     processes: SubprocessPool, work: Isolated, context: Context, watcher: RunListener
 ) -> Result:
-    """The function's answer; a process that ends without one has failed."""
+    """The function's answer; a process that exits without one has failed."""
     if os.name != "posix":
         raise TaskFailed("an isolated handler needs Linux or macOS; use module:function or a command")
     mail = _Mail(context.report, context.usage)
     fd, childs_fd = os.pipe()
     reader = Reader(fd, mail.take)
     try:
-        # What it wrote before it ended is read in the same turn of the loop as its end.
+        # Its last messages are read in the same turn of the loop as its exit.
         code = await processes.run(partial(_order, work, context, childs_fd), watcher)
     finally:
         reader.close()
@@ -44,8 +44,7 @@ def _order(work: Isolated, context: Context, fd: int) -> SpawnRequest:
     around = environment(context, mark, {})
     before = around.get(_PATH)
     around[_PATH] = _ROOT
-    # -P: the working folder is the citizen's; its files must not shadow this package's modules. -u: what the
-    # function prints is followed live.
+    # -P: files in the citizen's folder must not shadow this package's modules. -u: output is followed live.
     argv = (sys.executable, "-P", "-u", "-m", "scheduler.executors.isolated_main", str(fd))
     return SpawnRequest(argv, around, context.home, mark, order_letter(work, context, before), (fd,))
 
@@ -59,7 +58,7 @@ def _judged(answer: Result | None, code: int | None, output: OutputBuffer) -> Re
 
 
 class _Mail:
-    """Reads the child's messages; of many progress reports in one read, only the newest."""
+    """Reads the child's messages; passes on only the newest of several progress reports in one read."""
 
     def __init__(self, report: Callable[[Progress], None], usage: Callable[[Usage], None]) -> None:
         self.answer: Result | None = None

@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def load(source: str, function: str, home: Path) -> Callable[..., Any]:
-    """The function from a file (a path, from the home on) or a module; it may import what lies beside it."""
+    """The function from a file (a path relative to the home) or a module; it may import files next to it."""
     sys.path.insert(0, str(home))
     module = _from_file(home / source) if source.endswith(".py") else importlib.import_module(source)
     found = getattr(module, function, None)
@@ -79,7 +79,7 @@ def _awaited(awaitable: Awaitable[Any]) -> Any:
 
 
 def _restore_python_path(before: str | None) -> None:
-    """Restore the citizen's value; before, a file of the home could shadow a module of this package."""
+    """Restore the citizen's value, only now: earlier, its files could shadow modules of this package."""
     os.environ.pop("PYTHONPATH", None)
     if before is not None:
         os.environ["PYTHONPATH"] = before
@@ -87,7 +87,7 @@ def _restore_python_path(before: str | None) -> None:
 
 
 class _Sender:
-    """The end of the pipe to the scheduler."""
+    """Sends messages over the pipe to the scheduler."""
 
     def __init__(self, fd: int) -> None:
         os.set_inheritable(fd, False)

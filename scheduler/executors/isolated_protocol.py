@@ -13,7 +13,7 @@ LONGEST = 1024 * 1024  # bytes of one line from the child; a valid one has 30 kB
 
 
 def order_letter(work: Isolated, context: Context, python_path: str | None) -> bytes:
-    """Everything that the child needs; with the secrets, since all users can read arguments."""
+    """Everything that the child needs, secrets included: all users can read a process's arguments."""
     letter = {
         "source": work.source,
         "function": work.function,
@@ -55,7 +55,7 @@ def usage_line(usage: Usage) -> bytes:
 
 
 def read_line(line: bytes) -> Result | Progress | Usage | None:
-    """None for anything else: the function may write to any open descriptor."""
+    """The message in this line; None if it is not one, since the function may write to any descriptor."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The output of a run: its first and its last 32 KiB, on its way to readers on any loop."""
+"""The output of a run: keeps its first and last 32 KiB and streams it to readers on any loop."""
 
 import asyncio
 import codecs
@@ -14,10 +14,10 @@ from scheduler.core.views import OutputChunk
 from scheduler.errors import SchedulerError
 
 KEEP = 32 * 1024
-EVERY = 0.04  # seconds from one chunk to the next: more often is more than a screen shows
-LINE = 500  # characters of a line that fit a row
+EVERY = 0.04  # seconds between chunks: a screen does not show more of them
+LINE = 500  # characters of a line that are kept for a row
 
-# Colours and cursor moves: otherwise "reset colours" is the last line of many programs.
+# Colours and cursor moves: otherwise "reset colours" would be the last line of many programs.
 ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-OQ-WYZ`-~])"
 )
@@ -26,7 +26,7 @@ LEFT_OUT = re.compile(r"^… [\d,]+ bytes left out …$", re.MULTILINE)
 
 
 class OutputBuffer:
-    """A bounded capture of bytes; threads may write to it at once."""
+    """A bounded capture of bytes; several threads may write to it at once."""
 
     __slots__ = ("_closed", "_head", "_listeners", "_lock", "_parted", "_tail", "masks", "size")
 
@@ -49,22 +49,22 @@ class OutputBuffer:
         self._notify()
 
     def skip(self, size: int) -> None:
-        """Count bytes that never came here, after all that did: only what comes next is its end."""
+        """Count bytes that were lost before they came here; the tail then begins with what comes next."""
         with self._lock:
             self.size += size
             self._parted = True
             self._tail.clear()
 
     def close(self) -> None:
-        """The run has ended: readers get what is left and end."""
+        """End the output: readers get what is left, then finish."""
         self._closed = True
         self._notify()
 
     async def subscribe(self) -> AsyncGenerator[OutputChunk, None]:
-        """What there is so far, then more as it is written, until the buffer is closed.
+        """The output so far, then more as it is written, until the buffer is closed.
 
-        At most a chunk every EVERY seconds, or the two ends where more was written meanwhile. Nothing is
-        kept for a reader: bytes that the buffer has let go of are counted as skipped.
+        Yields at most once every EVERY seconds. Nothing is kept for a slow reader: bytes that the buffer has
+        dropped are counted as skipped.
         """
         loop, changed, reader = asyncio.get_running_loop(), Signal(), OutputReader(self)
         with self._lock:
@@ -95,7 +95,7 @@ class OutputBuffer:
             listener()
 
     def after(self, position: int) -> tuple[int, bytes]:
-        """How many bytes from `position` on are lost, and the bytes after those, maybe in two steps."""
+        """The number of bytes lost from `position` on, and the bytes after them; may take two calls."""
         with self._lock:
             if position < len(self._head):
                 return 0, bytes(self._head[position:])
@@ -103,11 +103,11 @@ class OutputBuffer:
             return lost, bytes(self._tail[len(self._tail) - (self.size - position - lost) :])
 
     def text(self) -> str:
-        """All of it, or its two ends with a line between them that counts the missing bytes."""
+        """The whole output, or its two ends around a line that counts the missing bytes."""
         with self._lock:
             head, tail, size = bytes(self._head), bytes(self._tail[-KEEP:]), self.size
         missing = size - len(head) - len(tail)
-        if not missing:  # joined before decoded: a character may lie across the seam
+        if not missing:  # joined first, since a character may span the seam
             return self.masks.hide((head + tail).decode("utf-8", "replace"))
         gap = f"\n… {missing:,} bytes left out …\n"  # LEFT_OUT finds it
         return gap.join(self.masks.hide(each.decode("utf-8", "replace")) for each in (head, tail))
@@ -122,14 +122,14 @@ class OutputBuffer:
 
 
 class OutputReader:
-    """A position in an output, and what lies before it: half a character, or the beginning of a secret."""
+    """A position in an output, and the text held back there: half a character, or the start of a secret."""
 
     def __init__(self, output: OutputBuffer) -> None:
         self._output, self._position, self._held = output, 0, ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def news(self, last: bool) -> list[OutputChunk]:
-        """What was written since; its two ends where that is too much."""
+        """The chunks written since the last call; of too much, its two ends. `last`: hold nothing back."""
         found, size = [], self._output.size
         while self._position < size:
             skipped, data = self._output.after(self._position)
@@ -175,7 +175,7 @@ class Signal:
         await self._event.wait()
 
     def reset(self) -> None:
-        """From now on it can be set again; read what it announces after this call."""
+        """Allow it to be set again; read what it announces only after this call."""
         self._event.clear()
         self._is_set = False
 

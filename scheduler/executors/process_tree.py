@@ -1,4 +1,4 @@
-"""Finds the live processes of a run: by mark, session, output, descent, or because they were seen before."""
+"""Finds the live processes of a run by mark, session, output, descent, or an earlier sighting."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,11 @@ from scheduler.process.process_info import Running
 from scheduler.process.threads import in_thread
 
 Identity = tuple[int, float]  # pid and start
-LOOKS = 20  # at a line whose processes end while it is read
+LOOKS = 20  # attempts at reading a line while its processes come and go
 
 
 class Origin(NamedTuple):
-    """Where a process came from: `inside` a run, and from which one, unless that is unknown."""
+    """Where a process came from: whether from `inside` a run, and which one if that is known."""
 
     inside: bool = False
     run: object = None  # its listener
@@ -46,14 +46,14 @@ class ProcessEntry(NamedTuple):
         return facts.alive(Running(self.pid, self.born, 0.0))
 
     def send(self, number: int) -> None:
-        """Signal it, unless its pid belongs to another process meanwhile."""
+        """Signal the process, unless its pid now belongs to another one."""
         if self.alive():
             with contextlib.suppress(OSError):  # gone, or of another user
                 os.kill(self.pid, number)
 
 
 class Family(NamedTuple):
-    """By what the processes of a run are found, whatever they changed: session, user or environment."""
+    """The signs of a run's processes, enough to find them after changes of session, user or environment."""
 
     mark: str
     leader: Running
@@ -61,14 +61,14 @@ class Family(NamedTuple):
     seen: Collection[Identity] = ()
 
     def members(self, everybody: Collection[ProcessEntry]) -> list[ProcessEntry]:
-        """Those that show one of its signs, with all that descends from them."""
+        """The processes that show one of these signs, and all their descendants."""
         leader = self.leader
         reused = any(one.pid == leader.pid and one.born != leader.born for one in everybody)
-        group = -1 if reused else leader.pid  # strangers, if the pid was reused
+        group = -1 if reused else leader.pid  # a reused pid leads a foreign group
         signs = {
             one.pid
             for one in everybody
-            if (self.mark and one.mark == self.mark)  # no mark is no sign: everything else has none
+            if (self.mark and one.mark == self.mark)  # an empty mark would match all others
             or group in (one.group, one.session)
             or self.pipe in one.outputs
             or one.identity in self.seen
@@ -78,7 +78,7 @@ class Family(NamedTuple):
 
 
 def descendants(roots: Iterable[int], everybody: Iterable[ProcessEntry]) -> set[int]:
-    """The pids of these processes and of all that they started and did not lose."""
+    """The pids of these processes and of all their present descendants."""
     children = defaultdict(list)
     for one in everybody:
         children[one.parent].append(one.pid)
@@ -110,7 +110,7 @@ class ProcessTree:
 
 
 def line_of(pid: int) -> "Line | None":
-    """The process with all that it descends from; None if it is gone, or they change all the time."""
+    """The process with its ancestors; None if it is gone, or if they keep changing."""
     lines = (_line_of(pid) for _ in range(LOOKS))
     return next((line for line in lines if line), None)
 
@@ -119,7 +119,7 @@ def _line_of(pid: int) -> "Line | None":
     look, line = _from_proc if facts.LINUX else _from_psutil, list[ProcessEntry]()
     while pid > 1 and pid != os.getpid():
         one = look(pid)
-        if one is None or (line and one.born > line[-1].born):  # gone, or its number is another one's
+        if one is None or (line and one.born > line[-1].born):  # gone, or its pid was reused
             return None
         line.append(one)
         pid = one.parent
@@ -127,7 +127,7 @@ def _line_of(pid: int) -> "Line | None":
 
 
 class Line(NamedTuple):
-    """A process, its parent and so on; `ours`: this process is the next of them."""
+    """A process, its parent and so on; `ours`: the parent of the last one is this process."""
 
     members: tuple[ProcessEntry, ...]
     ours: bool

@@ -14,7 +14,7 @@ from scheduler.process.process_info import Running
 
 @value
 class Result:
-    """What a run came to; `text` is the sentence for its row, for a failure the reason."""
+    """The result of a run; `text` is the sentence for its row, or the reason of a failure."""
 
     outcome: Outcome
     text: str = ""
@@ -24,17 +24,17 @@ class Result:
 
 
 class RunListener(Protocol):
-    """One run, as its worker reports on it."""
+    """One run, to which its worker reports."""
 
     @property
     def output(self) -> OutputBuffer:
-        """Where everything that the run writes goes."""
+        """The buffer for everything that the run writes."""
 
     async def carried_by(self, running: Running) -> None:
-        """A child process waits at its gate; it starts when this returns, with its pid in the state file."""
+        """Record the child process that waits at its gate; it starts when this returns."""
 
     def exited(self) -> None:
-        """Its process has exited: the result is there, and only its last words are read."""
+        """The run's process has exited: its result is known, and only the rest of its output is read."""
 
     def left_behind(self, what: str, alive: Callable[[], bool], process: Running | None = None) -> None:
         """Something could not be stopped and may still run, for as long as `alive` says so."""
@@ -80,7 +80,7 @@ def how(code: int | None) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that can be stored and sent: bounded, and without halves of characters (from odd file names)."""
+    """Text that can be stored and sent: bounded, and without lone surrogates (from odd file names)."""
     text = text[:ERROR_LIMIT]
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 

@@ -1,4 +1,4 @@
-"""Captures what handlers print, for their runs: the screen belongs to the monitor."""
+"""Captures what handlers print as output of their runs, since the screen belongs to the monitor."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ current: ContextVar[RunListener | None] = ContextVar("run", default=None)
 
 @contextlib.contextmanager
 def capture_prints() -> Iterator[None]:
-    """Meanwhile, what is written inside a run goes to its output, the rest where it went before.
+    """Send text written inside a run to the run's output, and any other text where it went before.
 
     Enter it after anything else that replaces `sys.stdout` (Textual does, while its app runs).
     """
@@ -26,13 +26,13 @@ def capture_prints() -> Iterator[None]:
     replaced = sys.stdout, sys.stderr = _Divider(before[0]), _Divider(before[1])
     try:
         yield
-    finally:  # a replacement that another library installed meanwhile stays
+    finally:  # keep a replacement that another library has installed since
         sys.stdout = before[0] if sys.stdout is replaced[0] else sys.stdout
         sys.stderr = before[1] if sys.stderr is replaced[1] else sys.stderr
 
 
 class _Divider(io.TextIOBase):
-    """A text file that is the original one outside of runs; other attributes are the original's."""
+    """A text file that writes to the current run's output, or to the original file outside of runs."""
 
     def __init__(self, original: TextIO) -> None:
         self._original = original
@@ -81,7 +81,7 @@ class _Divider(io.TextIOBase):
 
 
 class _BytesDivider(io.RawIOBase):
-    """The same for bytes: what `sys.stdout.buffer` is."""
+    """The same for bytes, used as `sys.stdout.buffer`."""
 
     def __init__(self, text: _Divider) -> None:
         self._text = text

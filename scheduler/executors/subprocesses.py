@@ -13,13 +13,13 @@ from scheduler.process.adopted import AdoptedChildren, Makers, is_reaper
 from scheduler.process.process_info import Running, alive, name
 from scheduler.process.threads import in_thread
 
-HELD = 64  # pipes of what runs left in the background
-REMEMBERED = 1000  # runs of which a process in the background may ask for something
-POLL = 0.02  # seconds between two looks at whether a child has gone
+HELD = 64  # pipes of background processes that runs left behind
+REMEMBERED = 1000  # runs whose background processes are recognised when they ask for something
+POLL = 0.02  # seconds between the first two looks at whether a child has exited
 KILLING = (
-    3.0  # seconds of killing and looking again; what is left then hangs in the kernel, or may not be killed
+    3.0  # seconds of killing and looking again; what is left then hangs in the kernel or is another user's
 )
-LOOK, IDLE_LOOK = 0.1, 1.0  # seconds between two looks at adopted children, while there may be any or not
+LOOK, IDLE_LOOK = 0.1, 1.0  # seconds between two looks at adopted children: while there may be some, and else
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -38,12 +38,12 @@ class SubprocessPool:
         self._next_look: asyncio.TimerHandle | None = None
         self._held: list[Reader] = []
         self.spared: set[int] = set()  # children that are no runs
-        self._marks: dict[str, RunListener] = {}  # of the newest runs, ended or not
+        self._marks: dict[str, RunListener] = {}  # the newest runs by mark, ended or not
 
     async def run(self, prepare: Callable[[], SpawnRequest], watcher: RunListener) -> int | None:
-        """The exit code; output has gone to the watcher. Cancelled, it returns when nothing is left.
+        """The exit code, once all output is with the watcher. Cancelled, it returns when no process is left.
 
-        The order is prepared when its turn comes: for 500 at once that is 50 ms, too much for one turn.
+        The request is prepared when its turn comes: 500 at once take 50 ms, too long for a turn of the loop.
         """
         child: Subprocess | None = None
         try:
@@ -66,7 +66,7 @@ class SubprocessPool:
                 self._hold(child.close())
 
     async def origin(self, pid: int) -> Origin:
-        """From which run the process came; one of this process itself came from a handler that runs in it."""
+        """The run that the process came from; this process itself counts as its running handlers."""
         if pid == os.getpid():
             return self._of_handlers(self._makers.calls())
         self._look()
@@ -83,9 +83,9 @@ class SubprocessPool:
         return self._of_child(line.members[-1]) if line.ours else OUTSIDE
 
     def _of_child(self, child: ProcessEntry) -> Origin:
-        """It descends from this child of this process, which is no run's first one."""
+        """The origin of a descendant of `child`, a child of this process that is not the first of a run."""
         makers = self._adopted.makers_of(child.identity)
-        # No process of a command can enter a session that is not its own.
+        # A command's processes cannot enter this process's session, so a handler has started this one.
         if child.session == os.getsid(0):
             return self._of_handlers(makers & self._makers.calls())
         return _one_of(makers)
@@ -94,7 +94,7 @@ class SubprocessPool:
         return _one_of(calls) if calls else OUTSIDE
 
     def collect_adopted(self) -> None:
-        """From now on collect what the system gives to this process; nothing where it gives nothing."""
+        """From now on collect the children that this process adopts, if it adopts any."""
         if is_reaper():
             self._keep_looking()
 
@@ -112,7 +112,7 @@ class SubprocessPool:
         self._next_look = asyncio.get_running_loop().call_later(seconds, self._keep_looking)
 
     def _hold(self, pipe: Reader | None) -> None:
-        """Read what background processes still write, as cron does; of too many pipes close the oldest."""
+        """Go on reading what background processes write, as cron does; beyond HELD pipes close the oldest."""
         if pipe is None:
             return
         self._held.append(pipe)
@@ -121,15 +121,15 @@ class SubprocessPool:
             self._held[0].close()
 
     def stop_now(self) -> None:
-        """Give no more grace."""
+        """Kill without grace from now on."""
         self._hurried = True
 
     async def close(self) -> None:
-        """Kill what still runs; its runs report that."""
+        """Kill what still runs; the runs report it."""
         self.stop_now()
         children = dict(self._children)
         await asyncio.gather(*(self._kill(child, watcher) for child, watcher in children.items()))
-        if children:  # what hangs in the kernel is not waited for
+        if children:  # at most so long, since some may hang in the kernel
             await asyncio.wait([child.closed for child in children], timeout=2 * LAST_WORDS)
         for pipe in tuple(self._held):
             pipe.close()
@@ -138,19 +138,19 @@ class SubprocessPool:
 
     async def _start(self, prepare: Callable[[], SpawnRequest], watcher: RunListener) -> Subprocess:
         async with self._turn:
-            await asyncio.sleep(0)  # a start takes about a millisecond: not two in one turn of the loop
+            await asyncio.sleep(0)  # one start, about a millisecond, in a turn of the loop
             child = Subprocess(prepare(), watcher.output)
             child.listener = watcher
             self._remember(child.mark, watcher)
             self._children[child] = watcher
             self._makers.begin(child)
-            soon = asyncio.get_running_loop().time() + LOOK  # a short run has left something by then
+            soon = asyncio.get_running_loop().time() + LOOK  # by then a short run may have left children
             if self._next_look and self._next_look.when() > soon:
                 self._look_in(LOOK)
             return child
 
     def _remember(self, mark: str, watcher: RunListener) -> None:
-        """So that what a run left in the background is known, too."""
+        """Remember the run by its mark, to recognise what it leaves in the background."""
         self._marks[mark] = watcher
         if len(self._marks) > REMEMBERED:
             del self._marks[next(iter(self._marks))]
@@ -172,16 +172,16 @@ class SubprocessPool:
         await child.last_words(0.05 if self._hurried else LAST_WORDS)
 
     async def _ask(self, child: Subprocess) -> None:
-        family = await self._left(child)  # first: who loses a parent to the signal is seen below it
+        family = await self._left(child)  # first, while all still have their parents
         child.signal(signal.SIGTERM)
-        if hasattr(signal, "SIGCONT"):  # one that was stopped takes it only when it goes on
+        if hasattr(signal, "SIGCONT"):  # a stopped process takes SIGTERM only when continued
             child.signal(signal.SIGCONT)
         for one in family:
-            if one.group != child.running.pid:  # twice would mean "at once" to some
+            if one.group != child.running.pid:  # some programs take a second one as "at once"
                 one.send(signal.SIGTERM)
 
     async def _went(self, child: Subprocess) -> bool:
-        """Whether all of its processes end before the grace is over."""
+        """Whether all processes of the child's run end within the grace."""
         loop, pause = asyncio.get_running_loop(), POLL
         end = loop.time() + self._grace
         while loop.time() < end and not (self._hurried or child.hurried):
@@ -192,7 +192,7 @@ class SubprocessPool:
         return False
 
     async def _kill(self, child: Subprocess, watcher: RunListener) -> bool:
-        """Whether nothing of it is left."""
+        """Kill all processes of the child's run; whether none is left."""
         loop, pause = asyncio.get_running_loop(), POLL
         end = loop.time() + KILLING
         while (left := await self._left(child)) or not child.exited.done():
@@ -207,14 +207,14 @@ class SubprocessPool:
         return True
 
     def _report_doubtful(self, child: Subprocess, watcher: RunListener) -> None:
-        """Name what may be of this run or of another: it is not killed, and nothing waits for it."""
+        """Report processes that may belong to this run or to another: they are not killed or waited for."""
         doubtful = [Running(*each, 0.0) for each in self._adopted.maybe_left_by(child) - child.seen]
         if living := [each for each in doubtful if alive(each)]:
             names = ", ".join(f"process {each.pid} ({name(each.pid)})" for each in living)
             watcher.left_behind(f"{names}, of this run or another", lambda: False, living[0])
 
     async def _left(self, child: Subprocess) -> list[ProcessEntry]:
-        """The living processes of its run; once found, one is remembered."""
+        """The living processes of the child's run; each is remembered once found."""
         self._look()
         child.seen |= self._adopted.left_by(child)
         found = await self._process_tree.of(child.family())
@@ -223,13 +223,13 @@ class SubprocessPool:
 
 
 def _report(left: Collection[ProcessEntry], watcher: RunListener, leader: Running) -> None:
-    """What cannot be ended is named, and nothing starts beside it."""
+    """Report the processes that cannot be ended: the task does not start again while they live."""
     processes = [Running(one.pid, one.born, leader.since, leader.boot) for one in left] or [leader]
     names = ", ".join(f"process {one.pid} ({name(one.pid)})" for one in processes)
     watcher.left_behind(names, lambda: any(map(alive, processes)), processes[0])
 
 
 def _one_of(makers: Collection[object]) -> Origin:
-    """It came from one of these, or from a run that has ended."""
+    """The origin of a process that one of these runs has made, or none of them if that run has ended."""
     runs = [maker.listener if isinstance(maker, Subprocess) else maker for maker in makers]
     return Origin(True, runs[0] if len(runs) == 1 else None)

@@ -1,4 +1,4 @@
-"""Write failed runs and other events to a citizen's raw memory: memory/raw/YYYY/MM/DD.json."""
+"""Writes failed runs and other events to a citizen's raw memory: memory/raw/YYYY/MM/DD.json."""
 
 import asyncio
 import json
@@ -18,13 +18,13 @@ from scheduler.system.files import NotRegular, quarantine, read_file, require_ho
 
 log = logging.getLogger("experience.memory")
 
-PAUSE = 2.0  # seconds of events in one write
+PAUSE = 2.0  # seconds for which events are gathered into one write
 SHARE = 100  # writing takes at most one hundredth of the time (the file of a long day: 0.1 s)
 RETRY = 30.0  # seconds after a failed write
-WAITING = 500  # events kept while they cannot be written
+WAITING = 500  # events kept in memory while they cannot be written
 CLOSING = 5.0  # seconds for the last write
 WIDTH = 500  # characters of a run's text
-PER_DAY = 5000  # events kept of one day; one more counts the rest
+PER_DAY = 5000  # events kept per day; one more event counts the rest
 MORE = "not_kept"  # the type of that last event
 
 TYPES = {
@@ -55,7 +55,7 @@ class FailureJournal:
         self._write_task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Start writing, including the events from before there was a loop."""
+        """Start writing, including events that arrived before the loop ran."""
         self._begun = True
         self._schedule()
 
@@ -66,7 +66,7 @@ class FailureJournal:
         self._schedule()
 
     async def close(self) -> None:
-        """Write pending events, in one attempt; a failing or hanging disk does not delay the end."""
+        """Write pending events, trying once, so that a failing or hanging disk does not delay the exit."""
         self._closed = True
         if self._timer:
             self._timer.cancel()
@@ -103,7 +103,7 @@ class FailureJournal:
             more = {"citizen": self._citizen, "error": str(error), "events": len(batch)}
             log.warning("events not recorded yet", extra=more)
         finally:
-            # Not in a callback: an event that arrives before the callback would never be written.
+            # Not in a done callback: an event that arrives before it would never be written.
             self._write_task = None
             self._waiting = batch + self._waiting  # the rest of the batch is tried again
             self._bound()
@@ -119,7 +119,7 @@ class FailureJournal:
 
 
 def _write_all(home: Path, batch: list[Entry]) -> None:
-    """Write `batch` day by day and remove what is written: after an error no event is written twice."""
+    """Write `batch` day by day, removing what is written, so that an error makes no event written twice."""
     while batch:
         del batch[: append_events(home, batch)]
 
@@ -176,7 +176,7 @@ def append_events(home: Path, events: Sequence[Entry]) -> int:
     require_home(home)
     with _writing:
         content = _for_update(path)
-        kept = _entries(content)  # v2 wrote some days as an object: its other keys stay
+        kept = _entries(content)  # v2 wrote some days as an object, whose other keys stay
         for moment, (event, _) in zip(same, events, strict=False):
             _add(kept, {"time": moment.isoformat(timespec="seconds"), **event})
         write_json(path, content)

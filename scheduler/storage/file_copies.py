@@ -1,22 +1,22 @@
-"""What files of a home say, shared with the other machines that may run its citizen."""
+"""Copies of a home's files for the other machines that may run its citizen."""
 
 from typing import Protocol
 
-FREEZE, WAKE_NOTE, METADATA = "freeze", "wake", "metadata"  # the files, by what they are about
+FREEZE, WAKE_NOTE, METADATA = "freeze", "wake", "metadata"  # names of the files
 
 
 class FileCopies(Protocol):
-    """Where other machines read it; each method blocks, and raises OSError where they would not."""
+    """The place where other machines read; methods block, and raise OSError if a copy cannot be stored."""
 
     def keep(self, name: str, content: bytes) -> None:
-        """The file of this name says this from now on."""
+        """Store the new content of the file with this name."""
 
     def add(self, line: bytes) -> None:
-        """One more line of the ledger."""
+        """Add a line to the ledger."""
 
 
 class NoCopies:
-    """There is one machine: its files say it all."""
+    """Keeps no copies: a single machine has its files."""
 
     def keep(self, name: str, content: bytes) -> None: ...
 

@@ -1,7 +1,7 @@
-"""Freezes as files: one in a home, and one for all citizens of a root; each says who, since when, until when.
+"""Freezes as files: one in a home and one for all citizens of a root, each with who, since when, until when.
 
-Everything that starts a run looks at them, so what cannot be read counts as a freeze: nothing is started
-until a person has looked. What another user wrote is not believed.
+Everything that starts a run reads them first. A file that cannot be read counts as a freeze, so that nothing
+starts until a person has looked; one that another user wrote is ignored.
 """
 
 import json
@@ -24,9 +24,9 @@ from scheduler.system.root_folder import root_folder
 
 NAME = "freeze.json"
 LATEST = 1e11  # seconds, the year 5138
-MOST = 64 << 10  # bytes; it is read before each start, while nothing else goes on
+MOST = 64 << 10  # bytes; the file is read before each start, and all else waits
 LONGEST_WHY, LONGEST_BY = 300, 60  # characters
-PATIENCE, STEP = 2.0, 0.01  # seconds to wait for another process that writes, and between two tries
+PATIENCE, STEP = 2.0, 0.01  # seconds to wait for another writer, and between two tries
 Stamp = tuple[int, ...] | None
 Change = Callable[[FreezeNote], FreezeNote]
 
@@ -45,7 +45,7 @@ class FreezeFile:
         self.path, self._together, self._users, self._copies = path, together, users, copies
 
     def stamp(self) -> Stamp:
-        """Changes when the file does; None if there is none."""
+        """A value that changes when the file does; None if there is none."""
         try:
             found = os.stat(self.path)  # noqa: PTH116  # before every start: three times as fast as Path.stat
         except (FileNotFoundError, NotADirectoryError):
@@ -55,7 +55,7 @@ class FreezeFile:
         return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     def read(self, now: float) -> tuple[FreezeNote, str]:
-        """What it says, and what is wrong with it: then everything is frozen, unless it is another user's."""
+        """The note in the file, and its problem if any: the note is then a freeze, unless another user's."""
         try:
             content = read_file(self.path, only_ours=True, or_of=self._users, most=MOST)
             note = note_of(content)
@@ -72,18 +72,18 @@ class FreezeFile:
         return FreezeNote(Freeze(now, together=self._together, problem=problem)), problem
 
     def freeze(self, freeze: Freeze) -> None:
-        """Keep this one; raises OSError."""
+        """Record this freeze; raises OSError."""
         kept = replace(
             freeze, why=freeze.why[:LONGEST_WHY], by=freeze.by[:LONGEST_BY], together=self._together
         )
         self._update(lambda note: note.frozen(kept), freeze.since)
 
     def thaw(self, now: float) -> None:
-        """The freeze is over; raises OSError."""
+        """Record that the freeze is over; raises OSError."""
         self._update(lambda note: note.thawed(now) if note.last else note, now)
 
     def believe(self, now: float) -> None:
-        """Keep that a freeze which begins in the future began now; raises OSError."""
+        """Correct a freeze that begins in the future to begin now; raises OSError."""
         self._update(lambda note: replace(note, last=note.last.believed(now)) if note.last else note, now)
 
     def _update(self, change: Change, now: float) -> None:
@@ -98,7 +98,7 @@ class FreezeFile:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """The only one that writes; after a while anyway, since a freeze must not wait for ever."""
+        """Exclude other writers, but only for PATIENCE, since a freeze must not wait forever."""
         with open_folder(self.path.parent, make=True) as at:
             descriptor = at.open(os.O_RDONLY)
         with closed_after(descriptor):
@@ -111,11 +111,11 @@ class FreezeFile:
 
 
 class HomeFreezes:
-    """Both files that concern a citizen; a file is read again only when it has changed."""
+    """The two freeze files that concern a citizen; a file is read again only when it has changed."""
 
     def __init__(self, home: Path, copies: FileCopies = NO_COPIES) -> None:
         self._home, self._copies = home, copies
-        self._stamps: tuple[Stamp, ...] | None = None  # none at all while its disk hangs
+        self._stamps: tuple[Stamp, ...] | None = None  # None while its disk hangs
         self._known = Freezes()
 
     @cached_property
@@ -127,7 +127,7 @@ class HomeFreezes:
 
     @cached_property
     def root(self) -> FreezeFile:
-        """That of all citizens of the root; blocks."""
+        """The freeze of all citizens of the root; blocks."""
         return FreezeFile(root_folder(self._home.parent) / NAME, together=True)
 
     def differ(self) -> bool:
@@ -135,9 +135,9 @@ class HomeFreezes:
         return self._stamps != (self.own.stamp(), self.root.stamp())
 
     def read(self, now: float) -> Freezes:
-        """What they say now; two stats if they have not changed.
+        """The present freezes; costs two stats if neither file has changed.
 
-        Nothing starts in a home that does not answer: whoever tries waits with its disk.
+        A home whose disk does not answer counts as frozen: a start there would hang, too.
         """
         silent = hanging((str(self._home),))
         stamps = () if silent else (self.own.stamp(), self.root.stamp())
@@ -154,7 +154,7 @@ class HomeFreezes:
         return Freezes(FreezeNote(Freeze(now, problem=problem)), problems=(problem,))
 
     def believe(self, now: float) -> None:
-        """A freeze that begins in the future began now; raises OSError."""
+        """Correct freezes that begin in the future to begin now; raises OSError."""
         for file in (self.own, self.root):
             note, _ = file.read(now)
             if note.last and note.last.since > now:

@@ -1,4 +1,4 @@
-"""The `runs.db` of one home: runs are added, old ones deleted, a damaged file is moved aside."""
+"""The writing side of a home's `runs.db`: adds runs, deletes old ones, moves a damaged file aside."""
 
 import os
 import sqlite3
@@ -27,9 +27,9 @@ LOCK_PATIENCE = 1.0  # seconds to wait for another process's lock
 COUNT_AFTER = 100  # new runs of a task before the writer counts all its runs
 AT_ONCE = 32  # rows in one statement
 STEP = 500  # rows deleted in one transaction
-OUTPUTS_KEPT = 1000  # of each task: 64 MB at most
+OUTPUTS_KEPT = 1000  # per task: 64 MB at most
 TEXT, TRACEBACK = 2000, 16 * 1024  # characters
-CACHE = 256  # KiB of each open database
+CACHE = 256  # KiB per open database
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _INSERT = (
@@ -113,7 +113,7 @@ class HistoryFile:
         return self._database
 
     def _ensure_file(self) -> tuple[int, int]:
-        """Create the file if it is missing, for the home's user alone; never through a link; its id."""
+        """Create the file if missing, for the home's user alone and never through a link; returns its id."""
         with closed_after(open_file(self.path, os.O_RDWR | os.O_CREAT, follow=False)) as file:
             status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
@@ -124,7 +124,7 @@ class HistoryFile:
         self.close()
         aside = quarantine(self.path)
         log = self.path.with_name(self.path.name + WRITE_AHEAD)
-        with suppress(FileNotFoundError):  # part of the damaged database; may help to repair it
+        with suppress(FileNotFoundError):  # it belongs to the damaged database and may help to repair it
             rename(log, aside.name + WRITE_AHEAD)
         remove(self.path.with_name(self.path.name + "-shm"))
         return aside
@@ -148,21 +148,21 @@ def _prepare(database: sqlite3.Connection) -> None:
     exists = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if exists and version not in (VERSION, OLDER):
         raise OSError(f"was made by another program (version {version}); move it away")
-    if not exists:  # nothing to lose yet, and fsyncs would delay those of the state files
+    if not exists:  # nothing to lose yet, and an fsync would delay those of the state files
         database.execute("PRAGMA synchronous = OFF")
     database.execute("PRAGMA journal_mode = WAL")
     if not exists:
         database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
     elif version == OLDER:
         database.executescript(f"BEGIN IMMEDIATE; {ADD_FACTS} PRAGMA user_version = {VERSION}; COMMIT")
-    database.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the newest runs, no more
+    database.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the newest runs only
     database.execute("PRAGMA foreign_keys = ON")
     database.execute(f"PRAGMA cache_size = -{CACHE}")
     database.execute("PRAGMA journal_size_limit = 4194304")
 
 
 def _insert(database: sqlite3.Connection, runs: Sequence[FinishedRun]) -> None:
-    """All of the runs in few statements: around each one Python lets the scheduler's thread wait for it."""
+    """Insert the runs in few statements: each one makes the scheduler's thread wait for the interpreter."""
     done = 0
     while done < len(runs):
         some = runs[done : done + _at_once(len(runs) - done)]
@@ -174,7 +174,7 @@ def _insert(database: sqlite3.Connection, runs: Sequence[FinishedRun]) -> None:
 
 
 def _at_once(left: int) -> int:
-    """A power of two, so that there are few different statements to prepare."""
+    """The number of rows for the next statement: a power of two, so that few statements are prepared."""
     return min(1 << (left.bit_length() - 1), AT_ONCE)
 
 

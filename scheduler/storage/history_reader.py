@@ -1,4 +1,4 @@
-"""Read the history of a home (`runs.db`) without an owner, a lock or new files; its schema."""
+"""Reads the history of a home (`runs.db`) without an owner, a lock or new files, and holds its schema."""
 
 import errno
 import json
@@ -23,14 +23,14 @@ from scheduler.system.foreign_home import Refused, place
 
 NAME = "runs.db"
 VERSION = 2
-OLDER = 1  # had no facts
+OLDER = 1  # the version without facts
 WRITE_AHEAD = "-wal"
 LONGEST = 30.0  # seconds that a query may take
 LARGEST = 2**63 - 1  # the largest integer in SQLite
 
-# Output and tracebacks have a table of their own: a list of runs reads a tenth of the pages, and they
-# are deleted sooner. Failures have indexes of their own: they are few, and people search for them.
-# Facts are what few runs have, as a JSON object: see RunFacts. A new one needs no new version.
+# Output and tracebacks have their own table: a list of runs then reads a tenth of the pages, and they are
+# deleted sooner. Failures have their own indexes: they are few, and people search for them.
+# Facts, a JSON object, are what only few runs have: see RunFacts. A new one needs no new version.
 SCHEMA = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -65,7 +65,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What only some runs have."""
+    """The values that only some runs have."""
 
     cost: RunCost | None = None
     who: Who | None = None
@@ -122,7 +122,7 @@ def selection(asked: RunQuery) -> tuple[str, tuple[Any, ...]]:
 
 
 def address(path: Path, **how: object) -> str:
-    """The database as an address for SQLite."""
+    """The URI of the database for SQLite."""
     return f"file:{quote(os.fsencode(path))}?" + "&".join(f"{name}={given}" for name, given in how.items())
 
 
@@ -144,7 +144,7 @@ def _rows(home: Path, query: str, values: tuple[Any, ...]) -> list[Any]:
 
 
 def _version(path: Path, database: sqlite3.Connection) -> int:
-    """Of its tables; 0 until the owner has created them."""
+    """The version of the tables; 0 until the owner has created them."""
     version: int = database.execute("PRAGMA user_version").fetchone()[0]
     if version in (VERSION, OLDER):
         return version
@@ -162,13 +162,13 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
         database.text_factory = lambda text: text.decode("utf-8", "replace")
         require_same_file(database, path)
         database.execute("PRAGMA trusted_schema = OFF")
-        until = time.monotonic() + LONGEST  # whoever can write the home could store a query without end
+        until = time.monotonic() + LONGEST  # whoever can write the home could store an endless view there
         database.set_progress_handler(lambda: time.monotonic() > until, 100_000)
         yield database
 
 
 def require_same_file(database: sqlite3.Connection, path: Path) -> None:
-    """Raise Refused if SQLite, which opens names, took another file through a link."""
+    """Raise Refused if SQLite, which opens files by name, has followed a link to another file."""
     expected, texts = _status(path), database.text_factory
     database.text_factory = os.fsdecode  # a folder's name need not be text
     found = Path(database.execute("PRAGMA database_list").fetchone()[2]).lstat()
@@ -178,7 +178,7 @@ def require_same_file(database: sqlite3.Connection, path: Path) -> None:
 
 
 def _status(path: Path) -> os.stat_result:
-    """Without opening it: closing a descriptor would drop the locks that SQLite holds in this process."""
+    """The file's status, without opening it: closing a descriptor drops SQLite's locks in this process."""
     with place(path, follow=True) as at:
         found = at.status()
         if found is None:
@@ -211,13 +211,13 @@ def record_of(row: tuple[Any, ...]) -> RunRecord:
 
 
 def facts_text(run: FinishedRun | RunRecord) -> str:
-    """For the column of that name: empty where there are none, as for most runs."""
+    """The text for the column `facts`: empty where there are none, as for most runs."""
     facts = RunFacts(run.cost, run.who, run.stopped_by, run.why, run.machine)
     return "" if facts == NO_FACTS else json.dumps(to_json(facts))
 
 
 def _facts_of(text: object) -> RunFacts:
-    """None, if what the file holds is no facts: whoever can write the home can write anything there."""
+    """The facts in this text, empty if it is invalid: whoever can write the home can write anything there."""
     try:
         return from_json(RunFacts, json.loads(text)) if text and isinstance(text, str) else NO_FACTS
     except (ValueError, RecursionError):

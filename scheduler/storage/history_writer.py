@@ -1,4 +1,4 @@
-"""Write finished runs to the `runs.db` of each home, in batches, from one background thread."""
+"""Writes finished runs to the `runs.db` of each home, in batches, from one background thread."""
 
 import asyncio
 import threading
@@ -18,8 +18,8 @@ from scheduler.system.hanging_disks import require_disk
 
 ROOM = 64 << 20  # bytes of runs that may wait to be written
 ROW = 1024  # bytes counted for a run, in addition to its texts
-GATHER = 0.5  # seconds of finished runs in one transaction
-SHARE = 4  # after a slow write the pause is this many times as long
+GATHER = 0.5  # seconds for which finished runs are gathered into one transaction
+SHARE = 4  # after a slow write the pause is this many times as long as the write
 LONGEST = 10.0  # seconds: the longest pause
 PATIENCE = 5.0  # seconds without progress after which a caller stops waiting for the disk
 OPEN = 64  # databases open at the same time: each takes three descriptors
@@ -28,12 +28,12 @@ BEHIND = "more runs end than the disk can take"
 
 
 class HistoryWriter:
-    """A queue of finished runs and the thread that writes them; drops and counts runs beyond its room."""
+    """A queue of finished runs and the thread that writes them; drops and counts runs when it is full."""
 
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
         self._queue: SimpleQueue[Item] = SimpleQueue()
-        # Bytes. Each counter has one writing thread, so that a finished run needs no lock.
+        # In bytes. Only one thread changes each counter, so a finished run needs no lock.
         self._queued = self._written = 0
         self._urgent = threading.Event()
         self._thread: threading.Thread | None = None
@@ -154,7 +154,7 @@ class HistoryRecorder:
     def write(self, runs: Sequence[FinishedRun]) -> None:
         """Called in the writer's thread."""
         try:
-            require_disk(self._home)  # the thread is that of all citizens
+            require_disk(self._home)  # the thread serves all citizens
             aside = self.file.add(runs, self.keep)
         except (NotRecorded, OSError) as reason:
             self._call_on_loop(self._count_lost, len(runs), str(reason))

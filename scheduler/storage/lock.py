@@ -1,4 +1,4 @@
-"""Ownership of a home: its lock, the note that names the owner, and the mark of the service that runs it."""
+"""Ownership of a home: its lock, the note that names the owner, the mark of the service that runs it."""
 
 import json
 import os
@@ -26,7 +26,7 @@ LONGEST = 200  # bytes read of a mark; a valid one has forty
 
 
 def owner_of(home: Path) -> Running | None:
-    """The living process that owns this home; reads only. The note in a copied home names none."""
+    """The living process that owns this home, None for a copied home's note; changes nothing."""
     note = read_json(home / FOLDER / OWNER, {})
     try:
         owner = running_from_json(note)
@@ -36,13 +36,13 @@ def owner_of(home: Path) -> Running | None:
 
 
 def role_of(home: Path) -> str:
-    """What the owner says it is, such as MONITOR; only for a text: anybody can write into a home."""
+    """The owner's role by its own note, such as MONITOR; for messages only, since the note can be forged."""
     role = read_json(home / FOLDER / OWNER, {}).get("role")
     return role if isinstance(role, str) else ""
 
 
 def _is_about(note: Mapping[str, Any], home: Path) -> bool:
-    """Whether the note is of this home: by its path or its number, for a folder may be moved or remounted."""
+    """Whether path and id in the note are those of this home."""
     place = _place(home)
     return any(note.get(key, value) == value for key, value in place.items())  # older notes have neither
 
@@ -57,7 +57,7 @@ def abandoned(home: Path) -> bool:
 
 
 class Ownership:
-    """A held lock; `release` ends it, and so does the death of the process."""
+    """A held lock, until `release` or the death of the process."""
 
     def __init__(self, lock: "FileLock", note: Path) -> None:
         self._lock, self._note, self._path = lock, note, Path(lock.lock_file)
@@ -68,7 +68,7 @@ class Ownership:
         return self._file is not None and file_id(self._path) == self._file
 
     def sign(self, home: Path, now: float, role: str) -> None:
-        """Note who owns the home, for people; the lock is what counts."""
+        """Write the note that names the owner, for people; only the lock counts."""
         owner = Running(os.getpid(), born(os.getpid()) or 0.0, now, BOOT)
         with suppress(OSError):
             note = {**to_json(owner), **_place(home), "role": role}
@@ -92,11 +92,11 @@ def acquire(
     shared: bool = False,
     machine: str = "",
 ) -> Ownership:
-    """Become the owner of `home`; raises Owned (by whom) or Unreadable (why it cannot be).
+    """Become the owner of `home`; raises Owned (by whom) or Unreadable (why it cannot be owned).
 
-    `service` is the unit of this process, if a service runs it; `role` is noted for `role_of`. `shared`: also
-    one that machines share. On this `machine`: each has a lock of its own, for NFS keeps that of a frozen or
-    dead one; its lease decides, and whoever has that signs.
+    `service` is this process's unit, if a service runs it; `role` is noted for `role_of`; `shared` allows a
+    home that machines share. With `machine` the lock is that machine's own, because NFS keeps the lock of a
+    frozen or dead machine: a lease decides who owns the home, and its holder signs the note.
     """
     name = f"lock.{machine}" if machine else "lock"
     from filelock import FileLock, Timeout  # 58 ms that only owners pay
@@ -105,7 +105,7 @@ def acquire(
         check_free(home, as_root=as_root, service=service, shared=shared or bool(machine))
         folder = home / FOLDER
         make_folder(folder)
-        os.close(open_file(folder / name, os.O_RDWR | os.O_CREAT))  # it belongs to the home's user, too
+        os.close(open_file(folder / name, os.O_RDWR | os.O_CREAT))  # so that it belongs to the home's user
         lock = FileLock(folder / name, mode=0o600, thread_local=False)
         lock.acquire(blocking=False)
     except Timeout:
@@ -141,7 +141,7 @@ def check_free(home: Path, *, as_root: bool = False, service: str = "", shared: 
 
 
 def _may_own(home: Path, as_root: bool) -> None:
-    """A root shell must not run what an agent can write: a process owns homes of its own user only."""
+    """Refuse another user's home: root must not run by accident what an agent can write."""
     owner, user = home.stat().st_uid, os.geteuid()
     if owner == user or (user == 0 and as_root):
         return
@@ -150,14 +150,14 @@ def _may_own(home: Path, as_root: bool) -> None:
 
 
 def _not_managed(home: Path, service: str) -> None:
-    """Refuse a managed home: while its service restarts, it only looks free."""
+    """Refuse a home that another service manages: it looks free while that service restarts."""
     unit = managed_by(home)
     if unit and unit.name != service:
         raise Managed(f"{home.name} is run by {unit.name}.service; start it with {unit.systemctl('start')}")
 
 
 def _not_shared(home: Path) -> None:
-    """Refuse a home that machines share: another one may run the citizen at this moment."""
+    """Refuse a home that machines share, since another machine may run the citizen now."""
     if found := shared_home(home):
         fix = f"set [engine] url here, or take it out with: {PROGRAM} engine leave {home.name}"
         raise Managed(f"{home.name} is run through {found.through}; {fix}")
@@ -182,7 +182,7 @@ def unit_of(citizen: str, user: bool = False) -> Unit:
 
 
 def managed_by(home: Path) -> Unit | None:
-    """The unit that runs this home, None if none does."""
+    """The systemd unit that runs this home, if any."""
     try:
         with closed_after(open_file(home / FOLDER / MARK, os.O_RDONLY)) as file:
             content = os.read(file, LONGEST)
@@ -211,6 +211,6 @@ def unmark(home: Path) -> bool:
 
 
 def _refuse_link(home: Path) -> None:
-    """A mark in another folder would not go with the home, not even if a link of this user's leads there."""
+    """Refuse a folder that is a link: a mark elsewhere would not move with the home."""
     if (home / FOLDER).is_symlink():
         raise Refused("a link", home / FOLDER)

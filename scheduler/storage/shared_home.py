@@ -1,4 +1,4 @@
-"""The mark of a home that machines share through a database: which home it is, and through what."""
+"""The mark of a home that machines share through a database: the home's id and the database's address."""
 
 import os
 import re
@@ -15,18 +15,18 @@ LONGEST = 400  # bytes read of a mark
 
 
 class SharedHome(NamedTuple):
-    """A home's number, the same on every machine that sees this very folder, and the database's address."""
+    """A home's id, the same on every machine that sees this folder, and the database's address."""
 
     home_id: str
     through: str
     inode: int
-    copied: bool = False  # the mark was written in another folder than the one it lies in
+    copied: bool = False  # the mark was written for another folder
 
 
 def shared_home(home: Path) -> SharedHome | None:
-    """The mark of the home, None if it is no shared one; a damaged mark is one with no number.
+    """The mark of the home, None if it is not shared; a damaged mark has no id.
 
-    Raises OSError for what is no file, is another user's link, or lies in a home that is closed to this user.
+    Raises OSError if the mark is not a file, is another user's link, or lies in a home closed to this user.
     """
     try:
         with closed_after(open_file(home / FOLDER / MARK, os.O_RDONLY)) as file:
@@ -40,10 +40,10 @@ def shared_home(home: Path) -> SharedHome | None:
 
 
 def is_shared(home: Path) -> bool:
-    """Whether machines share the home, as far as this user may know."""
+    """Whether machines share the home, as far as this user can tell."""
     try:
         return shared_home(home) is not None
-    except OSError:  # another user's, who keeps it closed
+    except OSError:  # closed by another user
         return False
 
 
@@ -52,7 +52,7 @@ def new_home_id() -> str:
 
 
 def mark_shared(home: Path, home_id: str, through: str) -> None:
-    """Mark the home, by its inode, too: a copy has another one, shared storage has not. Raises OSError."""
+    """Mark the home, with its inode, which differs in a copy but not on shared storage. Raises OSError."""
     make_folder(home / FOLDER)
     replace_file(home / FOLDER / MARK, f"{home_id} {through} {home.stat().st_ino}\n".encode())
 

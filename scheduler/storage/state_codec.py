@@ -1,4 +1,4 @@
-"""States as JSON and back: the content of the state file."""
+"""Converts states to JSON and back: the content of the state file."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from scheduler.process.who import Who
 from scheduler.schema.json_codec import InvalidJson, from_json, reader, shortened, to_json
 
 MAPS = ("last_run", "run_counts", "errors", "tasks")
-LATEST = 1e11  # seconds, the year 5138: beyond, the number is in milliseconds
+LATEST = 1e11  # seconds, the year 5138; a larger number is in milliseconds
 _HINTS = get_type_hints(TaskState)
 _EXPECTED = {
     float | None: "a time in seconds",
@@ -176,7 +176,7 @@ def _failure_json(failure: Failure) -> dict[str, str]:
 
 
 def _timestamp(value: object) -> float:
-    """Unix seconds of an ISO time; v2 wrote local ones without a zone, too."""
+    """Unix seconds of an ISO time; one without a zone, as v2 wrote, is local."""
     return float(
         _plausible(
             value if isinstance(value, int | float) else datetime.fromisoformat(str(value)).timestamp()
@@ -185,7 +185,7 @@ def _timestamp(value: object) -> float:
 
 
 def _plausible(value: Any) -> Any:
-    """The value, if its numbers can be times, counts and processes; raises InvalidJson."""
+    """The value, if its numbers are plausible as times, counts and processes; raises InvalidJson."""
     number = value.since if isinstance(value, Running) else value
     if isinstance(number, int | float) and not 0 <= number < LATEST:
         raise InvalidJson(f"expected a time in seconds or a count, not {shortened(number)}")

@@ -80,7 +80,7 @@ class StateFile:
         return self._known.document.states, list(self._known.dropped)
 
     def peek(self) -> tuple[States, list[str]]:
-        """The same for readers: changes nothing."""
+        """The same for readers, without moving the file."""
         try:
             content = self._read()
         except _InvalidStates as error:
@@ -94,17 +94,17 @@ class StateFile:
         return False
 
     def merged(self, version: int) -> None:
-        """From this version on the states hold the changes of the last ChangedOutside."""
+        """Note that from this version on the states contain the changes of the last ChangedOutside."""
         with self._lock:
             self._merging, self._floor = False, version
 
     def save(self, states: States, version: int, durable: bool) -> None:
         """Replace the file by `states`, unless a newer version is in place already.
 
-        `durable` waits until a power cut could not undo it. Raises OSError when it cannot, ChangedOutside
-        when the file was changed, Behind until `merged` was called after that.
+        `durable` waits until a power cut cannot undo it. Raises OSError if the file cannot be written,
+        ChangedOutside if another program changed it, and after that Behind until `merged` is called.
         """
-        require_disk(self.path.parent)  # who waits there takes a thread from the other citizens
+        require_disk(self.path.parent)  # a save that hangs there takes a thread from other citizens
         document = replace(self._known.document, states=states)
         text = encode(document)
         with place(self.path, follow=True) as at:
@@ -119,7 +119,7 @@ class StateFile:
             finally:
                 partial.remove()  # still there only if it did not take the file's place
             if durable:
-                if overtaken:  # by a file that is not durable yet: under a steady load there is always one
+                if overtaken:  # by a newer file that is not durable yet
                     sync(self.path)
                 at.sync_folder()
 
@@ -134,7 +134,7 @@ class StateFile:
     def _raise_changes(self) -> None:
         base = (
             decode(self._known.text)[0].states if self._known.text else {}
-        )  # with times as the file rounds them
+        )  # decoded, so that times are rounded as in the file
         try:
             content = self._read()
         except _InvalidStates as error:
@@ -181,11 +181,11 @@ class StateFile:
 
 
 def merged(base: TaskState, theirs: TaskState, state: TaskState) -> TaskState:
-    """The state with every field that another program changed; only the owner knows what is running."""
+    """The state with every field that another program changed, except what runs, which the owner knows."""
     changes = {
         name: getattr(theirs, name) for name in _MERGEABLE if getattr(theirs, name) != getattr(base, name)
     }
-    if "last_run" in changes:  # it decides what is due, not the slot of the run before
+    if "last_run" in changes:  # now this decides what is due, not the slot of an earlier run
         changes.setdefault("slot", None)
     return state.changed(**changes) if changes else state
 

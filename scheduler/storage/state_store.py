@@ -1,4 +1,4 @@
-"""Keep the states of a citizen: in memory, or in a file, with one write at a time off the event loop."""
+"""Keeps the states of a citizen in memory or in a file, with one write at a time off the event loop."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ Adopt = Callable[[States, list[str]], None]
 
 
 class RunStart(NamedTuple):
-    """A run that wants to begin, and the state of its task from then on; an interval's has no `slot`."""
+    """A run that wants to begin, and the state of its task from then on; an interval task has no `slot`."""
 
     task: str
     slot: str
@@ -47,7 +47,7 @@ class RunStart(NamedTuple):
 
 
 class Store:
-    """States in memory only, for tests, demos and benchmarks; DiskStore saves them, too."""
+    """Keeps states in memory only, for tests, demos and benchmarks; DiskStore saves them."""
 
     fenced = False  # `started` decides whether a run may begin, not only when
     unsaved = ""  # why the newest states are not on disk
@@ -73,7 +73,7 @@ class Store:
         """The states have changed: save them soon."""
 
     def written(self) -> Awaitable[object] | None:
-        """Done when the newest states would survive the death of this process; None if that is now."""
+        """Done once the newest states would survive the death of this process; None if they already would."""
         return None
 
     async def started(self, start: RunStart) -> Mapping[str, str] | None:
@@ -84,13 +84,13 @@ class Store:
         raise NotImplementedError
 
     def withdrawn(self, task: str) -> None:
-        """The run of this task that was put on record has not begun, and will not."""
+        """Take the recorded run of this task back: it will not begin."""
 
     def carried(self, process: Running) -> None:
-        """This process carries a run; asked by the scheduler of a fenced store before its program starts."""
+        """Note that this process carries a run; called for a fenced store before its program starts."""
 
     async def saved(self) -> bool:
-        """True when the newest states are on disk, False when they cannot be."""
+        """True once the newest states are on disk, False if they cannot be saved."""
         return True
 
     async def close(self) -> None: ...
@@ -140,9 +140,9 @@ class DiskStore(Store):
         return await asyncio.shield(self._save_now())
 
     async def close(self) -> None:
-        """Make pending changes durable, in one attempt: a failing disk does not delay the end.
+        """Make pending changes durable, trying once, so that a failing disk does not delay the exit.
 
-        One that ends while it is read knows nothing, and writes nothing.
+        A store that closes before its states are loaded writes nothing.
         """
         if not self._begun:
             return
@@ -209,7 +209,7 @@ class DiskStore(Store):
         return False
 
     def _set_unsaved(self, unsaved: str) -> None:
-        """Why nothing is saved now, empty if it is: logged when it changes."""
+        """Set the reason why nothing is saved, "" if all is; log it when it changes."""
         if unsaved == self.unsaved:
             return
         if unsaved:
@@ -231,7 +231,7 @@ class DiskStore(Store):
 
 
 class _Lane:
-    """Runs one piece of work at a time; all callers that join during it share the next."""
+    """Does its work once at a time; all callers that join meanwhile share the next turn."""
 
     def __init__(self, work: Callable[[], Awaitable[bool]]) -> None:
         self._work = work

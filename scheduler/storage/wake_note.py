@@ -1,4 +1,4 @@
-"""What the next owner must know of this one's wakes beside their state: `.experience/wake.json`."""
+"""The note `.experience/wake.json`: what the next owner must know of the wakes besides their state."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ NO_PROCESS = Running(-1, 0.0, 0.0)  # a process that never lives
 
 @value
 class LastDelivered:
-    """The last result that was in the letter of a wake."""
+    """The last result that a wake's letter contained."""
 
     task: str
     finished: float
@@ -27,16 +27,16 @@ class LastDelivered:
 
 @value
 class WakeNote:
-    """`number` is that of the wake whose turn has begun and not ended, 0 between two turns."""
+    """The note; `number` is the wake whose turn has begun and not ended, 0 between turns."""
 
     number: int = 0
     since: float = 0.0
-    agents: tuple[Running, ...] = ()  # of turns: those that may still be alive
+    agents: tuple[Running, ...] = ()  # of earlier turns, those that may still be alive
     delivered: LastDelivered | None = None
     delivered_before: LastDelivered | None = None  # by the wake before this one
-    seen: Mapping[str, str] = field(default_factory=dict)  # what there was, for the gate
+    seen: Mapping[str, str] = field(default_factory=dict)  # what the gate saw
     seen_before: Mapping[str, str] = field(default_factory=dict)
-    wanted: bool = False  # of an older version, as is `state`: both are in the state file now
+    wanted: bool = False  # like `state`, from an older version's note; both are in the state file now
     state: TaskState = TaskState()
 
     def living(self) -> tuple[Running, ...]:
@@ -45,10 +45,9 @@ class WakeNote:
 
 
 def settled(note: WakeNote, saved: TaskState | None) -> WakeNote:
-    """The note without a turn that never began: it is written before the state that says so, and before that
-    the agent waits."""
+    """The note without a turn that never began: it is written before the state, which the agent waits for."""
     starting = saved is not None and saved.starting and saved.running is not None
-    if note.number and starting:  # whatever their times say: the clock may have been set in between
+    if note.number and starting:  # times do not count: the clock may have been set in between
         return replace(note, number=0, delivered=note.delivered_before, seen=note.seen_before)
     return note
 
@@ -58,32 +57,32 @@ def wake_state(
 ) -> TaskState:
     """The saved state of the wake, corrected by what its other files know.
 
-    `last_wake` and `count` are those of metadata.json, which other tools write, too. A turn that the note
-    knows and metadata.json does not count yet was under way when its owner died, or had just ended.
+    `last_wake` and `count` come from metadata.json, which other tools write, too. A turn that is in the note
+    and not yet counted in metadata.json was under way when its owner died, or had just ended.
     """
     state = saved or (note.state.asked_for() if note.wanted else note.state)
     if note.number > count:
         return _of_turn(state, note)
     if last_wake is not None and _knows_more(last_wake, state.last_run, now):
         state = state.changed(last_run=last_wake, last_duration=None)
-    recorded = state.running is not None and not state.starting  # it is found as interrupted, which counts it
+    recorded = state.running is not None and not state.starting  # counted once found interrupted
     return state.changed(run_count=max(state.run_count, count - recorded))
 
 
 def _knows_more(last_wake: float, last_run: float | None, now: float) -> bool:
-    """Whether metadata.json is right, not the saved state; the record of a later wake may be missing."""
+    """Whether metadata.json is right rather than the saved state, which may lack a later wake."""
     if last_run is None:
         return True
     return last_wake <= now and (last_wake > last_run + SAME or last_run > now)
 
 
 def _of_turn(state: TaskState, note: WakeNote) -> TaskState:
-    """The state of a wake whose turn has begun: the state file, saved after the note, may not know it."""
-    ended = state.run_count >= note.number  # whatever its time says: the clock may have been set since
+    """The state of a wake whose turn has begun; the state file, saved after the note, may lack the turn."""
+    ended = state.run_count >= note.number  # times do not count: the clock may have been set since
     if state.running is None and (ended or abs((state.last_run or 0.0) - note.since) <= SAME):
         return state.changed(run_count=max(state.run_count, note.number))
     if state.running and not state.starting and abs(state.running.since - note.since) <= SAME:
-        return state  # it knows the turn: what is wanted is one more
+        return state  # it has the turn, so a request is for one more
     agent = note.agents[-1] if note.agents else state.running or NO_PROCESS
     running = replace(agent, since=note.since)
     begun = state.changed(run_count=max(state.run_count, note.number - 1), last_run=note.since)
@@ -91,10 +90,10 @@ def _of_turn(state: TaskState, note: WakeNote) -> TaskState:
 
 
 def read_note(home: Path) -> WakeNote:
-    """The note as it is now; an empty one if there is none, or an invalid one. Raises OSError."""
+    """The present note, empty if it is missing or invalid. Raises OSError."""
     content = read_json_to_keep(home / FILE)
     try:
-        if "pid" in content:  # it was once the agent's process alone
+        if "pid" in content:  # older notes held only the agent's process
             return WakeNote(agents=(running_from_json(content),))
         note = from_json(WakeNote, content)
         for agent in note.agents:
@@ -105,11 +104,11 @@ def read_note(home: Path) -> WakeNote:
 
 
 def write_note(home: Path, note: WakeNote, durable: bool) -> None:
-    """Replace the note; `durable` waits until a power cut could not undo it."""
+    """Replace the note; `durable` waits until a power cut cannot undo it."""
     require_home(home)
     replace_file(home / FILE, note_json(note), durable=durable, make=True)
 
 
 def note_json(note: WakeNote) -> bytes:
-    """The note as its file has it."""
+    """The note as the content of its file."""
     return json.dumps(to_json(note)).encode()
