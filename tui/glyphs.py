@@ -9,13 +9,13 @@ from scheduler.core.wording.text import ASCII_GLYPHS, GLYPHS
 
 @value
 class Glyphs:
-    """One cell each, except `dot`, the separator."""
+    """Signs of one cell each, except `dot`, the separator."""
 
     plain: bool
     kind: Mapping[TaskStatus, str]
     cursor: str
     marked: str
-    hit: str  # of a search
+    hit: str  # a match of a search
     full: str
     half: str
     track: str
@@ -25,18 +25,18 @@ class Glyphs:
     dot: str
     ellipsis: str
     times: str
-    nothing: str  # no time: nothing will happen
-    recent: Mapping[str, str]  # the outcomes of last runs: the height says how bad
-    sorted: str  # smallest first, largest first
+    nothing: str  # in place of a time: nothing will run
+    recent: Mapping[str, str]  # the outcomes of last runs; the higher, the worse
+    sorted: str  # arrows for ascending and descending order
     joints: str  # the ends of a line between two panels
     slot: str = "●"
     slots: str = "•"
     guide: str = "·"
-    levels: str = "▁▂▃▄▅▆▇█"  # from one to many
-    enter: str = "⏎"  # the key; as many cells as it takes
+    levels: str = "▁▂▃▄▅▆▇█"  # from few to many
+    enter: str = "⏎"  # the enter key; may take several cells
 
     def bar(self, halves: int) -> str:
-        """So many half cells of a bar."""
+        """A bar of so many half cells."""
         return self.full * (halves // 2) + self.half * (halves % 2)
 
 
@@ -89,7 +89,7 @@ ASCII = Glyphs(
 
 
 def can_draw(encoding: str) -> bool:
-    """Whether a terminal with this encoding has the signs of the Unicode set."""
+    """Whether this encoding has all signs of the Unicode set."""
     try:
         "".join([*GLYPHS.values(), UNICODE.corners, UNICODE.full, UNICODE.levels]).encode(encoding)
     except (UnicodeError, LookupError):

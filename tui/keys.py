@@ -5,13 +5,13 @@ from textual.dom import DOMNode
 from textual.keys import format_key
 from textual.screen import Screen
 
-# The keys at the bottom come in three groups: where to go, what to do, and what to see of it.
+# The keys at the bottom come in three groups: places to go, actions, and views.
 PLACES = ("leave", "back", "pane", "table", "timeline", "log", "palette")
 VIEWS = ("filter", "search", "only", "sort", "reverse", "mark", "problem", "theme", "force-failing")
-LAST = ("help", "quit")  # at the end, and kept when there is no room for all
-TABLE_FIRST = ("details", "sort", "reverse", "filter", "force", "pause")  # of a table, in this order
+LAST = ("help", "quit")  # at the end, and kept when there is no room for all keys
+TABLE_FIRST = ("details", "sort", "reverse", "filter", "force", "pause")  # in a table, in this order
 DETAILS_FIRST = ("stop", "force", "pause", "reset", "edit", "search", "copy", "pager")
-NARROW = 60  # cells below which only the ways to all others stay
+NARROW = 60  # cells below which only the keys that lead to all others are shown
 ALWAYS = ("palette", "help")
 
 # Actions that a read-only screen lacks.
@@ -74,7 +74,7 @@ FLEET_KEYS = (
     _hidden("G,end", "move('end', 1)", "last", "last task"),
 )
 
-# The same in the table, but for what leads back.
+# The table has the same keys, except those that lead back.
 TABLE_KEYS = (
     _key("v", "app.table", "panels", "table", "back to the panels"),
     _key("R", "reverse", "reverse", "reverse", "reverse the order"),
@@ -159,7 +159,7 @@ LOG_KEYS = (
 
 
 def active_keys(screen: "Screen[object]") -> list[tuple[str, ActiveBinding]]:
-    """The keys that work now, those of the focused widget first; a rebound key keeps its place."""
+    """The keys that work now, the focused widget's first; a rebound key keeps its place."""
     focused = screen.focused
     nodes = [*(focused.ancestors_with_self if focused else screen.ancestors_with_self)]
     order: dict[str, int] = {}
@@ -172,6 +172,6 @@ def active_keys(screen: "Screen[object]") -> list[tuple[str, ActiveBinding]]:
 
 
 def key_of(node: DOMNode, name: str, usual: str) -> str:
-    """The key of this name, as shown on the screen: from the settings, or the default `usual`."""
+    """The key with this name, as shown on screen: from the settings, or else `usual`."""
     keys = node.app._keymap.get(name)  # Textual has no public way to read its keymap
     return min((format_key(key) for key in keys.split(",")), key=len) if keys else usual

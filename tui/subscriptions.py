@@ -21,7 +21,7 @@ class Subscriptions:
         self._tasks: dict[str, tuple[Control, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
-        """Watch until cancelled; raises what goes wrong."""
+        """Watch until cancelled; raises the first error."""
         async with asyncio.TaskGroup() as group:
             async for view in self._fleet.watch():
                 self._on_fleet(view)

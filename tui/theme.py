@@ -86,16 +86,16 @@ def next_theme(name: str) -> str:
 
 
 class Rules(Stylesheet):
-    """The rules of app.tcss, parsed again only in other colours.
+    """The rules of app.tcss, parsed again only for different colours.
 
-    Textual parses them in the colours of its own theme before it knows ours, and at each start once more.
+    Textual parses them in its own theme's colours before it knows ours, and once more at each start.
     """
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        """Use these colours from the next time on that rules are parsed."""
+        """Use these colours when the rules are next parsed."""
         if variables != self._variables:
             super().set_variables(variables)
 
     def reparse(self) -> None:
-        """Parse what is not parsed yet, which is all after a change of colours."""
+        """Parse whatever is not parsed yet, which is everything after a change of colours."""
         self.parse()

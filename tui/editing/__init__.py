@@ -1,1 +1,1 @@
-"""Settings changed from the screen: what is asked, and what then happens."""
+"""Changing settings from the screen: the forms and questions, and the changes."""

@@ -1,4 +1,4 @@
-"""What the keys do that change settings: ask, write, and say in a line what was done or why not."""
+"""Carries out the keys that change settings: ask, write, and show the result in one line."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -18,14 +18,14 @@ from tui.common.typed_ahead import ASKING
 from tui.fleet.broken import near, parted
 from tui.glyphs import Glyphs
 
-LISTED = 6  # problems in a question
+LISTED = 6  # problems listed in a question
 UNDO = (Choice("u", "take it back"), Choice(STAY, "leave it"))
 AGAIN = (Choice("e", "edit again, at the first"), Choice(STAY, "leave it for now"))
 Say = Callable[[str], None]
 
 
 class SettingsChanges:
-    """Adds tasks and citizens, opens the editor, undoes; `said` shows what was done, `refused` why not."""
+    """Adds tasks and citizens, opens the editor, undoes; `said` shows the result, `refused` the reason."""
 
     def __init__(
         self,
@@ -41,13 +41,13 @@ class SettingsChanges:
 
     @cached_property
     def _editor(self) -> Editor:
-        """Made when it is first needed: what reads settings takes 150 ms to import."""
+        """Created on first use: importing what reads settings takes 150 ms."""
         if self._make is None:
             raise SchedulerError("these citizens are made up, and so are their settings")
         return self._make()
 
     def asked(self, what: str, citizen: str = "", view: TaskView | None = None) -> None:
-        """Do what a key asks for: of this citizen, at this row."""
+        """Do what a key asks for, for this citizen and row."""
         if what == "edit":
             self.edit(citizen, view.name if view else "")
         elif what == "new" or not citizen:
@@ -58,7 +58,7 @@ class SettingsChanges:
             self.undo(citizen)
 
     def add(self, citizen: str, view: TaskView | None = None) -> None:
-        """Ask for a new task, or for what this task needs that is not set up."""
+        """Ask for a new task, or for the settings that this task lacks."""
         self._after_reading(
             lambda: self._allowed(citizen, lambda: (self._editor.place(citizen), self._editor.zone(citizen))),
             lambda found: self._open_form(citizen, found[0], found[1], view),
@@ -94,7 +94,7 @@ class SettingsChanges:
         self._app.push_screen(TaskForm(new, self._glyphs), added)
 
     def new_citizen(self) -> None:
-        """Ask for the name of a citizen, and make its home."""
+        """Ask for the name of a new citizen, and make its home."""
         self._after_reading(lambda: (self._editor.why_not(""), None), lambda _: self._ask_name())
 
     def _ask_name(self) -> None:
@@ -107,19 +107,19 @@ class SettingsChanges:
         self._app.push_screen(NameForm(self._editor.make, self._glyphs), made)
 
     def edit(self, citizen: str, task: str = "") -> None:
-        """Open the settings in the person's editor, at this task; then say what is wrong with them."""
+        """Open the settings in the person's editor, at this task; then report problems in them."""
         self._after_reading(
             lambda: self._allowed(citizen, lambda: self._made(self._editor.place(citizen, task))),
             lambda place: self.edit_at(citizen, place),
         )
 
     def _made(self, place: SettingsPlace) -> SettingsPlace:
-        """With a folder to write the file into."""
+        """The place, once its folder exists."""
         place.file.parent.mkdir(parents=True, exist_ok=True)
         return place
 
     def edit_at(self, citizen: str, place: SettingsPlace) -> None:
-        """Open the settings there."""
+        """Open the editor at this place."""
         from tui.terminal import editor
         from tui.terminal.external_program import CannotStepAside
 
@@ -151,7 +151,7 @@ class SettingsChanges:
         self._app.push_screen(Question(title, facts, AGAIN, self._glyphs, at="e"), answered)
 
     def excerpt(self, citizen: str, problem: str) -> Excerpt | None:
-        """Where this problem stands in its file; None where that is unknown."""
+        """The excerpt of the file around this problem; None if its place is unknown."""
         one = parted(problem)
         with suppress(SchedulerError, OSError):
             return self._editor.excerpt(citizen, Path(one.file), one.line, one.key, one.words)
@@ -169,7 +169,7 @@ class SettingsChanges:
         self._after_reading(find, lambda place: self.edit_at(citizen, place))
 
     def undo(self, citizen: str) -> None:
-        """Take back the last change of this citizen's settings, after one question."""
+        """Undo the last change of this citizen's settings, after a confirmation."""
         self._after_reading(
             lambda: self._allowed(citizen, lambda: self._editor.last_change(citizen)),
             lambda what: self._ask_undo(citizen, what),
@@ -189,12 +189,12 @@ class SettingsChanges:
         self._app.push_screen(Question(f"Undo in {citizen}?", facts, UNDO, self._glyphs), answered)
 
     def _allowed(self, citizen: str, read: Callable[[], Any]) -> tuple[str, Any]:
-        """Why nothing is changed, or what is read."""
+        """Why nothing may change, or the result of `read`."""
         why = self._editor.why_not(citizen)
         return why, None if why else read()
 
     def _after_reading(self, read: Callable[[], tuple[str, Any]], then: Callable[[Any], object]) -> None:
-        """What files say, beside the screen; `then` gets it, unless it says why nothing is done."""
+        """Read files in a thread, then call `then` with the result, or show why nothing is done."""
 
         async def work() -> None:
             try:
@@ -210,5 +210,5 @@ class SettingsChanges:
 
 
 def short(file: Path) -> str:
-    """The file with its folder: what is above that is the same for all."""
+    """The file with its folder: the path above is the same for all."""
     return "/".join(file.parts[-2:])

@@ -21,12 +21,12 @@ RULE = "small letters, digits, - and _"
 
 
 def keys_in(advice: str) -> dict[str, str]:
-    """By key, what the lines set, as TOML writes it; comments are left out."""
+    """The keys that the lines set, with their values as TOML; comments are left out."""
     return {found[1]: found[2] for found in _LINE.finditer(advice)}
 
 
 class LinesForm(Form[str]):
-    """Writes the keys that a task needs, and gives back its name; nothing if it was left."""
+    """Writes the keys that a task needs, and gives back its name, or nothing if it was closed."""
 
     def __init__(
         self, task: str, file: str, advice: str, plan: Callable[[str], PlannedChange], glyphs: Glyphs
@@ -71,7 +71,7 @@ class LinesForm(Form[str]):
 
 
 class NameForm(Form[str]):
-    """Makes a citizen, and gives back its name; nothing if it was left."""
+    """Makes a citizen, and gives back its name, or nothing if it was closed."""
 
     def __init__(self, make: Callable[[str], object], glyphs: Glyphs) -> None:
         super().__init__()

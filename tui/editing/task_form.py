@@ -18,7 +18,7 @@ from tui.glyphs import Glyphs
 
 TIMES = 3
 WIDE = 62  # cells inside the frame
-FIELDS = {  # by name, what stands there while it is empty
+FIELDS = {  # by name: the placeholder of the field
     "name": "small letters, digits, - and _",
     "when": "15m, 2h, or five fields of cron",
     "command": "python3 report.py",
@@ -30,9 +30,9 @@ Fields = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """Whom the task is for, the file that gets it, and its checks: `preview` at once, `plan` with files.
+    """The citizen and file of the new task, and its checks: `preview` at once, `plan` also reads files.
 
-    Times are those of `zone`, of this machine if there is none.
+    Times are in `zone`, or in this machine's zone if there is none.
     """
 
     citizen: str
@@ -44,7 +44,7 @@ class NewTask:
 
 
 class TaskForm(Form[str]):
-    """Writes the task, and gives back its name; nothing if it was left."""
+    """Writes the task, and gives back its name, or nothing if it was closed."""
 
     def __init__(self, new: NewTask, glyphs: Glyphs) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class TaskForm(Form[str]):
 
     @property
     def typed(self) -> dict[str, str]:
-        """What stands in the fields."""
+        """The text of each field."""
         return {name: field.value.strip() for name, field in self._fields.items()}
 
     def changed(self, field: Input) -> None:
@@ -97,7 +97,7 @@ class TaskForm(Form[str]):
         self._lines.update(Content("\n").join(self._written(preview)))
 
     def _when(self, preview: Preview) -> list[Content]:
-        """The schedule in words and its next times, always as many lines."""
+        """The schedule in words and its next times, always the same number of lines."""
         wrong = preview.wrong.get("when", "") if self.typed["when"] else ""
         first = Content.styled(self._clean(wrong or preview.schedule), "$bad" if wrong else "$ink")
         now = self._new.now()
@@ -111,7 +111,7 @@ class TaskForm(Form[str]):
         return [first, *times, *[Content()] * (TIMES - len(times))]
 
     def _said(self, preview: Preview) -> Content:
-        """What is wrong with a field, or with the whole; else what to know before it is written."""
+        """The first error in a field or in the whole task; else the warnings."""
         wrong = [
             f"{name}: {words}" for name, words in preview.wrong.items() if name in self._touched - {"when"}
         ]
@@ -143,7 +143,7 @@ class TaskForm(Form[str]):
             self.run_worker(self._write(), group="verbs", exclusive=True)
 
     async def _write(self) -> None:
-        """What is only a warning is said first; the second enter writes."""
+        """Write the task; if there are new warnings, show them first, and write at the second enter."""
         try:
             change = await asyncio.to_thread(self._new.plan, self.typed)
             if change.warnings == self._warned:
@@ -157,5 +157,5 @@ class TaskForm(Form[str]):
 
 
 def ends(left: str, right: str, glyphs: Glyphs, wide: int = WIDE) -> str:
-    """The line below the form: words at its left, and at its right."""
+    """The line below the form, with text at its left and right."""
     return f"{left} {glyphs.across * max(1, wide - 6 - cells(left) - cells(right))} {right}"

@@ -8,7 +8,7 @@ from math import inf
 
 from scheduler.core.views import Snapshot, TaskView
 
-SURE = 3  # letters that are enough for a state; with fewer, most words would begin one
+SURE = 3  # letters that are enough to match a state; fewer would match most states
 FAILING = ("failed", "failing")
 
 
@@ -24,7 +24,7 @@ class Order(StrEnum):
         return orders[(orders.index(self) + 1) % len(orders)]
 
     def key(self, citizen: str, snapshot: Snapshot | None) -> tuple[float, str]:
-        """A sort key of a citizen and what is known of it."""
+        """The sort key of a citizen, from what is known of it."""
         tasks, number = snapshot.tasks if snapshot else (), 0.0
         if self is Order.FAILING:
             number = -sum(task.error is not None for task in tasks)
@@ -34,7 +34,7 @@ class Order(StrEnum):
 
 
 def words_of(citizen: str, tasks: Iterable[TaskView]) -> str:
-    """All that a filter may find in these tasks."""
+    """All words of these tasks that a filter can match."""
     parts = (
         " ".join([f"{citizen}/{task.name}", *_states(task), task.error.text if task.error else ""])
         for task in tasks
@@ -43,13 +43,13 @@ def words_of(citizen: str, tasks: Iterable[TaskView]) -> str:
 
 
 def _states(task: TaskView) -> tuple[str, ...]:
-    """The names of its state: a task with an error is failing, paused or not."""
+    """The names of the task's state: one with an error is also `failing`, even while paused."""
     return (task.kind, *FAILING) if task.error else (task.kind,)
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What the person typed: every word has to be found, `!` in front inverts; empty keeps everything."""
+    """A filter as typed: every word has to match, a leading `!` inverts it; an empty one keeps everything."""
 
     text: str = ""
 
@@ -70,7 +70,7 @@ class Filter:
         return self.text.startswith("!")
 
     def may_want(self, words: str) -> bool:
-        """Whether any task with these words can match: mostly a quick no."""
+        """Whether a task with these words might match: usually a quick no."""
         return self._inverted or all(word in words for word in self._words)
 
     def wants_all(self, citizen: str) -> bool:

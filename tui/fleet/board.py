@@ -1,4 +1,4 @@
-"""All panels in their order, and what is shown where; without a terminal."""
+"""All panels in their order, and where everything is; works without a terminal."""
 
 from collections.abc import Iterable, Mapping
 from itertools import product
@@ -13,13 +13,13 @@ from tui.fleet.panels.panel import Panel
 from tui.fleet.panels.rows import RowState
 from tui.glyphs import Glyphs
 
-LOWEST = 4  # lines that a panel has at least, in a fleet of many
-# A row that scrolls into sight is better than none: only what then fits leaves out those to be set up.
+LOWEST = 4  # the fewest lines of a panel in a large fleet
+# A row that needs scrolling is better than none: only a layout that then fits drops the fold.
 DENSITIES = tuple(Density)
 
 
 class Board:
-    """Panels, their order, and the rows that the cursor and the marks are on."""
+    """The panels, their order, the cursor and the marked rows."""
 
     def __init__(self, glyphs: Glyphs) -> None:
         self._glyphs = glyphs
@@ -30,7 +30,7 @@ class Board:
         self.marked: frozenset[Place] = frozenset()
         self.cursor = Place()
         self.shared = False  # whether several machines share citizens
-        self._row = 0  # the cursor's row, for when its task goes away
+        self._row = 0  # the cursor's row, to keep if its task goes away
         self._where: dict[str, int] = {}
         self._longest = (0, 0)  # task name, schedule
         self._size = (0, 0, 0)
@@ -40,7 +40,7 @@ class Board:
     # -------------------------------------------------------------- what there is
 
     def set_citizens(self, names: Iterable[str]) -> None:
-        """Show these citizens and no others; the ones that stay keep their snapshots."""
+        """Show exactly these citizens; those that stay keep their snapshots."""
         self._panels = {name: self._panels.get(name) or Panel(name, self._glyphs) for name in names}
         self.marked = frozenset(place for place in self.marked if place.citizen in self._panels)
         self.sort(self.sorted_by)
@@ -54,7 +54,7 @@ class Board:
         return moved or (not self.filter.all and bool(panel.tasks) != (snapshot.citizen in self._where))
 
     def set_hosts(self, hosts: Mapping[str, Host], now: float) -> bool:
-        """Take the machines of all citizens; True if panels have to move."""
+        """Set the machines of all citizens; True if panels have to move."""
         self.shared = bool(hosts)
         moved = [panel.set_host(hosts.get(name), now) for name, panel in self._panels.items()]
         return any(moved)
@@ -68,7 +68,7 @@ class Board:
 
     @property
     def kept(self) -> str:
-        """How many of all rows the filter keeps: `3 of 41`."""
+        """How many rows the filter keeps: `3 of 41`."""
         panels = self._panels.values()
         shown, rows = sum(len(panel.tasks) for panel in panels), sum(panel.total for panel in panels)
         return f"{shown:,} of {rows:,}"
@@ -76,7 +76,7 @@ class Board:
     # -------------------------------------------------------------- order and room
 
     def sort(self, order: Order) -> None:
-        """Put the panels in this order, once."""
+        """Sort the panels once in this order."""
         self.sorted_by = order
         panels = sorted(self._panels.values(), key=lambda panel: order.key(panel.citizen, panel.snapshot))
         self._panels = {panel.citizen: panel for panel in panels}
@@ -90,7 +90,7 @@ class Board:
         self.arrange(*self._size)
 
     def arrange(self, width: int, height: int, bar: int = 0) -> None:
-        """Lay the panels out for a screen of this size; a scrollbar takes `bar` of its cells if needed."""
+        """Lay the panels out for a screen of this size; a scrollbar takes `bar` cells if one is needed."""
         self._size = (width, height, bar)
         everything = self.filter.all
         self.order = [panel for panel in self._panels.values() if everything or panel.tasks]
@@ -102,7 +102,7 @@ class Board:
         self._settle()
 
     def _reserving(self, width: int, height: int, columns: int) -> Layout | None:
-        """The roomiest layout that leaves a reserve free; None if none does, or none is asked for."""
+        """The roomiest layout that leaves a reserve free; None if none fits or none is requested."""
         for kept, spread in product(self._reserve, (True, False)):
             self._spread(spread)
             for density in (Density.ROOMY, Density.NO_HEADS):
@@ -112,7 +112,7 @@ class Board:
         return None
 
     def keep_free(self, *lines: int) -> None:
-        """So many lines below the panels, the first number for which there is room; none: as it comes."""
+        """Keep lines free below the panels: the first of these numbers that fits; none for no reserve."""
         self._reserve = lines
         self._spread(False)
         self.arrange(*self._size)
@@ -122,8 +122,8 @@ class Board:
             panel.spread_out(spread)
 
     def _densest(self, width: int, height: int, columns: int, bar: int) -> Layout:
-        """The layout that leaves out as little as fits; what scrolls anyway leaves no row out."""
-        many = len(self.order) // columns * LOWEST > height  # not worth trying
+        """The layout that leaves out least and fits; if it must scroll anyway, a dense one with every row."""
+        many = len(self.order) // columns * LOWEST > height  # trying would be pointless
         for density in () if many else DENSITIES:
             layout = self._arranged(width, columns, density)
             if layout.height <= height:
@@ -144,7 +144,7 @@ class Board:
         return arrange(heights, widths)
 
     def _settle(self) -> None:
-        """Keep the cursor on a row that exists."""
+        """Move the cursor to a row that exists."""
         index = self._where.get(self.cursor.citizen)
         if index is None:
             self.move_to(0, 0)
@@ -155,7 +155,7 @@ class Board:
 
     @property
     def at(self) -> tuple[int, int]:
-        """The panel and the row of the cursor."""
+        """The panel and row of the cursor."""
         index = self._where.get(self.cursor.citizen, -1)
         if index < 0:
             return -1, -1
@@ -172,13 +172,13 @@ class Board:
         self.cursor = Place(chosen.citizen, chosen.rows[self._row].name if chosen.rows else "")
 
     def show(self, place: Place) -> None:
-        """Open the row that hides this task, if one does."""
+        """Unfold the row that hides this task, if one does."""
         panel = self._panels.get(place.citizen)
         if panel and place.task not in [row.name for row in panel.rows]:
             panel.fold(False)
 
     def unfold(self) -> bool:
-        """Show, or hide again, what the row of the cursor stands for; False if it is a task."""
+        """Unfold the row under the cursor, or fold it again; False if the row is a task."""
         panel = self._panels.get(self.cursor.citizen)
         if panel is None or self.cursor.task != FOLD:
             return False
@@ -186,12 +186,12 @@ class Board:
         return True
 
     def mark(self) -> None:
-        """Mark the row of the cursor, or take its mark away."""
+        """Mark the row under the cursor, or unmark it."""
         if self.cursor.task not in ("", FOLD):
             self.marked ^= {self.cursor}
 
     def chosen(self) -> tuple[Place, ...]:
-        """The marked rows in the order of the screen, or else the one with the cursor."""
+        """The marked rows in screen order, or else the row under the cursor."""
         if not self.marked:
             return (self.cursor,) if self.cursor.task not in ("", FOLD) else ()
         return tuple(place for place in self.places() if place in self.marked)
@@ -202,7 +202,7 @@ class Board:
         return [Place(p.citizen, task.name) for p in panels if p.snapshot for task in p.snapshot.tasks]
 
     def snapshots(self) -> list[Snapshot]:
-        """The newest of each citizen."""
+        """The newest snapshot of each citizen."""
         return [panel.snapshot for panel in self._panels.values() if panel.snapshot]
 
     def view(self, place: Place) -> TaskView | None:
@@ -216,22 +216,22 @@ class Board:
         return self._where.get(citizen)
 
     def shows(self, citizen: str, top: int, height: int) -> bool:
-        """Is any line of this citizen's panel within these lines?"""
+        """Whether any line of this citizen's panel is within these lines."""
         index = self._where.get(citizen)
         return index is not None and self.layout.top(index) < top + height and top < self.layout.bottom(index)
 
     def below(self, bottom: int) -> int:
-        """How many panels begin at or below this line."""
+        """How many panels start at or below this line."""
         return max(0, len(self.order) - (self.layout.band_at(bottom - 1) + 1) * self.layout.columns)
 
     def between(self, top: int, height: int) -> list[Panel]:
-        """The panels that have a line within these lines."""
+        """The panels that have a line among these lines."""
         layout = self.layout
         first, last = layout.band_at(top), layout.band_at(top + max(0, height - 1))
         return self.order[max(0, first) * layout.columns : (last + 1) * layout.columns]
 
     def lines_of_cursor(self, height: int) -> tuple[int, int]:
-        """The lines to have in sight: the cursor's whole panel if it fits into `height`, else its row."""
+        """The lines to scroll into sight: the cursor's whole panel if it fits into `height`, else its row."""
         index, row = self.at
         if index < 0:
             return 0, 0
@@ -243,7 +243,7 @@ class Board:
         return first, last - 1
 
     def states(self, y: int, now: float) -> tuple[RowState, ...]:
-        """What line `y` looks like now, from left to right."""
+        """The states of line `y`, from left to right."""
         layout = self.layout
         if y >= layout.height:
             return ()
@@ -258,7 +258,7 @@ class Board:
         return tuple(states)
 
     def row_at(self, x: int, y: int) -> tuple[int, int] | None:
-        """The panel and the row under these coordinates."""
+        """The panel and row at these coordinates."""
         layout = self.layout
         band = layout.band_at(y)
         index = band * layout.columns + layout.column_at(x)

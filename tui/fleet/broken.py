@@ -1,4 +1,4 @@
-"""Settings that are wrong: which lines say so, and what runs meanwhile."""
+"""Errors in settings: the lines that report them, and what runs meanwhile."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _LINE = re.compile(rf"{_FILE}: (?:{_KEY}: )?(?P<words>.*)", re.DOTALL)
 
 @value
 class Broken:
-    """What is wrong with a citizen's settings; `since`: when those were read that run on, None if none do."""
+    """A citizen's settings errors; `since`: when the settings still in use were read, None if none are."""
 
     lines: tuple[str, ...]
     since: float | None = None
@@ -27,7 +27,7 @@ class Broken:
 
 @value
 class Problem:
-    """One line about a file of settings, taken apart; `line` is 0 where it names none."""
+    """One line about a settings file, split into parts; `line` is 0 if it names none."""
 
     file: str
     line: int
@@ -36,7 +36,7 @@ class Problem:
 
 
 def broken(snapshot: Snapshot) -> Broken | None:
-    """What is wrong with the settings of this citizen, so that they do not apply; None if nothing is."""
+    """The errors that keep this citizen's settings from applying; None if there are none."""
     lines = tuple(line for line in snapshot.problems if _LINE.match(line))
     if snapshot.settings_from is not None:
         return Broken(lines, snapshot.settings_from) if lines else None
@@ -46,7 +46,7 @@ def broken(snapshot: Snapshot) -> Broken | None:
 
 
 def parted(line: str) -> Problem:
-    """The parts of such a line."""
+    """The parts of a problem line."""
     found = _LINE.match(line)
     if found is None:
         return Problem("", 0, "", line)
@@ -54,17 +54,17 @@ def parted(line: str) -> Problem:
 
 
 def meanwhile(wrong: Broken, now: float) -> str:
-    """What runs while the settings are wrong."""
+    """What runs while the settings have errors."""
     if wrong.since is not None:
         return f"goes on with the settings of {moment(wrong.since, now)}"
     return f"it does not run until {'it is' if len(wrong.lines) == 1 else 'they are'} gone"
 
 
 def near(text: str) -> str:
-    """Shorten the path of a file of a home to its folder: the problem comes after it, and room is short."""
+    """Shorten the path of a file in a home, to leave room for the problem that follows."""
     return _FAR.sub("", text)
 
 
 def files_of(lines: Sequence[str]) -> str:
-    """The file that these problems are in, or the first of several."""
+    """The file with these problems, or the first of several."""
     return near(parted(lines[0]).file) if lines else ""

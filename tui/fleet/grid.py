@@ -25,21 +25,21 @@ from tui.fleet.row_keys import FleetRows
 from tui.glyphs import Glyphs
 
 States = tuple[RowState, ...]
-LEAST = 3  # lines of its own, to say that nothing matches
-PAINTED = 0.02  # seconds to paint the cursor: what follows it is painted later, or a key would take both
+LEAST = 3  # lines to show that nothing matches
+PAINTED = 0.02  # seconds to paint the cursor; other changes are painted later, or a key would wait for both
 
 
 class FleetGrid(FleetRows):
-    """Draws the panels."""
+    """Draws all panels."""
 
     class Arranged(Message):
-        """The panels may need another number of lines."""
+        """The panels may need a different number of lines."""
 
     def __init__(self, glyphs: Glyphs, read_only: bool = False) -> None:
         super().__init__(Board(glyphs), glyphs, read_only)
         self._drawn: dict[int, tuple[States, Strip]] = {}
         self._late: Callable[[], None] | None = None
-        self.beyond: Callable[[], bool] = lambda: False  # whether the keys leave the last panel downwards
+        self.beyond: Callable[[], bool] = lambda: False  # whether keys leave the last panel downwards
 
     # -------------------------------------------------------------- values come down
 
@@ -49,14 +49,14 @@ class FleetGrid(FleetRows):
         self.refresh_bindings()
 
     def update_snapshot(self, snapshot: Snapshot) -> None:
-        """Take the newest snapshot: nothing is drawn for a panel that is out of sight."""
+        """Take the newest snapshot; a panel out of sight is not drawn."""
         if self.board.update_snapshot(snapshot):
             self._soon(self._regrow)
         elif self.sees(snapshot.citizen):
             self._soon(self.sync)
 
     def set_hosts(self, hosts: Mapping[str, Host], now: float) -> None:
-        """Take the machines of all citizens."""
+        """Set the machines of all citizens."""
         self._soon(self._regrow if self.board.set_hosts(hosts, now) else self.sync)
 
     def set_pulse(self, citizen: str, pulse: Heartbeat) -> None:
@@ -65,7 +65,7 @@ class FleetGrid(FleetRows):
             panel.set_pulse(pulse)
 
     def sees(self, citizen: str) -> bool:
-        """Is any line of this citizen's panel on the screen?"""
+        """Whether any line of this citizen's panel is on the screen."""
         return self.board.shows(citizen, self.scroll_offset.y, self.room.height)
 
     def in_sight(self) -> list[str]:
@@ -73,7 +73,7 @@ class FleetGrid(FleetRows):
         return [panel.citizen for panel in self.board.between(self.scroll_offset.y, self.room.height)]
 
     def further(self) -> int:
-        """How many panels are below what is on the screen."""
+        """How many panels are below the visible part."""
         return self.board.below(self.scroll_offset.y + self.room.height)
 
     def apply_filter(self, text: str) -> None:
@@ -90,7 +90,7 @@ class FleetGrid(FleetRows):
         for y in range(self.room.height):
             drawn = self._drawn.get(y + top)
             if drawn is None:
-                continue  # it is about to be drawn anyway
+                continue  # it is drawn soon anyway
             states = self.board.states(y + top, self._now)
             if states != drawn[0]:
                 changed.append(Region(0, y, self._changed_cells(drawn[0], states), 1))
@@ -99,7 +99,7 @@ class FleetGrid(FleetRows):
             self.refresh(*changed)
 
     def _changed_cells(self, old: States, new: States) -> int:
-        """How many cells from the left look different."""
+        """How many cells, from the left, to repaint."""
         layout = self.board.layout
         for column, (before, now) in reversed([*enumerate(zip(old, new, strict=False))]):
             if before != now:
@@ -111,7 +111,7 @@ class FleetGrid(FleetRows):
         return self.strip(y + self.scroll_offset.y)
 
     def strip(self, line: int) -> Strip:
-        """The line as it was drawn last, or as it looks now."""
+        """The line as last drawn, or as it looks now."""
         drawn = self._drawn.get(line)
         return drawn[1] if drawn else self._draw(line, self.board.states(line, self._now))
 
@@ -134,24 +134,24 @@ class FleetGrid(FleetRows):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        self.sync()  # lines that come back into sight were drawn some time ago
+        self.sync()  # lines that scroll back into sight may be outdated
 
     # -------------------------------------------------------------- room
 
     @property
     def _space(self) -> tuple[int, int, int]:
-        """What the panels may use: cells and lines; and the cells of a scrollbar, if one is needed."""
-        inside = self.parent  # what else is in it takes only what the panels leave
+        """Cells and lines for the panels, and the cells of a scrollbar if one is needed."""
+        inside = self.parent  # anything else in it uses only what the panels leave
         lines = inside.size.height if isinstance(inside, Widget) else self.room.height
         return self.size.width, lines, 0 if self._glyphs.plain else 1
 
     @property
     def free(self) -> int:
-        """The lines that the panels leave."""
+        """The lines that the panels leave free."""
         return max(0, self._space[1] - max(LEAST, self.board.layout.height))
 
     def keep_free(self, *lines: int) -> None:
-        """So many lines below the panels, the first number for which there is room."""
+        """Keep lines free below the panels: the first of these numbers that fits."""
         self._keeping(lambda: self.board.keep_free(*lines))
 
     def on_resize(self, event: Resize) -> None:
@@ -162,7 +162,7 @@ class FleetGrid(FleetRows):
         self._keeping(lambda: self.board.arrange(*self._space))
 
     def _regrow(self) -> None:
-        """Make room for a panel that has another height; beside a higher one that moves nothing."""
+        """Make room for a panel whose height changed; next to a taller one nothing moves."""
         before, held = (self.board.layout, self.board.order), self._held()
         self.board.arrange(*self._space)
         if before == (self.board.layout, self.board.order):
@@ -171,7 +171,7 @@ class FleetGrid(FleetRows):
             self._lay_out(*held)
 
     def _keeping(self, change: Callable[[], None]) -> None:
-        """Change the board; the panel in focus stays where it is on screen."""
+        """Change the board while the panel in focus stays in place on the screen."""
         held = self._held()
         change()
         self._lay_out(*held)
@@ -190,7 +190,7 @@ class FleetGrid(FleetRows):
         self.refresh()
 
     def _held(self) -> tuple[str, int]:
-        """The panel to hold on to (the cursor's if it is in sight), and how far below the edge it is."""
+        """The panel to keep in place (the cursor's if visible), and how far below the edge it is."""
         board, names = self.board, self.in_sight()
         held = board.cursor.citizen if board.cursor.citizen in names else names[0] if names else ""
         index = board.index_of(held)
@@ -201,7 +201,7 @@ class FleetGrid(FleetRows):
         self.reveal(*self.board.lines_of_cursor(self.room.height))
 
     def _soon(self, action: Callable[[], None]) -> None:
-        """Do it once for all snapshots that have arrived by then; moving panels includes painting them."""
+        """Run `action` once for all snapshots that have arrived by then; moving panels paints them, too."""
         if self._late is None:
             self.call_later(self._do_late)
         if self._late is None or action == self._regrow:
@@ -221,7 +221,7 @@ class FleetGrid(FleetRows):
         asyncio.get_running_loop().call_later(PAINTED, self.post_message, self.Moved())
 
     def go_to(self, place: Place) -> None:
-        """The cursor to this task, in sight, whatever the filter hides."""
+        """Move the cursor to this task, in sight, even if the filter hides it."""
         view = self.board.view(place)
         hidden = view and not self.board.filter.wants(place.citizen, view)
         if hidden or self.board.index_of(place.citizen) is None:

@@ -14,7 +14,7 @@ Piece = tuple[str, str]  # text and style
 
 @value
 class Spent:
-    """Dollars; None where nothing ever cost anything. `near`: the budget of a citizen is nearly used up."""
+    """Dollars; None if nothing ever cost anything. `near`: a citizen's budget is nearly used up."""
 
     today: Decimal | None = None
     month: Decimal | None = None
@@ -26,7 +26,7 @@ NOTHING_SPENT = Spent()
 
 
 def spent_by(money: Money | None) -> Spent:
-    """By one citizen."""
+    """What one citizen has spent."""
     if money is None:
         return NOTHING_SPENT
     month, today = amounts.amount(money.month), amounts.amount(money.today)
@@ -35,7 +35,7 @@ def spent_by(money: Money | None) -> Spent:
 
 
 def together(spent: Iterable[Spent]) -> Spent:
-    """By all of these."""
+    """The sum over these citizens."""
     found = [each for each in spent if each != NOTHING_SPENT]
     if not found:
         return NOTHING_SPENT
@@ -48,7 +48,7 @@ def _sum(parts: Iterable[Decimal | None]) -> Decimal:
 
 
 def money_words(spent: Spent, glyphs: Glyphs) -> Iterator[list[Piece]]:
-    """Today; and this month with what it will be at its end."""
+    """What was spent today, and this month with the forecast for its end."""
     if not spent.month and not spent.today:
         yield from ([], [])
         return

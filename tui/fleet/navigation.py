@@ -1,4 +1,4 @@
-"""Where the cursor goes: every move is a function of the board; the next problem is one of the summary."""
+"""Where the cursor goes: each move is a function of the board; the summary gives the next problem."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ Spot = tuple[int, int]
 
 
 def vertical(board: Board, step: int) -> Spot:
-    """One task down or up, over the edge of the panel into the next one of the column."""
+    """One task down or up, beyond the edge into the next panel of the column."""
     index, row = board.at
     rows, columns = len(board.order[index].rows), board.layout.columns
     if 0 <= row + step < rows:
@@ -24,7 +24,7 @@ def vertical(board: Board, step: int) -> Spot:
 
 
 def sideways(board: Board, step: int) -> Spot:
-    """The same row of the panel beside this one."""
+    """The same row of the panel to the left or right."""
     index, row = board.at
     target = index + step
     beside = 0 <= target < len(board.order) and _band(board, target) == _band(board, index)
@@ -32,13 +32,13 @@ def sideways(board: Board, step: int) -> Spot:
 
 
 def panel(board: Board, step: int) -> Spot:
-    """The first row of the next or previous panel, round at the ends."""
+    """The first row of the next or previous panel, wrapping around at the ends."""
     index, _ = board.at
     return (index + step) % len(board.order), 0
 
 
 def page(board: Board, lines: int) -> Spot:
-    """The row that is `lines` further down or up in the same column."""
+    """The row `lines` further down or up in the same column."""
     index, row = board.at
     layout = board.layout
     y = layout.top(index) + board.order[index].row_line(row) + lines
@@ -67,7 +67,7 @@ def _band(board: Board, index: int) -> int:
 
 
 class ProblemNavigator:
-    """Remembers the current problem; the status bar shows it instead of the worst one."""
+    """Remembers the current problem, which the status bar shows instead of the worst one."""
 
     def __init__(self, summary: FleetSummary) -> None:
         self._summary = summary
@@ -85,7 +85,7 @@ class ProblemNavigator:
         return self._at
 
     def shown(self, status: FleetStatus, cursor: Place) -> FleetStatus:
-        """The status with the current problem, as long as it exists and the cursor is on it."""
+        """The status with the current problem, as long as the problem exists and the cursor is on it."""
         if self._at is None:
             return status
         found = self._summary.all_problems()
@@ -96,7 +96,7 @@ class ProblemNavigator:
         return replace(status, worst=found[place], place=place + 1)
 
     def _place(self, found: list[Problem], cursor: Place) -> int | None:
-        """The place of the current problem, or of one under the cursor."""
+        """The index of the current problem, or of one under the cursor."""
         here = [n for n, each in enumerate(found) if each.row == cursor]
         if self._at and _on(self._at, cursor):
             here = [n for n, each in enumerate(found) if _same(each, self._at)] or here

@@ -1,4 +1,4 @@
-"""What the screen reports beside the tasks: problems of a citizen, new failures, help for an empty fleet."""
+"""What a panel reports besides its tasks: problems of the citizen, new failures, help for an empty one."""
 
 from collections.abc import Iterator
 from enum import IntEnum
@@ -11,12 +11,12 @@ from tui.common.text import moment
 from tui.fleet.broken import Broken, broken, near
 
 RECORDED = "no wake command: wakes are only recorded"
-ATTEMPT = "attempt "  # how a task's note begins while the task waits for a retry
-STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
+ATTEMPT = "attempt "  # the start of a task's note while it waits for a retry
+STALLED_AFTER = 2.0  # seconds of a stalled scheduler loop
 
 
 class Severity(IntEnum):
-    """How bad it is, the worst first."""
+    """The severity of a notice, the worst first."""
 
     STALLED = 0
     STALE = 1
@@ -24,7 +24,7 @@ class Severity(IntEnum):
     PROBLEM = 3
     WAKE = 4
     FACT = 5
-    FROZEN = 6  # the panel has a banner for it; less than a failure, but nothing runs
+    FROZEN = 6  # a banner shows it; milder than a failure, but nothing runs
     HELD = 7  # a row waits for money or for a provider
 
 
@@ -33,7 +33,7 @@ STYLES = {Severity.FACT: "faint", Severity.PROBLEM: "warning", Severity.WAKE: "w
 
 @value
 class Notice:
-    """One sentence, not yet cleaned; `short` is for where it has no room."""
+    """One sentence, not yet cleaned; `short` is used where there is little room."""
 
     rank: Severity
     text: str
@@ -50,7 +50,7 @@ def notices(snapshot: Snapshot, pulse: Heartbeat | None = None) -> list[Notice]:
 
 
 def faded(snapshot: Snapshot, pulse: Heartbeat | None) -> bool:
-    """Whether the screen may show old values."""
+    """Whether the screen may show outdated values."""
     return bool(snapshot.stale) or stalled(pulse)
 
 
@@ -77,13 +77,13 @@ def _wrongs(snapshot: Snapshot, pulse: Heartbeat | None) -> Iterator[Notice]:
         if wrong is None or problem not in wrong.lines:
             yield Notice(Severity.PROBLEM, near(problem))
     error, row = snapshot.wake.error, snapshot.task(WAKE)
-    if error and not (row and row.error and row.error.text == error):  # else its row says so
+    if error and not (row and row.error and row.error.text == error):  # otherwise its row shows it
         said = first_line(error)
         yield Notice(Severity.WAKE, said if said.startswith("wake ") else f"wake failed: {said}")
 
 
 def lost(snapshot: Snapshot | None) -> bool:
-    """Whether the citizen has no owner, because that has died."""
+    """Whether the citizen's owner has died."""
     return snapshot is not None and snapshot.stale.startswith(OWNER_GONE)
 
 
@@ -94,7 +94,7 @@ def _not_live(reason: str) -> Notice:
 
 
 def _of_settings(wrong: Broken, snapshot: Snapshot) -> Notice:
-    """In the frame of the panel: the lines themselves stand where there is room for them."""
+    """The notice for the frame of the panel; the problem lines are shown where there is room."""
     if wrong.since is not None:
         when = moment(wrong.since, snapshot.events[-1].time if snapshot.events else wrong.since)
         return Notice(Severity.PROBLEM, f"runs with the settings of {when}")
@@ -103,7 +103,7 @@ def _of_settings(wrong: Broken, snapshot: Snapshot) -> Notice:
 
 def _facts(snapshot: Snapshot) -> Iterator[Notice]:
     owner = snapshot.owner
-    if lost(snapshot) or broken(snapshot):  # that is said already
+    if lost(snapshot) or broken(snapshot):  # already reported
         pass
     elif owner == "here":
         yield Notice(Severity.FACT, "runs here: closing stops it")
@@ -125,7 +125,7 @@ class NewFailures:
         self._failing: dict[str, frozenset[str]] = {}
 
     def has_more(self, snapshot: Snapshot) -> bool:
-        """Whether a task fails that did not in the previous snapshot."""
+        """Whether a task fails now that did not fail in the previous snapshot."""
         failing = frozenset(task.name for task in snapshot.tasks if task.error is not None)
         before = self._failing.get(snapshot.citizen)
         self._failing[snapshot.citizen] = failing

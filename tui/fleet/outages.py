@@ -1,4 +1,4 @@
-"""The line above the keys: which provider several citizens wait for, said once instead of in each row."""
+"""The line above the keys with the providers that several citizens wait for, instead of one in each row."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,28 +11,28 @@ from tui.common import text as words
 from tui.glyphs import Glyphs
 
 Piece = tuple[str, str]  # text and style, as Content.assemble takes them
-MANY = 2  # citizens that wait for it: one says so in its own row
-LINES = 12  # of a terminal: a lower one keeps them for its rows
+MANY = 2  # citizens that wait; a single one shows it in its own row
+LINES = 12  # lines of a terminal below which rows get this line
 
 
 @value
 class Away:
-    """A provider that is away, in words not yet cleaned, and how many citizens wait for it."""
+    """A provider that is away, in words not yet cleaned, and the number of citizens that wait for it."""
 
     said: str
     citizens: int
 
 
 def away_words(hold: Hold) -> str:
-    """`anthropic is away until 15:00 (usage limit)`, from why a run waits for it."""
+    """`anthropic is away until 15:00 (usage limit)`, from the reason of a hold."""
     rest = hold.why.removeprefix(f"waits for {hold.about}").replace(", which ", ", ", 1)
     return f"{hold.about} is away{rest}"
 
 
 def away(waits: Iterable[Mapping[str, str]]) -> tuple[Away, ...]:
-    """The providers that several citizens wait for, the one with the most first.
+    """The providers that several citizens wait for, the most awaited first.
 
-    Each of `waits` is what one citizen says, by provider.
+    Each of `waits` maps providers to the words of one citizen.
     """
     said: dict[str, list[str]] = {}
     for one in waits:
@@ -43,7 +43,7 @@ def away(waits: Iterable[Mapping[str, str]]) -> tuple[Away, ...]:
 
 
 class OutageLine(Static):
-    """Draws that line; it is there only while a provider is away."""
+    """Draws the outages; shown only while a provider is away."""
 
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(markup=False)
@@ -54,13 +54,13 @@ class OutageLine(Static):
         self.display = False
 
     def show(self, outages: tuple[Away, ...]) -> None:
-        """Draw these."""
+        """Show these outages."""
         self._outages = outages
         self._draw()
         self.display = bool(outages) and self.app.size.height >= LINES
 
     def beside(self, aside: str) -> None:
-        """Draw these clean words, too, at the right, where there is room for them."""
+        """Also show these clean words at the right, where there is room."""
         self._aside = aside
         self._draw()
 
@@ -72,7 +72,7 @@ class OutageLine(Static):
 
 
 def outage_line(outages: tuple[Away, ...], aside: str, width: int, glyphs: Glyphs) -> list[Piece]:
-    """What is away, and at the right `aside`, if there is room for it."""
+    """The outages, with `aside` at the right if there is room."""
     if not outages:
         return []
     sign = f" {glyphs.kind[TaskStatus.WAITS]} "

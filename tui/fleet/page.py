@@ -1,4 +1,4 @@
-"""A whole screen between the status and the keys; `esc` leads back to the fleet."""
+"""A full screen between the status and the keys; `esc` returns to the fleet."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,7 +20,7 @@ from tui.glyphs import Glyphs
 
 
 class Covered(Screen[None]):
-    """A screen of which nothing shows: its lines are not drawn below those of its widgets at each frame."""
+    """A screen that its widgets cover: its own lines are not drawn below theirs at each frame."""
 
     BLANK = True
 
@@ -34,7 +34,7 @@ class Page(Covered):
 
     @dataclass
     class Visit(Message):
-        """The person wants to see a task (and its run that started or ended `at`) or a citizen."""
+        """The person wants to see a citizen, or a task and its run that started or ended `at`."""
 
         place: Place
         at: float | None = None
@@ -56,7 +56,7 @@ class Page(Covered):
         self.status_bar.show(status, now)
 
     def set_heading(self, *pieces: tuple[str, str]) -> None:
-        """Put clean words, each with its style, into the title line; cut off what does not fit."""
+        """Set the title line to these clean words with their styles; what does not fit is cut off."""
         room, kept = self.app.size.width, list[tuple[str, str]]()
         for text, style in pieces:
             kept.append((shorten(text, room, self.glyphs.ellipsis), style))

@@ -1,4 +1,4 @@
-"""What keys do to the rows of a fleet, however they are drawn; the app carries out what is asked for."""
+"""What keys do to the rows of a fleet, in panels or a table; the app carries out the requests."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,7 +17,7 @@ from tui.keys import FLEET_KEYS, FLEET_VERBS, key_of
 
 @dataclass
 class CitizenAsked(Message):
-    """The person wants this of a citizen: `wake`, `budget`, `move` or `take over`."""
+    """The person wants `what` for a citizen: `wake`, `budget`, `move` or `take over`."""
 
     what: str
     citizen: str
@@ -27,7 +27,7 @@ class CitizenAsked(Message):
 class SettingsAsked(Message):
     """The person wants to add, edit or undo something in the settings, or a new citizen.
 
-    Without a place it is about what is under the cursor of the fleet.
+    Without a place, it concerns what is under the cursor of the fleet.
     """
 
     what: str
@@ -36,19 +36,19 @@ class SettingsAsked(Message):
 
 @dataclass
 class Copied(Message):
-    """The person wants these words on the clipboard, not yet cleaned; none if there are none."""
+    """The person wants this text, not yet cleaned, on the clipboard; empty if there is none."""
 
     text: str
 
 
 class FleetRows(LineView):
-    """Rows with a cursor and marks, which are those of the board; posts what the person asks for."""
+    """Rows with the board's cursor and marks; posts what the person asks for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*FLEET_KEYS]
 
     @dataclass
     class Asked(Message):
-        """The person wants `verb` done to these tasks; `sure` when one question has to come first."""
+        """The person wants `verb` done to these tasks; `sure` if it needs no further question."""
 
         verb: str
         places: tuple[Place, ...]
@@ -62,7 +62,7 @@ class FleetRows(LineView):
 
     @dataclass
     class StopAsked(Message):
-        """The person wants the runs of these tasks to end, which may be the marked ones."""
+        """The person wants to end the runs of these tasks; `marked` if these are the marked ones."""
 
         places: tuple[Place, ...]
         marked: bool = False
@@ -80,10 +80,10 @@ class FleetRows(LineView):
         """The order, the filter or the marks have changed."""
 
     class NothingToClear(Message):
-        """There is no filter and no mark: the key is free for something else."""
+        """There is no filter and no mark, so the key can do something else."""
 
     class Moved(Message):
-        """The cursor is on another row."""
+        """The cursor moved to another row."""
 
     def __init__(self, board: Board, glyphs: Glyphs, read_only: bool) -> None:
         super().__init__()
@@ -93,10 +93,10 @@ class FleetRows(LineView):
     # -------------------------------------------------------------- for the kinds of rows
 
     def sync(self) -> None:
-        """Repaint what looks different by now."""
+        """Repaint what looks different now."""
 
     def tick(self, now: float) -> None:
-        """Paint again what looks different at `now`."""
+        """Repaint what looks different at `now`."""
         self._now = now
         self.sync()
 
@@ -104,7 +104,7 @@ class FleetRows(LineView):
         """Show only what the filter keeps."""
 
     def go_to(self, place: Place) -> None:
-        """The cursor to this task, in sight, whatever the filter hides."""
+        """Move the cursor to this task, in sight, even if the filter hides it."""
 
     def action_move(self, how: str, step: int) -> None:
         """Move the cursor."""
@@ -112,11 +112,11 @@ class FleetRows(LineView):
     # -------------------------------------------------------------- what there is
 
     def tasks(self) -> list[TaskRef]:
-        """Every task that the filter keeps, in the order of the screen."""
+        """Every task that the filter keeps, in screen order."""
         return [TaskRef(panel.citizen, task) for panel in self.board.order for task in panel.tasks]
 
     def view_words(self) -> str:
-        """Filter, order and marks in a few clean words, where they are not the usual ones."""
+        """Filter, order and marks in a few clean words, as far as they differ from the defaults."""
         board = self.board
         words = [] if board.filter.all else [f"/{clean(board.filter.text, self._glyphs.plain)} {board.kept}"]
         words += [] if board.sorted_by is Order.NAME else [str(board.sorted_by)]
@@ -124,7 +124,7 @@ class FleetRows(LineView):
         return self._glyphs.dot.join(words)
 
     def nothing_matches(self) -> str:
-        """What stands in place of rows that the filter hides, in clean words."""
+        """The text in place of rows that the filter hides, in clean words."""
         said = clean(self.board.filter.text, self._glyphs.plain)
         return f"  nothing matches {said}   ({key_of(self, 'clear', 'esc')} shows everything)"
 

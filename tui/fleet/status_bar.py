@@ -1,4 +1,4 @@
-"""The first lines of a screen: what is counted of the fleet, and its worst problem."""
+"""The first lines of a screen: counts over the fleet, and its worst problem."""
 
 from collections.abc import Iterator
 
@@ -18,13 +18,13 @@ from tui.fleet.summary import FleetStatus, Problem
 from tui.glyphs import Glyphs
 from tui.keys import key_of
 
-WIDE = 100  # cells from which on the line of the worst problem has full words
-LINES_FOR_PROBLEM = 6  # of a terminal: a lower one has no line for the worst problem
+WIDE = 100  # cells from which the problem line uses full words
+LINES_FOR_PROBLEM = 6  # lines of a terminal below which there is no problem line
 Piece = tuple[str, str]  # text and style, as Content.assemble takes them
 
 
 class StatusBar(Vertical):
-    """Draws the status; its second line is there only when something is wrong."""
+    """Draws the status; the second line is shown only if something is wrong."""
 
     def __init__(self, glyphs: Glyphs, label: str = "") -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class StatusBar(Vertical):
         yield self._worst_line
 
     def show(self, status: FleetStatus, now: float) -> None:
-        """Draw the status as it is at `now`, if that looks any different."""
+        """Draw the status as of `now`, if it looks different."""
         width = self.app.size.width
         counts = counts_line(status, now, width, self._glyphs, self._label)
         edit = "" if self.read_only else key_of(self, "edit", "e")
@@ -53,7 +53,7 @@ class StatusBar(Vertical):
 
 
 def counts_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, label: str = "") -> list[Piece]:
-    """As much of the status as fits into `width` cells, the time of day at the right."""
+    """As much of the status as fits into `width` cells, with the time of day at the right."""
     groups = list(_groups(status, now, glyphs, label))
     clock = words.wall(now)
     left, kept = width - 1, set[int]()
@@ -68,7 +68,7 @@ def counts_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, lab
     return [*pieces, (" " * (left - len(clock)), ""), (clock, "$faint")]
 
 
-# Which groups of the line stay when not all fit; _LESS matter less than the time of day.
+# Which groups stay when not all fit, by importance; those in _LESS matter less than the time of day.
 _NAME, _LABEL, _CITIZENS, _TASKS, _RUNNING, _STATE, _SILENT = range(7)
 _WAITS, _FROZEN, _OVER, _MONEY, _MONTH, _NEXT = range(7, 13)
 _LESS = (_NEXT, _TASKS, _WAITS, _FROZEN, _OVER, _MONTH)
@@ -76,7 +76,7 @@ _WEIGHT = (_LABEL, _STATE, _SILENT, _NAME, _RUNNING, _MONEY, _CITIZENS, *_LESS)
 
 
 def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iterator[list[Piece]]:
-    """What belongs together, in the order of the line."""
+    """The groups of the line, in order."""
     yield [(" Experience", "bold $title")]
     yield [("  ", ""), (f" {label} ", "bold reverse $warn")] if label else []
     yield [(_size(status, glyphs), "$faint")]
@@ -98,7 +98,7 @@ def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iter
 
 
 def _count(sign: str, number: int, words: str) -> list[Piece]:
-    """How many citizens something keeps from running; nothing for none."""
+    """How many citizens are held back for this reason; empty for none."""
     return [(f"  {sign} {number} {words}", "$warn")] if number else []
 
 
@@ -131,7 +131,7 @@ def _size(status: FleetStatus, glyphs: Glyphs) -> str:
 
 
 def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, edit: str = "") -> list[Piece]:
-    """The worst problem in one line, nothing if all is well; `edit` is the key for one of the settings."""
+    """The worst problem in one line, empty if all is well; `edit` is the key to edit settings."""
     problem = status.worst
     if problem is None:
         return []
@@ -154,7 +154,7 @@ def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, ed
 
 
 def _aside(status: FleetStatus, problem: Problem, width: int, edit: str) -> str:
-    """How many others there are, or what to do about the only one."""
+    """The number of other problems, or what to do about a single one."""
     others = status.problem_count - 1
     if others < 1:
         return f"{edit} edit " if edit and problem.editable else ""

@@ -22,9 +22,9 @@ NOTHING_DUE = (float("inf"), "")
 
 @value
 class Problem:
-    """Something wrong, in full words; the lower its weight, the worse. `since` is when it failed.
+    """A problem in full words; the lower its weight, the worse. `since` is when it failed.
 
-    `row` is where to look at it: citizen and task; None for what is wrong with all.
+    `row` is where to look: citizen and task; None if it concerns all.
     """
 
     weight: Weight
@@ -34,15 +34,15 @@ class Problem:
     again: int = 0
     row: Place | None = None
     sign: TaskStatus = TaskStatus.FAILED
-    provider: str = ""  # that it waits for: for all who do it is one problem
-    away: str = ""  # that provider, in words
-    editable: bool = False  # in an editor
-    settings: Broken | None = None  # it is about these
+    provider: str = ""  # the provider waited for; all its waits are one problem
+    away: str = ""  # that provider's outage, in words
+    editable: bool = False  # whether an editor can fix it
+    settings: Broken | None = None  # the errors, if it concerns settings
 
 
 @value
 class Ratio:
-    """What one citizen adds to the counts."""
+    """What one citizen contributes to the counts."""
 
     tasks: int = 0
     running: int = 0
@@ -51,10 +51,10 @@ class Ratio:
     frozen: int = 0
     broken: int = 0
     next: tuple[float, str] = NOTHING_DUE
-    problem_count: int = 0  # without those that wait for a provider
+    problem_count: int = 0  # without waits for a provider
     worst: Problem | None = None
-    waits: Mapping[str, str] = field(default_factory=dict)  # for these providers, in words
-    over: bool = False  # its budget
+    waits: Mapping[str, str] = field(default_factory=dict)  # providers waited for, and the words
+    over: bool = False  # whether its budget is used up
     money: Spent = NOTHING_SPENT
 
 
@@ -68,22 +68,22 @@ class FleetStatus:
     failing: int = 0
     warnings: int = 0
     frozen: int = 0
-    waiting: int = 0  # citizens, for a provider
-    over: int = 0  # citizens, their budgets
-    away: tuple[Away, ...] = ()  # providers that several wait for
+    waiting: int = 0  # citizens that wait for a provider
+    over: int = 0  # citizens over their budget
+    away: tuple[Away, ...] = ()  # providers that several citizens wait for
     money: Spent = NOTHING_SPENT
-    broken: int = 0  # whose settings are wrong
+    broken: int = 0  # citizens with errors in their settings
     due: float | None = None
     next: str = ""
     worst: Problem | None = None
     problem_count: int = 0
     loading: bool = False
     cluster: Cluster | None = None
-    place: int = 0  # of the problem among all, when the cursor was led to it
+    place: int = 0  # the rank of the current problem, once the cursor was led to it
 
 
 class FleetSummary:
-    """The newest snapshots and their counts; only citizens that changed are counted again."""
+    """The newest snapshots and their counts; only changed citizens are counted again."""
 
     def __init__(self) -> None:
         self._snapshots: dict[str, Snapshot] = {}
@@ -95,15 +95,15 @@ class FleetSummary:
         self._cluster: Cluster | None = None
 
     def set_cluster(self, cluster: Cluster | None) -> None:
-        """The machines that share citizens, as they are now."""
+        """Set the machines that share citizens, as they are now."""
         before, self._cluster = self._cluster, cluster
         if (before and before.hosts) != (cluster and cluster.hosts):
             self._changed |= self._snapshots.keys()
 
     def set_citizens(self, names: set[str]) -> None:
-        """These citizens and no others."""
+        """Keep exactly these citizens."""
         self._sum = None
-        in_order = sorted(names)  # of equal problems the first is the worst
+        in_order = sorted(names)  # of equally bad problems, the first is shown
         self._ratios = {name: self._ratios.get(name, Ratio()) for name in in_order}
         self._snapshots = {name: each for name, each in self._snapshots.items() if name in names}
         self._changed &= names
@@ -119,7 +119,7 @@ class FleetSummary:
         return first
 
     def status(self, pulse: Heartbeat | None = None, *, now: float = 0.0) -> FleetStatus:
-        """The counts now; `pulse` is the slowest one seen."""
+        """The counts as of now; `pulse` is the slowest one seen."""
         self._count()
         if self._sum is None:
             self._sum = _sum([*self._ratios.values()])
@@ -141,7 +141,7 @@ class FleetSummary:
         )
 
     def _count(self) -> None:
-        """Take up the snapshots that have come."""
+        """Count the snapshots that have arrived."""
         if self._changed:
             self._ratios |= {
                 citizen: ratio(self._snapshots[citizen], self._is_silent(citizen))
@@ -152,7 +152,7 @@ class FleetSummary:
 
     @property
     def running(self) -> set[tuple[str, str]]:
-        """Citizen and task of all that runs."""
+        """Citizen and task of every run."""
         self._count()
         busy = (name for name, each in self._ratios.items() if each.running)
         return {
@@ -197,9 +197,9 @@ def _sum(ratios: list[Ratio]) -> FleetStatus:
 
 
 def ratio(snapshot: Snapshot, silent: bool = False) -> Ratio:
-    """What this citizen adds to the counts; of a `silent` machine it is unknown what runs."""
+    """What this citizen contributes to the counts; on a `silent` machine, what runs is unknown."""
     citizen, tasks = snapshot.citizen, snapshot.tasks
-    live = () if snapshot.stale or silent else tasks  # without an owner nothing runs, and nothing is next
+    live = () if snapshot.stale or silent else tasks  # without an owner nothing runs, and nothing is due
     ahead = () if snapshot.freeze else live
     dues = (
         (each.due, f"{each.name}@{citizen}") for each in ahead if each.due is not None and not each.queued
@@ -223,7 +223,7 @@ def ratio(snapshot: Snapshot, silent: bool = False) -> Ratio:
 
 
 def _once(problems: list[Problem]) -> list[Problem]:
-    """Of those that wait for the same provider the first."""
+    """Only the first of the problems that wait for the same provider."""
     first = {each.provider: each for each in reversed(problems)}
     return [each for each in problems if not each.provider or first[each.provider] is each]
 
@@ -235,9 +235,9 @@ def _worst(problems: list[Problem]) -> Problem | None:
 def _problems(snapshot: Snapshot, silent: bool = False) -> list[Problem]:
     wrong = [note for note in notices(snapshot) if note.rank < Severity.FACT]
     settings, whole = broken(snapshot), Place(snapshot.citizen)
-    if settings:  # said as one
+    if settings:  # reported as one
         wrong.remove(next(note for note in wrong if note.rank is Severity.PROBLEM))
-    if silent:  # said once for its machine
+    if silent:  # reported once per machine
         wrong = [note for note in wrong if note.rank is not Severity.STALE]
     said = [_settings(snapshot.citizen, settings)] if settings else []
     said += [Problem((note.rank,), snapshot.citizen, note.text, row=whole) for note in wrong]
@@ -263,7 +263,7 @@ def _hold(citizen: str, task: TaskView, held: Hold) -> Problem:
 
 
 def _settings(citizen: str, wrong: Broken) -> Problem:
-    """One problem in full, of several their number; and what runs meanwhile."""
+    """The settings errors as one problem: a single one in full, several as their number."""
     one = parted(wrong.lines[0])
     what = ": ".join(filter(None, [one.key, one.words])) if len(wrong.lines) == 1 else wrong.many
     file = files_of(wrong.lines) + (f":{one.line}" if one.line and len(wrong.lines) == 1 else "")
@@ -272,15 +272,15 @@ def _settings(citizen: str, wrong: Broken) -> Problem:
 
 
 def _main_settings(problems: Sequence[str]) -> Problem:
-    """What is wrong with the main file: no new citizen runs, and those that run go on."""
+    """The errors in the main file: no new citizen starts, and running ones go on."""
     text = problems[0] if len(problems) == 1 else f"{len(problems)} problems; what runs goes on as it was"
     return Problem((Severity.PROBLEM,), "settings", text, editable=True)
 
 
 def _failure(citizen: str, task: TaskView) -> Problem:
-    """Among failures the most in a row are the worst, then the newest."""
+    """The failure of a task; more in a row is worse, then a newer one."""
     error = task.error
-    assert error is not None  # the caller chose it for that
+    assert error is not None  # the caller checked
     again = max(1, task.failures_in_a_row)
     text = error.first_line or "without a message"
     weight, row = (Severity.FACT, -again, -error.time), Place(citizen, task.name)

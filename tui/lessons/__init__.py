@@ -1,1 +1,1 @@
-"""What the screen teaches: the first steps, an empty fleet, settings that are wrong."""
+"""What the screen teaches: the first steps, how to make a citizen, how to fix settings."""

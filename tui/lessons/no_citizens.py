@@ -1,4 +1,4 @@
-"""What stands in place of the fleet while there is no citizen: how to make the first one."""
+"""What the screen shows in place of the fleet while there is no citizen: how to make the first one."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from tui.lessons.steps import Facts, Line, no_citizens
 
 
 class NoCitizens(Lesson):
-    """Teaches how a citizen is made; nothing while it is not known whether there are any."""
+    """Teaches how to make a citizen; stays empty until it is known whether there are any."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = STYLES
 
@@ -21,7 +21,7 @@ class NoCitizens(Lesson):
         self._read_only, self._root = read_only, ""
 
     def show(self, root: str, main: str, jobs: int) -> None:
-        """The folder of the homes, the main settings file, and how many lines cron runs; clean words."""
+        """Set the homes' folder, the main settings file and the number of lines that cron runs; all clean."""
         self._root = root
         makes = "" if self._read_only else key_of(self, "new-citizen", "i")
         self.entitle("no citizens yet")
@@ -29,7 +29,7 @@ class NoCitizens(Lesson):
         self.sync()
 
     def wait(self) -> None:
-        """They are being looked for."""
+        """Show that citizens are still being looked for."""
         self.entitle("loading ..." if self.glyphs.plain else "loading …")
         self.teach([Line()])
         self.sync()

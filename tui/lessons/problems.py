@@ -1,4 +1,4 @@
-"""All that is wrong with settings, a line for each with its file, and the place of the chosen one."""
+"""All errors in settings, one line each with its file, and the lines of the file around the selected one."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,13 +14,13 @@ from tui.keys import key_of
 from tui.lessons.start_here import Lesson
 from tui.lessons.steps import tilde_in
 
-LEAST = 6  # lines that are worth it
+LEAST = 6  # lines below which it is not shown
 Wrong = tuple[str, str]  # the citizen, "" for the main file, and the line
 Find = Callable[[str, str], Excerpt | None]
 
 
 class WrongSettings(Lesson):
-    """Lists the problems; enter goes to the next, e opens the editor there."""
+    """Lists the errors; enter goes to the next, e opens the editor there."""
 
     def __init__(self, glyphs: Glyphs, find: Find, read_only: bool) -> None:
         super().__init__(glyphs, "")
@@ -31,7 +31,7 @@ class WrongSettings(Lesson):
         self._rows: list[Row] = []
 
     def show(self, wrong: Sequence[Wrong]) -> None:
-        """These are wrong now."""
+        """Show these errors."""
         if tuple(wrong) == self.wrong:
             return
         self.wrong, self.chosen = tuple(wrong), min(self.chosen, max(0, len(wrong) - 1))
@@ -40,18 +40,18 @@ class WrongSettings(Lesson):
         self._look_up()
 
     def fit(self, free: int) -> int:
-        """Take the free lines, if that is worth it; gives how many."""
+        """Take the free lines if there are enough; return how many."""
         self.styles.height = lines = free if free >= LEAST else 0
         return lines
 
     @property
     def at_problem(self) -> Wrong | None:
-        """The chosen one."""
+        """The selected error."""
         return self.wrong[self.chosen] if self.wrong else None
 
     @work(exclusive=True, group="excerpts")
     async def _look_up(self) -> None:
-        """Where each stands in its file, beside the screen."""
+        """Look up, in a thread, where each error is in its file."""
         for each in self.wrong:
             self._places[each] = await asyncio.to_thread(self._find, *each)
         self._lay_out()
@@ -85,7 +85,7 @@ class WrongSettings(Lesson):
         self.scroll_rows(self.top)
 
     def _problem(self, number: int) -> list[Row]:
-        """The file, the line and the key; below them what is wrong."""
+        """The file, the line and the key; below them the error."""
         plain, room = self.glyphs.plain, self.inner - 2
         problem = parted(self.wrong[number][1])
         place = self._places.get(self.wrong[number])
@@ -103,13 +103,13 @@ class WrongSettings(Lesson):
         return [Row(tuple(first)), *self._said(StyledText(" " * indent), problem.words)]
 
     def _said(self, before: StyledText, words: str) -> list[Row]:
-        """What is wrong, `before` its first line."""
+        """The error message, with `before` in front of its first line."""
         gap = StyledText(" " * cells(before.text))
         lines = wrapped(clean(words, self.glyphs.plain), self.inner - 1 - cells(gap.text))
         return [Row((gap if n else before, StyledText(line, "failed"))) for n, line in enumerate(lines)]
 
     def _excerpt(self) -> list[Row]:
-        """The line in question, with one around it."""
+        """The line with the error, with one before and one after it."""
         place = self._places.get(self.wrong[self.chosen]) if self.wrong else None
         if place is None:
             return []
@@ -125,7 +125,7 @@ class WrongSettings(Lesson):
     # -------------------------------------------------------------- keys
 
     def move(self, step: int) -> None:
-        """To another problem; after the last comes the first."""
+        """Select another error; after the last comes the first."""
         if self.wrong:
             self.chosen = (self.chosen + (1 if step > 0 else -1)) % len(self.wrong)
             self._lay_out()

@@ -1,4 +1,4 @@
-"""The panel of the first minutes: what to do next, until the first task of one's own has run."""
+"""The panel of the first minutes: what to do next, until the person's first own task has run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from tui.glyphs import Glyphs
 from tui.keys import LESSON_KEYS, key_of
 from tui.lessons.steps import Facts, Line, long_steps, other_ways, short_steps
 
-WIDE = 100  # cells of a screen from which on there are two columns
-OTHERS = 42  # cells of the second
-EVENTS = 7  # lines below them that are worth it
-FEW = 3  # citizens
+WIDE = 100  # cells of a screen from which there are two columns
+OTHERS = 42  # cells of the second column
+EVENTS = 7  # lines below the panel that suffice for events
+FEW = 3  # citizens, at most, for a beginner
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Beginning:
 
     @property
     def hidden(self) -> bool:
-        """Whether the person has seen enough of it."""
+        """Whether the person chose not to see it again."""
         return self.mark.exists()
 
     def hide(self) -> None:
-        """Never show it by itself again; raises OSError."""
+        """Never show it unasked again; raises OSError."""
         self.mark.parent.mkdir(parents=True, exist_ok=True)
         self.mark.touch()
 
 
 def is_beginning(snapshots: Sequence[Snapshot]) -> bool:
-    """Whether nothing of this person's own has run yet; who has many citizens knows what they are."""
+    """Whether none of the person's own tasks has run yet; someone with many citizens is no beginner."""
     rows = [task for one in snapshots for task in one.tasks]
     own = [task for task in rows if not (task.builtin or task.is_wake)]
     woken = any(one.wake.configured and one.wake.count for one in snapshots)
@@ -52,15 +52,15 @@ def is_beginning(snapshots: Sequence[Snapshot]) -> bool:
 
 
 class Lesson(Pane):
-    """Lines of text; the cursor goes from one that can be copied to the next."""
+    """Lines of text; the cursor moves between those that can be copied."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*LESSON_KEYS]
 
     class Left(Message):
-        """The person goes back to the rows."""
+        """The person returns to the rows."""
 
     class Hidden(Message):
-        """The person has seen enough of this."""
+        """The person does not want to see this again."""
 
     def __init__(self, glyphs: Glyphs, title: str) -> None:
         super().__init__(glyphs, title)
@@ -82,7 +82,7 @@ class Lesson(Pane):
         return row._replace(light=CURSOR) if same and self.lines[index].copied else row
 
     def move(self, step: int) -> None:
-        """To the next lines that can be copied, or those before."""
+        """Move to the next or previous lines that can be copied."""
         here = self.lines[self.at].copied if self.at >= 0 else ""
         places = [n for n, line in enumerate(self.lines) if line.copied and line.copied != here]
         beyond = [n for n in places if (n - self.at) * step > 0]
@@ -92,18 +92,18 @@ class Lesson(Pane):
 
     @property
     def copied(self) -> str:
-        """The lines under the cursor."""
+        """The text to copy of the line under the cursor."""
         return self.lines[self.at].copied if self.at >= 0 else ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action not in ("search", "hit")  # a few lines need none
+        return action not in ("search", "hit")  # a few lines need no search
 
     def watch_has_focus(self, has_focus: bool) -> None:
         super().watch_has_focus(has_focus)
         self.focused_or_left()
 
     def focused_or_left(self) -> None:
-        """The keys came here, or went away."""
+        """The lesson gained or lost the focus."""
         if self.has_focus and self.at < 0:
             self.move(1)
         self.sync()
@@ -129,14 +129,14 @@ class FirstSteps(Lesson):
 
 
 class OtherWays(Lesson):
-    """The panel beside it: what there is already."""
+    """The panel next to it: other ways to start."""
 
     def foot(self) -> tuple[str, str]:
         return "", f"{key_of(self, 'help', '?')} all keys"
 
 
 class StartHere(Horizontal):
-    """Both, as there is room."""
+    """Both panels, as far as there is room."""
 
     def __init__(self, glyphs: Glyphs, like: Widget) -> None:
         super().__init__()
@@ -148,13 +148,13 @@ class StartHere(Horizontal):
         yield from (self.first, self.other)
 
     def wishes(self, width: int) -> tuple[int, ...]:
-        """How many lines it would like to have, the most first; below the largest stand events, too."""
+        """The numbers of lines it asks for, the largest first; the largest includes room for events."""
         short = [2 + len(lines) for lines in short_steps(self.facts, width)]
         long = 2 + len(long_steps(self.facts, width))
         return (long + EVENTS, long, *short) if width >= WIDE else tuple(short)
 
     def fit(self, width: int, free: int) -> int:
-        """Take some of the free lines; gives how many."""
+        """Take some of the free lines; return how many."""
         long = long_steps(self.facts, width - OTHERS - 3)
         two = width >= WIDE and len(long) + 2 <= free
         ways = [long] if two else short_steps(self.facts, width - 3)

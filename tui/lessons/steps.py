@@ -1,4 +1,4 @@
-"""The first steps as text: what a citizen is, what to write where, what else there is."""
+"""The first steps as text: what a citizen is, what to write where, and what else is possible."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,12 +11,12 @@ from tui.common.pane import Row, StyledText
 TURN = '[wake]\ncommand = ["claude", "-p", "Read your queue and act."]'
 WHOLE_TURN = f'{TURN}\ngate = "news"\n\n[budget]\nday = 5.0'
 BUILT_IN = 'builtin = ["heartbeat"]'
-SHORT = 64  # cells below which a path is its file's name
+SHORT = 64  # cells below which only a path's file name is shown
 
 
 @value
 class Facts:
-    """What the text names: the citizen, its settings file, how many lines cron runs, and the keys."""
+    """The facts in the text: the citizen, its settings file, how many lines cron runs, and the keys."""
 
     citizen: str
     file: str
@@ -30,7 +30,7 @@ class Facts:
 
 @value
 class Line:
-    """One line; `copied` are the lines that belong on the clipboard with it."""
+    """One line; `copied` is the text that copying it puts on the clipboard."""
 
     pieces: tuple[StyledText, ...] = ()
     copied: str = ""
@@ -41,7 +41,7 @@ class Line:
 
 
 def short_steps(facts: Facts, width: int) -> list[list[Line]]:
-    """All in one column; then without what one can do without, for where there is less room."""
+    """Everything in one column, then shorter versions for less room."""
     needed = [
         *_opening(facts, width),
         Line(),
@@ -60,7 +60,7 @@ def short_steps(facts: Facts, width: int) -> list[list[Line]]:
 
 
 def long_steps(facts: Facts, width: int) -> list[Line]:
-    """Three steps, in the order in which they pay."""
+    """Three steps, the most useful first."""
     return [
         Line(),
         *_opening(facts, width),
@@ -78,7 +78,7 @@ def long_steps(facts: Facts, width: int) -> list[Line]:
 
 
 def other_ways(facts: Facts) -> list[Line]:
-    """What to do with what is there already."""
+    """What to do with what already exists."""
     crontab = [
         _said(f"You have a crontab of {_lines(facts.jobs)}."),
         _said("See what each would become:"),
@@ -105,7 +105,7 @@ def other_ways(facts: Facts) -> list[Line]:
 
 
 def no_citizens(facts: Facts, main: str, *, makes: str) -> Iterator[Line]:
-    """How to make the first one; `makes` is the key for that, empty where there is none."""
+    """How to make the first citizen; `makes` is the key for that, or empty."""
     ways = [(makes, "name it here")] if makes else []
     ways.append((f"{facts.program} init opus", "the same from a shell" if makes else "from a shell"))
     if facts.jobs:
@@ -133,14 +133,14 @@ EXAMPLE = '[citizens.opus.tasks.hello]\nevery = "5m"\ncommand = ["date"]'
 
 
 def tilde(file: Path) -> str:
-    """The path as one writes it, home as `~`."""
+    """The path as a person writes it, with home as `~`."""
     with suppress(ValueError, RuntimeError):
         return f"~/{file.relative_to(Path.home())}"
     return str(file)
 
 
 def tilde_in(file: str) -> str:
-    """The same for text; a name without folders stays."""
+    """The same for a path as text; a name without folders stays."""
     return tilde(Path(file)) if file.startswith("/") else file
 
 
@@ -163,7 +163,7 @@ def _crontab(facts: Facts) -> list[Line]:
 
 
 def _turn() -> Iterator[Line]:
-    """The lines of the wake and its budget, each with why."""
+    """The lines for the wake and its budget, each with a reason."""
     why = {
         'gate = "news"': "# only if there is something new",
         "day = 5.0": "# USD; then it waits for tomorrow",

@@ -1,4 +1,4 @@
-"""The events of all citizens: in the order of time, as text, and as the filtered lines of the log."""
+"""The events of all citizens, in order of time: as text, and as the filtered lines of the log."""
 
 import time
 from bisect import bisect_left, bisect_right
@@ -17,8 +17,8 @@ from tui.fleet.panels.rows import STYLES
 from tui.glyphs import Glyphs
 
 KEPT = 5000
-SPARE = 500  # more than KEPT before the oldest are dropped together
-LATE = 1.0  # seconds from which lateness is shown
+SPARE = 500  # how far the log may exceed KEPT before the oldest are dropped together
+LATE = 1.0  # seconds from which a late start is shown
 TEXT_LIMIT = 500  # characters of a run's text
 FREE = "$0.00"
 OUTCOMES = {
@@ -70,12 +70,12 @@ class EventLog:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.changed_from = 0
-        self.lost = 0  # oldest entries that were dropped
-        self.longest = 0  # characters of a citizen and a task
+        self.lost = 0  # number of oldest entries that were dropped
+        self.longest = 0  # characters of the longest citizen and task
         self._last: dict[str, Event] = {}
 
     def add_events(self, snapshot: Snapshot) -> bool:
-        """Add the new events; gives whether there were any."""
+        """Add the new events; return whether there were any."""
         if not snapshot.events or snapshot.events[-1] is self._last.get(snapshot.citizen):
             return False
         fresh = self._new_entries(snapshot)
@@ -90,7 +90,7 @@ class EventLog:
         return bool(fresh)
 
     def add_past(self, citizen: str, runs: Sequence[RunRecord], until: float) -> None:
-        """Add how runs ended before the first event that is known, or else before `until`."""
+        """Add the runs that ended before the first known event, or else before `until`."""
         known = (entry.time for entry in self.entries if entry.citizen == citizen)
         first = min((until, *known))
         past = [_ended(citizen, run) for run in runs if run.finished < first]
@@ -113,7 +113,7 @@ class EventLog:
 
 
 def _ended(citizen: str, run: RunRecord) -> Event:
-    """The event of a run that the history has."""
+    """The event for a run in the history."""
     took = None if run.outcome is Outcome.SKIPPED else run.seconds
     facts = (run.outcome, run.text, run.trigger, took, None, run.who, run.cost)
     return Event(0, run.finished, "finished", citizen, run.task, *facts)
@@ -139,7 +139,7 @@ def event_text(entry: Entry, glyphs: Glyphs) -> EventText:
 
 
 def where_of(entry: Entry) -> str:
-    """The task, the citizen or the provider that it is about."""
+    """The task, citizen or provider that the entry is about."""
     return entry.about if isinstance(entry, Event) else entry.citizen
 
 
@@ -148,7 +148,7 @@ def text_of(event: Event) -> str:
     more = first_line(event.text[:TEXT_LIMIT])
     if event.trigger is Trigger.RETRY and event.outcome is None and more:
         return more  # `attempt 2 of 3`
-    if event.outcome is None and more.startswith(event.kind):  # it says so itself
+    if event.outcome is None and more.startswith(event.kind):  # the text already contains it
         return more
     if event.outcome is Outcome.STOPPED and event.duration is not None:
         stopped, _, left = more.partition("; ")
@@ -183,13 +183,13 @@ def _what_happened(event: Event) -> str:
 
 
 def _cost(event: Event) -> str:
-    """`, $0.61, 88.4k tok`; nothing of a run that cost nothing."""
+    """`, $0.61, 88.4k tok`; empty for a run without a cost."""
     amount = price(event.cost)
     return "".join(f", {each}" for each in (amount, tokens(event.cost)) if each and each != FREE)
 
 
 def asked_words(trigger: Trigger | None) -> str:
-    """What a person did to make it run."""
+    """What a person did to start the run."""
     return "forced" if trigger is Trigger.FORCE else "asked for"
 
 
@@ -200,7 +200,7 @@ def kind_of(event: Event) -> TaskStatus | None:
 
 @value
 class Day:
-    """A heading: the events below it are of this day."""
+    """A heading: the events below it happened on this day."""
 
     time: float
 
@@ -228,7 +228,7 @@ class LogLines:
         self._rebuild(0)
 
     def catch_up(self) -> bool:
-        """Add the new entries of the log; gives whether there were any."""
+        """Add the log's new entries; return whether there were any."""
         log = self._log
         first = log.changed_from if self._built else 0
         behind = first < len(log.entries)
@@ -244,7 +244,7 @@ class LogLines:
     def _rebuild(self, first: int) -> None:
         del self.lines[self.line_at_entry(first) :]
         if self.lines and isinstance(self.lines[-1].content, Day):
-            self.lines.pop()  # it has no event below it any more
+            self.lines.pop()  # no event follows it any more
         last = date(self.lines[-1].content.time) if self.lines else ""
         for index, entry in enumerate(self._log.entries[first:], first):
             if not self.filter.all and not self.filter.finds(searched(entry)):
@@ -256,5 +256,5 @@ class LogLines:
 
 
 def date(when: float) -> str:
-    """The day as the heading above its events."""
+    """The day as shown in the heading above its events."""
     return time.strftime("%a %d %b %Y", time.localtime(when))

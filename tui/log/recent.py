@@ -1,4 +1,4 @@
-"""The newest events in a frame: how runs ended and what people did; equal ones of a task are one line."""
+"""The newest events in a frame: ended runs and what people did; equal ones of a task share a line."""
 
 import re
 from collections.abc import Container, Sequence
@@ -13,8 +13,8 @@ from tui.keys import key_of
 from tui.log.events import Entry, EventLog, EventText, event_text, where_of
 
 LOOKED_AT = 1000  # entries, the newest
-WHERE = (12, 22)  # cells for citizen and task, at least and at most while there are lines of text
-QUIET = (Outcome.OK, Outcome.SKIPPED)  # what folds; a failure is a line of its own
+WHERE = (12, 22)  # cells for citizen and task, at least and at most while messages are shown
+QUIET = (Outcome.OK, Outcome.SKIPPED)  # outcomes that share a line; each failure has its own
 _NUMBER = re.compile(r"[0-9]+")
 
 Started = Container[tuple[str, str]]  # citizen and task of what runs now
@@ -22,7 +22,7 @@ Started = Container[tuple[str, str]]  # citizen and task of what runs now
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """An event, and how often the same happened to its task since then."""
+    """An event, and how often the same happened to its task in a row."""
 
     entry: Entry
     times: int = 1
@@ -30,11 +30,9 @@ class Happened:
 
 
 def recent(entries: Sequence[Entry], count: int, running: Started) -> list[Happened]:
-    """The last `count` lines, the newest last; a start is one only while the run goes on."""
+    """The last `count` lines, the newest last; a start is listed only while the run is under way."""
     found: list[Happened] = []
-    last: dict[
-        tuple[str, str], int
-    ] = {}  # of each task, the line that goes on if the one before it is the same
+    last: dict[tuple[str, str], int] = {}  # per task: its line to extend, if the event before is the same
     for entry in reversed(entries[-LOOKED_AT:]):
         if isinstance(entry, Event) and entry.kind == "started" and not _runs(entry, running, last):
             continue
@@ -59,19 +57,19 @@ def _runs(entry: Event, running: Started, last: dict[tuple[str, str], int]) -> b
 
 
 def _same(entry: Entry, later: Entry) -> bool:
-    """Whether both say the same, apart from numbers."""
+    """Whether both events say the same, apart from numbers."""
     return (
         isinstance(entry, Event)
         and isinstance(later, Event)
         and entry.outcome in QUIET
-        and not (entry.number or entry.cost)  # each wake is a line: it has a cost
+        and not (entry.number or entry.cost)  # a wake has its own line, with a cost
         and (entry.outcome, entry.trigger) == (later.outcome, later.trigger)
         and _NUMBER.sub("", entry.text) == _NUMBER.sub("", later.text)
     )
 
 
 class RecentEvents(Pane, can_focus=False):
-    """As many of the newest events as there is room for."""
+    """The newest events, as many as fit."""
 
     def __init__(self, log: EventLog, glyphs: Glyphs) -> None:
         super().__init__(glyphs, "events")
@@ -81,7 +79,7 @@ class RecentEvents(Pane, can_focus=False):
         self._where = WHERE[0]
 
     def catch_up(self, running: Started) -> None:
-        """Show what has happened by now; `running` is what runs."""
+        """Show new events; `running` is what runs."""
         self._busy = running
         self._lines = recent(self._log.entries, self.inside, running)
         longest = max((len(where_of(line.entry)) for line in self._lines), default=0)

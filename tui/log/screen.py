@@ -22,7 +22,7 @@ SEARCHED = "citizen, task, outcome or text; ! in front inverts; esc clears"
 
 
 class Log(Page):
-    """Its title says whether the log follows, or how many lines are below."""
+    """The log; the title shows whether it follows, or how many lines are below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "clear", "back", False, id="clear", tooltip="clear search, filter, then back"),

@@ -80,7 +80,7 @@ class LogView(CursorView):
 
     @property
     def shares(self) -> str:
-        """How many of all events the filter shows."""
+        """How many of all events the filter keeps."""
         shown = sum(not isinstance(line.content, Day) for line in self._lines.lines)
         return f"{shown:,} of {len(self._log.entries):,}"
 
@@ -117,7 +117,7 @@ class LogView(CursorView):
         return glyphs.cursor if light else glyphs.hit if self.search.has(number) else " "
 
     def _lit(self, pieces: list[tuple[str, str]], light: int) -> Iterator[tuple[str, Style]]:
-        """The pieces in their styles, and what is searched for on the background of the cursor."""
+        """The pieces in their styles, with matches on the background of the cursor."""
         styles, needle = self.styles_now(), self.search.needle
         for text, style in pieces:
             at = 0
@@ -152,7 +152,7 @@ class LogView(CursorView):
         ]
 
     def _where_cells(self, width: int) -> int:
-        """Wide enough for the longest name so far: the column never gets narrower."""
+        """Cells for the longest name so far: the column never gets narrower."""
         return min(max(LEAST, self._log.longest), MOST, max(LEAST, width // SHARE))
 
     def _empty(self, y: int, width: int) -> str:
@@ -191,12 +191,12 @@ class LogView(CursorView):
         self.post_message(self.SearchAsked())
 
     def look_for(self, text: str) -> None:
-        """Mark the lines with this text, and go to the last of them before the search began."""
+        """Mark the lines with this text, and go to the last one before the line where the search began."""
         self.search = Search(text).among(self._searched()).back(self._from)
         self.action_hit(0)
 
     def action_hit(self, step: int) -> None:
-        """To the next hit of the search, or to the one before."""
+        """Go to the next or previous match."""
         self.search = self.search.step(step)
         if self.search.lines:
             self.go_to(self.search.chosen)

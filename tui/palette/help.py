@@ -1,4 +1,4 @@
-"""Every key by purpose, every sign and number; a few letters find one, and `enter` does it."""
+"""Every key by purpose, with all signs and numbers; a few letters find a key, and `enter` runs it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from tui.glyphs import Glyphs
 from tui.keys import active_keys
 
 OTHER = "What is shown"
-# By purpose, in each the most used first; what is in no group is about what is shown.
+# By purpose, each group with the most used first; keys in no group are about what is shown.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Where to go": (
         *("table", "timeline", "log", "details", "open", "read", "pane", "pane-after", "pane-before"),
@@ -42,7 +42,7 @@ SIGNS = {
     (TaskStatus.STOPPED,): "stopped on request",
     (TaskStatus.WAITS, TaskStatus.OVER_BUDGET): "waits for a provider, over budget",
 }
-TWO_COLUMNS = 110  # cells of the screen from which on there are two
+TWO_COLUMNS = 110  # cells of the screen from which there are two columns
 KEYS = 11  # cells for the keys
 
 
@@ -56,13 +56,13 @@ class HelpKey:
     choose: Callable[[], object]
 
     def has(self, text: str) -> bool:
-        """Whether every word of what was typed is in it."""
+        """Whether every typed word occurs in it."""
         return all(word in f"{self.keys} {self.words}".casefold() for word in text.casefold().split())
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: of a group's title, of a key, or of something to know."""
+    """One line: a group's title, a key, or a fact."""
 
     keys: str = ""
     words: str = ""
@@ -70,7 +70,7 @@ class Line:
 
 
 class Help(ModalScreen[HelpKey]):
-    """Shows the keys that were active on the screen below; gives back one that is to be done."""
+    """Shows the keys that are active on the screen below; gives back the one to run."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "close"),
@@ -151,7 +151,7 @@ class Help(ModalScreen[HelpKey]):
 
 
 def entries(app: App[Any]) -> Iterator[HelpKey]:
-    """What each binding with a name does on this screen, all its keys together."""
+    """Each named binding on this screen, with all its keys."""
     together: dict[str, tuple[list[str], Binding, Any]] = {}
     named = [active for _, active in active_keys(app.screen) if active.enabled and active.binding.id]
     for active in sorted(named, key=lambda active: not active.binding.show):
@@ -166,7 +166,7 @@ def entries(app: App[Any]) -> Iterator[HelpKey]:
 
 
 def groups(keys: Sequence[HelpKey], text: str, glyphs: Glyphs) -> tuple[list[Line], list[Line]]:
-    """The lines of the two columns: what is found, below the titles of its groups."""
+    """The lines of the two columns: the matches, under the titles of their groups."""
     place = {name: (title, n) for title, names in GROUPS.items() for n, name in enumerate(names)}
     at = {key.name: place.get(key.name, (OTHER, len(keys))) for key in keys}
     found = sorted((key for key in keys if key.has(text)), key=lambda key: at[key.name][1])

@@ -15,16 +15,16 @@ from tui.common.text import cells, clean, fit, shorten
 from tui.glyphs import Glyphs
 from tui.palette.entries import Entry, best
 
-MOST = 50  # entries that are listed
-BESIDE = 24  # cells of what stands beside a label
+MOST = 50  # entries listed at most
+BESIDE = 24  # cells of the words next to a label
 
 
 class Found(OptionList, can_focus=False):
-    """The entries that were found; the keys go to the field above."""
+    """The matching entries; keys go to the field above."""
 
 
 class Palette(ModalScreen[Entry]):
-    """Gives back what was chosen, or nothing."""
+    """Gives back the chosen entry, or nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "close"),

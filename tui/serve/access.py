@@ -8,7 +8,7 @@ from tui.serve.credentials import Credentials
 
 ALLOWED = 10  # wrong tokens at once
 FORGIVEN_AFTER = 6.0  # seconds until one of them is forgotten
-ADDRESSES = 1000  # remembered; the one without a wrong token for longest is forgotten first
+ADDRESSES = 1000  # addresses remembered; the one whose last wrong token is oldest is forgotten first
 
 
 class Decision(StrEnum):
@@ -19,7 +19,7 @@ class Decision(StrEnum):
     BAD_HOST = "host"
     BAD_ORIGIN = "origin"
     WRONG_TOKEN = "token"
-    NO_TOKEN = "nothing"  # and no cookie
+    NO_TOKEN = "nothing"  # no cookie, either
     TOO_MANY = "wait"  # wrong tokens from this address
 
 

@@ -12,7 +12,7 @@ DAY, MONTH = "day", "month"
 
 
 def of_money(statuses: Sequence[CitizenStatus]) -> Iterator[Metric]:
-    """What runs cost, of each task and citizen, of which limits."""
+    """What runs cost, per task and citizen, and their limits."""
     task = _family("task_cost_usd", "What its runs of this day or month cost.", "citizen", "task", "period")
     spent = _family("spent_usd", "What the citizen's runs of this day or month cost.", "citizen", "period")
     limit = _family("budget_usd", "The limit, with what was added for today.", "citizen", "period")
@@ -48,7 +48,7 @@ def _of_citizen(
 
 
 def of_holds(statuses: Sequence[CitizenStatus], seen: set[str]) -> Iterator[Metric]:
-    """What keeps runs from starting; `seen` remembers the providers, so that one that is back is 0."""
+    """What keeps runs from starting; `seen` remembers providers, so that one that is back shows 0."""
     held = _family("task_held", "1 while the task is due and this keeps it.", "citizen", "task", "by")
     paused = _family("task_paused", "1 while a person has paused the task.", "citizen", "task")
     waits: dict[str, int] = dict.fromkeys(seen, 0)
@@ -83,6 +83,6 @@ def _family(name: str, help: str, *labels: str) -> GaugeMetricFamily:
 
 
 def _add(family: GaugeMetricFamily, labels: Sequence[str], text: str) -> None:
-    """A number of the amount, nothing where there is none."""
+    """Add the amount as a number; nothing if there is none."""
     if (found := amount(text)) is not None:
         family.add_metric(labels, float(found))

@@ -56,7 +56,7 @@ class ProtocolError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """At most `screens` at once; a screen ends after `idle` seconds without a sign from its browser."""
+    """At most `screens` at once; a screen ends after `idle` seconds without a message from its browser."""
 
     screens: int = 20
     idle: float = 12 * 3600.0

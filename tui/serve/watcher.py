@@ -26,7 +26,7 @@ class CitizenWatcher:
         self._heartbeats: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Follow from now on; raises what the settings raise."""
+        """Start following; raises whatever loading the settings raises."""
         await self._fleet.start()
         self._fleet.subscribe(self._follow)
         self._follow()
@@ -38,7 +38,7 @@ class CitizenWatcher:
         await self._fleet.stop()
 
     async def statuses(self) -> list[CitizenStatus]:
-        """Every citizen as it is at this moment."""
+        """The present status of every citizen."""
         members = sorted(self._fleet.members.items())
         ownerless = [member for _, member in members if _without_owner(member.control.snapshot())]
         expected = await asyncio.to_thread(_expected, ownerless)
@@ -81,7 +81,7 @@ def _without_owner(snapshot: Snapshot) -> bool:
 
 
 def _expected(members: list[Member]) -> set[str]:
-    """Those whose owner died, or whose service is meant to run them."""
+    """The citizens whose owner died, or that a service should run."""
     return {member.settings.name for member in members if _is_expected(member.settings.home)}
 
 

@@ -1,4 +1,4 @@
-"""Screen contents for elsewhere: clipboard text that a shell cannot obey, pictures without web fonts."""
+"""Screen contents for use elsewhere: text that a shell will not execute, pictures without web fonts."""
 
 import re
 
@@ -14,5 +14,5 @@ def copyable(text: str) -> str:
 
 
 def without_fonts(svg: str) -> str:
-    """The picture without the fonts that it would load from an outside host: any monospaced one serves."""
+    """The picture without the fonts that it would load from another host: any monospaced font will do."""
     return _OUTSIDE.sub("", svg).replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas")

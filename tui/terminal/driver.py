@@ -1,4 +1,4 @@
-"""Discards output once the terminal is gone: otherwise the monitor would wait for it for ever."""
+"""Discards output once the terminal is gone; otherwise closing the monitor would wait for it for ever."""
 
 import errno
 from contextlib import suppress
@@ -10,7 +10,7 @@ GONE = {errno.EIO, errno.ENXIO, errno.EPIPE, errno.EBADF}
 
 
 class Forgiving:
-    """A file that discards writes once its terminal is gone; all else is the file's own."""
+    """A file that discards writes once its terminal is gone; everything else goes to the file."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file, self._gone = file, False
@@ -37,9 +37,9 @@ class Forgiving:
 
 
 def forgiving(driver: type[Driver]) -> type[Driver]:
-    """This driver; for a Unix terminal one that outlives it.
+    """This driver; for a Unix terminal, a version that survives the loss of the terminal.
 
-    Textual writes on a thread, which an error ends; its queue of 30 fills up, and closing waits for room.
+    An error ends Textual's writer thread; its queue of 30 then fills up, and closing waits for room.
     """
     if driver.__name__ != "LinuxDriver":
         return driver
@@ -48,7 +48,7 @@ def forgiving(driver: type[Driver]) -> type[Driver]:
     class Outliving(LinuxDriver):
         def __init__(self, *given: Any, **named: Any) -> None:
             super().__init__(*given, **named)
-            with suppress(AttributeError):  # a Textual that keeps its file elsewhere
+            with suppress(AttributeError):  # a Textual version that keeps its file elsewhere
                 self._file: Any = Forgiving(self._file)
 
     return Outliving

@@ -10,14 +10,14 @@ from textual.app import App
 from tui.terminal.external_program import CannotStepAside, chosen, run_in_terminal
 
 USUAL = ("nano", "vim", "vi")
-# How each gets the line; others get the file alone.
+# How each editor takes the line number; others get only the file.
 PLUS = ("vi", "vim", "nvim", "nano", "pico", "emacs", "emacsclient", "micro", "joe", "kak", "ne", "mg")
 COLON = ("hx", "helix", "subl", "zed")
 GOTO = ("code", "codium", "cursor")
 
 
 def editor(environment: Mapping[str, str]) -> list[str]:
-    """The words of $VISUAL or $EDITOR, or an editor that is there; raises CannotStepAside."""
+    """The words of $VISUAL or $EDITOR, or an installed editor; raises CannotStepAside."""
     found = chosen(("VISUAL", "EDITOR"), environment, USUAL, "an editor, such as nano")
     if not found:
         raise CannotStepAside("no editor found: set EDITOR to one, such as nano")
@@ -25,7 +25,7 @@ def editor(environment: Mapping[str, str]) -> list[str]:
 
 
 def command(words: list[str], file: Path, line: int) -> list[str]:
-    """The command that opens the file at this line, from 1."""
+    """The command that opens the file at this line, counted from 1."""
     name = Path(words[0]).name
     if name in PLUS:
         return [*words, f"+{line}", str(file)]
@@ -37,5 +37,5 @@ def command(words: list[str], file: Path, line: int) -> list[str]:
 
 
 def edit(app: App[Any], file: Path, line: int) -> None:
-    """The file in the editor until the person leaves it; raises CannotStepAside."""
+    """Edit the file until the person leaves the editor; raises CannotStepAside."""
     run_in_terminal(app, command(editor(os.environ), file, line))

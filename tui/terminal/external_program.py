@@ -17,15 +17,15 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 
 
 class CannotStepAside(Exception):
-    """Why another program does not get the terminal, in a line."""
+    """Why another program cannot get the terminal, in one line."""
 
 
 def chosen(
     names: Sequence[str], environment: Mapping[str, str], usual: Sequence[str], such: str
 ) -> list[str]:
-    """The words of the first of these variables that is set, or the first usual program that is there.
+    """The words of the first of these variables that is set, or the first usual program that is installed.
 
-    Empty where there is none. Raises CannotStepAside for what cannot be used, with `such` to use instead.
+    Empty if there is none. Raises CannotStepAside for an unusable value; `such` says what to set instead.
     """
     for name in names:
         typed = environment.get(name, "").strip()
@@ -52,7 +52,7 @@ def run_in_terminal(app: App[Any], words: list[str]) -> None:
 
 
 def _run(words: list[str]) -> None:
-    """Ctrl+c goes to the program while it runs; a signal that ends the monitor ends it first."""
+    """Run it: ctrl+c goes to the program, and a signal that ends the monitor ends the program first."""
     ends: list[Callable[[], None]] = []
     with _signals(ends), subprocess.Popen(words) as process:
         give_back_limits(process.pid)
@@ -73,7 +73,7 @@ def _signals(ends: Sequence[Callable[[], None]]) -> Iterator[None]:
 
     def ignored(number: int, frame: FrameType | None) -> None: ...
 
-    with suppress(ValueError):  # not the main thread, as under a test: only it may set signal handlers
+    with suppress(ValueError):  # not the main thread, as in a test: only that one may set signal handlers
         signal.signal(signal.SIGINT, ignored)
         for number in ENDING:
             signal.signal(number, ending)

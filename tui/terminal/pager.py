@@ -15,7 +15,7 @@ USUAL = ("less", "more")
 
 
 def pager(environment: Mapping[str, str]) -> list[str]:
-    """The words of $PAGER, or a pager that is there; raises CannotStepAside."""
+    """The words of $PAGER, or an installed pager; raises CannotStepAside."""
     found = chosen(("PAGER",), environment, USUAL, "one, such as less")
     if not found:
         raise CannotStepAside("no pager found: install less, or set PAGER")
@@ -23,7 +23,7 @@ def pager(environment: Mapping[str, str]) -> list[str]:
 
 
 def show(app: App[Any], text: str) -> None:
-    """The text in a pager until the person leaves it; raises CannotStepAside."""
+    """Show the text in a pager until the person leaves it; raises CannotStepAside."""
     words = pager(os.environ)
     with _file(text) as path:
         run_in_terminal(app, [*words, str(path)])

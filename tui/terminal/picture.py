@@ -1,4 +1,4 @@
-"""A picture of the screen as a file, beside those that are there."""
+"""Saves a picture of the screen as a new file."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def save_picture(text: str, now: float, folders: tuple[Path, ...]) -> Path:
-    """Write it into the first of the folders that takes it, under a name that is free; gives its path.
+    """Write it into the first folder that allows it, under a free name; return its path.
 
     Raises the OSError of the last folder.
     """

@@ -1,4 +1,4 @@
-"""Signals end the monitor in order: the terminal is given back, and a second one ends runs at once."""
+"""Ends the monitor in order on a signal: the terminal is restored; a second signal ends runs at once."""
 
 import asyncio
 import signal
@@ -46,7 +46,7 @@ class Endings:
 
 
 def end_on_signals(app: App[Any]) -> None:
-    """From now on the signals close this app rather than the process."""
+    """From now on, signals close this app instead of ending the process."""
     loop = asyncio.get_running_loop()
     installed = (signal.getsignal(number) for number in wanted_signals(*ENDING))
     endings = next((each for each in installed if isinstance(each, Endings)), None) or Endings()

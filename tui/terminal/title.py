@@ -1,4 +1,4 @@
-"""The window title, the bell and the theme, as the settings want them."""
+"""The window title, the bell and the theme, according to the settings."""
 
 import os
 from typing import Any
@@ -12,7 +12,7 @@ from tui.fleet.summary import FleetStatus
 from tui.terminal.chosen_theme import ChosenTheme
 from tui.theme import next_theme, setting_of, theme_name
 
-# The title that was there is kept by terminals that can, and given back at the end; the others show none.
+# Terminals that can restore their old title do so at the end; the others end without one.
 _KEEP, _GIVE_BACK = "\x1b[22;2t", "\x1b]2;\x07\x1b[23;2t"
 _WITHOUT = ("linux", "dumb", "vt")  # terminals without a title
 
@@ -36,7 +36,7 @@ class TerminalTitle:
         self._said = ""
 
     def change(self, words: str) -> str:
-        """The sequence that sets this title; empty if it is set."""
+        """The sequence that sets this title; empty if it is already set."""
         if words == self._said:
             return ""
         keep, self._said = "" if self._said else _KEEP, words
@@ -53,7 +53,7 @@ class Surroundings:
 
     def __init__(self, app: App[Any], plain: bool, chosen: ChosenTheme | None = None) -> None:
         self._app, self._plain, self._chosen = app, plain, chosen
-        self._monitor, self.problem = Monitor(), ""  # why the theme that was chosen before is not shown
+        self._monitor, self.problem = Monitor(), ""  # why the chosen theme is not shown
         self._title, self._failures = TerminalTitle(), NewFailures()
 
     def apply(self, monitor: Monitor) -> None:
@@ -73,23 +73,23 @@ class Surroundings:
             self._app.theme = theme_name(theme)
 
     def change_theme(self) -> str:
-        """Show the next theme, and keep that for the next start; gives what to say of it."""
+        """Show the next theme, and keep it for the next start; return the words to show."""
         self._app.theme = next_theme(self._app.theme)
         said = f"theme: {(theme := setting_of(self._app.theme))}"
         try:
-            if self._chosen and not self._app.is_web:  # others share that state folder
+            if self._chosen and not self._app.is_web:  # web users share that folder
                 self._chosen.keep(theme, self._monitor.theme)
         except OSError as error:
             said += f"; the next start does not know it: {error}"
         return said
 
     def show_status(self, status: FleetStatus) -> None:
-        """The title shows the counts."""
+        """Show the counts in the title."""
         if self._monitor.title and has_title():
             self._write(self._title.change(title(status, self._plain)))
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
-        """Ring the bell for a new failure, if the settings want that."""
+        """Ring the bell for a new failure, if the settings say so."""
         if self._failures.has_more(snapshot) and self._monitor.bell:
             self._app.bell()
 
@@ -98,6 +98,6 @@ class Surroundings:
         self._write(self._title.give_back())
 
     def _write(self, sequence: str) -> None:
-        driver = self._app._driver  # what App.bell and App.copy_to_clipboard write through
+        driver = self._app._driver  # App.bell and App.copy_to_clipboard use it, too
         if sequence and driver is not None and not self._app.is_headless:
             driver.write(sequence)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scheduler.core.schedules.forecast import TimeGrid
 
-PAST = 3600.0  # seconds before now that are shown
+PAST = 3600.0  # seconds before now
 ROUND = (60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)
 ZOOMS = (3600.0, 10800.0, 21600.0, 43200.0, 86400.0, 259200.0, 604800.0)  # seconds ahead
 DAY = 4  # the zoom at the start
@@ -24,7 +24,7 @@ class Label:
 
 
 def window_for(now: float, ahead: float, cells: int, shift: float = 0.0) -> TimeGrid:
-    """Cells of a round length, from the past hour to `ahead`; `shift` moves them further on."""
+    """Cells of a round length, from an hour ago to `ahead`; `shift` moves them ahead."""
     cells = max(1, cells)
     cell = next((each for each in ROUND if each * cells >= PAST + ahead), ROUND[-1])
     offset = time.localtime(now).tm_gmtoff
@@ -39,7 +39,7 @@ def zoom_words(zoom: int) -> str:
 
 
 def labels(window: TimeGrid) -> list[Label]:
-    """Local hours or days, as many as fit, and every change of the clocks."""
+    """Local hours or days, as many as fit, and every clock change."""
     step = next((each for each in HOURS if each * 3600 / window.cell >= LABEL), HOURS[-1])
     found: list[Label] = []
     before = time.localtime(window.start - window.cell)

@@ -42,7 +42,7 @@ class TimelineData:
         return [self.window.index(when) for when in forecast.slots] if forecast else []
 
     async def ask(self, rows: Iterable[Place], now: float) -> None:
-        """Ask the owners of these rows, all at once; an owner that refuses leaves its rows unknown."""
+        """Ask the owners of these rows, all at once; rows of an owner that refuses stay unknown."""
         window, by_citizen = self.window, dict[str, list[str]]()
         for citizen, task in rows:
             by_citizen.setdefault(citizen, []).append(task)

@@ -27,7 +27,7 @@ from tui.timeline.view import TimelineView
 ASK_DELAY = 0.04  # seconds to wait for more scrolling before owners are asked
 ASK_EVERY = 2.0  # seconds between two requests for the same rows
 NAMED = 3  # tasks of a cell to name
-CROWD, CROWDED = 3, 1.5  # a cell stands out with so many tasks, and so many times the usual number
+CROWD, CROWDED = 3, 1.5  # a cell stands out with at least so many tasks and so many times the usual number
 
 Tasks = Callable[[], Sequence[TaskRef]]
 
@@ -56,7 +56,7 @@ class Timeline(Page):
         self._zoom, self._shift = DAY, 0.0
         self._labels: list[Label] = []
         self._asked_at, self._asked_for = 0.0, object()
-        self._time = 0.0  # where the time cursor is, whatever the size and zoom
+        self._time = 0.0  # the time under the time cursor, whatever the size and zoom
 
     def compose(self) -> ComposeResult:
         parts = iter(super().compose())
@@ -74,7 +74,7 @@ class Timeline(Page):
         self._update_header()
 
     def _forecast_inputs(self) -> object:
-        """What forecasts depend on: when it changes, the owners are asked again."""
+        """What the forecasts depend on; when it changes, owners are asked again."""
         rows = set(self.view.visible_rows())
         return [(s.row, s.task.due, s.task.run_count, s.task.kind) for s in self._tasks() if s.row in rows]
 
@@ -82,7 +82,7 @@ class Timeline(Page):
         return window_for(now, ZOOMS[self._zoom], self.view.cells, self._shift)
 
     def _update_window(self, at: float | None = None) -> None:
-        """Move the window to the present size, zoom and shift, and the time cursor to `at` if given."""
+        """Move the window to the current size, zoom and shift, and the time cursor to `at` if given."""
         now = self._now()
         self._time = at if at is not None else self._time or now
         window = self._window(now)

@@ -23,8 +23,8 @@ from tui.log.events import OUTCOMES
 from tui.timeline.data import RunForecast
 
 LEAST, MOST = 12, 34  # cells of a row's name
-EDGE = 3  # cells around it: mark, sign, gap
-OFTEN = 0.5  # of all cells: a task that runs in more of them gets a less striking style
+EDGE = 3  # cells around the name: mark, sign, gap
+OFTEN = 0.5  # share of all cells: a task that runs in more of them gets a less striking style
 Cell = tuple[str, str]  # what is drawn, and its style
 
 
@@ -40,7 +40,7 @@ class TimelineView(CursorView):
         cell: int
 
     class Resized(Message):
-        """The axis has another number of cells."""
+        """The axis has a different number of cells."""
 
     @dataclass
     class Chosen(Message):

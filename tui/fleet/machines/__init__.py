@@ -1,1 +1,1 @@
-"""What the fleet shows where several machines share citizens."""
+"""The parts of the fleet screen for citizens that machines share."""

@@ -1,4 +1,4 @@
-"""The lines of a panel about the machine of its citizen: that it is silent, that it moved, where it runs."""
+"""Panel lines about a citizen's machine: that it is silent, that the citizen moved, where it runs."""
 
 from rich.segment import Segment
 
@@ -13,7 +13,7 @@ from tui.glyphs import Glyphs
 
 
 class SilenceLine(Line):
-    """From when the picture is; at the right for how long its machine has been silent."""
+    """The time of the last known state; at the right, how long the machine has been silent."""
 
     def __init__(self, host: Host, inner: int, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
@@ -31,7 +31,7 @@ class SilenceLine(Line):
 
 
 class MoveLine(Line):
-    """That the citizen has just moved, and when."""
+    """That the citizen has just moved, with the time."""
 
     def __init__(self, host: Host, inner: int, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
@@ -44,14 +44,14 @@ class MoveLine(Line):
 
 
 def banner(host: Host, now: float, inner: int, glyphs: Glyphs) -> list[Line]:
-    """What has to be said above the rows."""
+    """The lines about the machine above the rows."""
     if host.silent_since is not None:
         return [SilenceLine(host, inner, glyphs)]
     return [MoveLine(host, inner, glyphs)] if is_news(host, now) else []
 
 
 class SeatLine(Line):
-    """The frame below a panel: the machine first, which is never left out, then what is wrong."""
+    """The bottom edge of a panel: the machine first, which is always shown, then what is wrong."""
 
     bare = True
 

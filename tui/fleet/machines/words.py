@@ -1,17 +1,17 @@
-"""Sentences about machines: not yet cleaned, for the frames, the first lines and the lower part."""
+"""Sentences about machines, not yet cleaned, for the frames, the first lines and the lower part."""
 
 from collections.abc import Iterator
 
 from scheduler.core.machines import Cluster, Host, Machine, Queue
 from tui.common import text as words
 
-NEWS = 600.0  # seconds in which a move is news
+NEWS = 600.0  # seconds for which a move is news
 DAY = 86400.0
-MOST_AHEAD = 1.0  # seconds between two clocks that are worth a warning
+MOST_AHEAD = 1.0  # seconds that two clocks may differ without a warning
 
 
 def seat(host: Host, here: bool, now: float) -> tuple[str, ...]:
-    """Where a citizen runs, for its frame: in full, then shorter; the machine is in each."""
+    """Where a citizen runs, for its frame: in full, then ever shorter; each one names the machine."""
     name = host.machine
     if host.silent_since is not None:
         return f"{name} · silent {words.ago(now - host.silent_since)}", f"{name} · silent", name
@@ -21,7 +21,7 @@ def seat(host: Host, here: bool, now: float) -> tuple[str, ...]:
 
 
 def aside(host: Host, now: float) -> str:
-    """What stands at the right of the frame: where else it may run, or that it moved."""
+    """The right end of the frame: where else the citizen may run, or when it moved."""
     if host.silent_since is not None:
         return "" if host.others else "stays: own home"
     if host.moved_from and NEWS <= now - host.moved_at < DAY:
@@ -30,7 +30,7 @@ def aside(host: Host, now: float) -> str:
 
 
 def is_news(host: Host, now: float) -> bool:
-    """Whether it has just moved."""
+    """Whether the citizen has just moved."""
     return bool(host.moved_from) and 0 <= now - host.moved_at < NEWS
 
 
@@ -40,7 +40,7 @@ def silence(host: Host) -> str:
 
 
 def verdict(cluster: Cluster, now: float) -> str:
-    """The worst of all machines in one sentence; empty if all is well."""
+    """The worst problem of all machines in one sentence; empty if all is well."""
     if cluster.away_since is not None:
         return f"{answers(cluster)}: nothing new is started"
     if not cluster.silent:
@@ -53,7 +53,7 @@ def verdict(cluster: Cluster, now: float) -> str:
 
 
 def _fate(citizen: str, host: Host, machine: str) -> str:
-    """What became of a citizen of a silent machine."""
+    """What happens to a citizen of the silent machine; empty if it is not affected."""
     if host.machine == machine and host.silent_since is not None:
         why = f"moves to {host.others[0]}" if host.others else f"waits (its home is only on {machine})"
         return f"{citizen} {why}"
@@ -63,7 +63,7 @@ def _fate(citizen: str, host: Host, machine: str) -> str:
 
 
 def says(machine: Machine, cluster: Cluster, now: float) -> str:
-    """What there is to say of a machine, in its line."""
+    """The state of a machine, for its line."""
     if machine.problem and not machine.silent:
         return machine.problem
     if machine.silent:
@@ -96,7 +96,7 @@ def queue_says(queue: Queue) -> str:
 
 
 def news(cluster: Cluster, now: float) -> Iterator[tuple[float, str, str, str]]:
-    """What happened to machines: when, to what, in which words and style; the newest last."""
+    """Recent machine events: time, machine, words and style; the newest last."""
     happened = [
         (m.heard, m.name, f"silent; last heard {words.wall(m.heard)}", "warning") for m in cluster.silent
     ]
@@ -109,7 +109,7 @@ def news(cluster: Cluster, now: float) -> Iterator[tuple[float, str, str, str]]:
 
 
 def answers(cluster: Cluster) -> str:
-    """The database in a few words, for the frame."""
+    """The state of the database in a few words, for the frame."""
     if cluster.away_since is not None:
         return f"{cluster.database} does not answer since {words.wall(cluster.away_since)}"
     took = "" if cluster.answered is None else f" answers in {words.took(max(0.001, cluster.answered))}"
@@ -117,5 +117,5 @@ def answers(cluster: Cluster) -> str:
 
 
 def on_machines(cluster: Cluster) -> int:
-    """How many machines run citizens, or did before they fell silent."""
+    """How many machines run citizens, counting those that fell silent."""
     return len([machine for machine in cluster.machines if machine.citizens or not machine.queues])

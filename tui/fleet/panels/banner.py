@@ -1,4 +1,4 @@
-"""Lines that say until when and why: of a frozen panel, and below a row that is held."""
+"""Lines with the reason and end of a hold: above a frozen panel, and below a held row."""
 
 from rich.segment import Segment
 
@@ -15,7 +15,7 @@ DAY = 86400.0
 
 
 class CountdownLine(Line):
-    """Words, and at the right how long that lasts."""
+    """Words, with the remaining time at the right."""
 
     def __init__(self, text: str, until: float | None, inner: int, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
@@ -33,7 +33,7 @@ class CountdownLine(Line):
 
 
 def banner(freeze: Freeze, inner: int, glyphs: Glyphs, *, whole: bool) -> list[Line]:
-    """One line, and the reason below it if the `whole` banner has room."""
+    """One line, and below it the reason if the `whole` banner fits."""
     why = words.clean(freeze.problem or freeze.why, glyphs.plain)
     if not (why and whole):
         return [_first(freeze, inner, glyphs)]
@@ -47,7 +47,7 @@ def _first(freeze: Freeze, inner: int, glyphs: Glyphs) -> Line:
 
 
 def line_below(said: Below, inner: int, glyphs: Glyphs) -> Line:
-    """The line of these words."""
+    """The line for these words."""
     if said.until is None:
         return TextLine(said, inner, glyphs)
     return CountdownLine(" " * INDENT + said.text, said.until, inner, glyphs)
@@ -62,5 +62,5 @@ def frozen_words(freeze: Freeze) -> str:
 
 
 def _end(until: float, since: float) -> str:
-    """The time of day is enough within a day: what is left of it stands beside it."""
+    """The end of the freeze; within a day only the time, since the remaining time stands next to it."""
     return clock(until, "%H:%M") if until - since < DAY else words.moment(until, since)

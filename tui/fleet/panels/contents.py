@@ -1,4 +1,4 @@
-"""Which rows a panel has, in which order, and what stands below each of them."""
+"""The rows of a panel, their order, and the lines below each."""
 
 from collections.abc import Sequence
 from enum import IntEnum
@@ -13,18 +13,18 @@ from tui.fleet.panels.holding import Below, held_lines, wake_lines
 from tui.glyphs import Glyphs
 
 WAKE = "wake"
-FOLD = "+"  # the name of a row that stands for others; no task has it
+FOLD = "+"  # the name of a row that stands for others; no task is named so
 
 
 class Density(IntEnum):
-    """What panels leave out to fit on the screen: each leaves out what those before it do, too."""
+    """What panels leave out to fit on the screen; each level includes those before it."""
 
     ROOMY = 0
-    NO_HEADS = 1  # of columns
-    NO_REASONS = 2  # below the wake
+    NO_HEADS = 1  # no column heads
+    NO_REASONS = 2  # no lines below the wake
     NO_PROGRESS = 3
     SHORT_ERRORS = 4
-    JOINED = 5  # the next title closes a panel
+    JOINED = 5  # the next panel's title closes this one
     NO_FOLD = 6
 
 
@@ -45,16 +45,16 @@ Row = TaskView | Fold
 
 
 def ordered(tasks: Sequence[TaskView]) -> list[TaskView]:
-    """The wake, then what the person has set up, then built-in tasks; last those that need settings."""
+    """The wake, then the person's own tasks, then built-in ones; last those that need settings."""
     return sorted(tasks, key=lambda task: (task.name != WAKE, task.builtin, _waits_for_settings(task)))
 
 
 def rows_of(
     tasks: Sequence[TaskView], *, folded: bool, density: Density, spread: bool = False
 ) -> tuple[Row, ...]:
-    """The rows of these tasks, which are `ordered`; `folded` keeps those that need settings in one.
+    """The rows of these `ordered` tasks; `folded` puts those that need settings into one row.
 
-    `spread`: there is so much room that nothing has to be folded.
+    `spread`: there is room for all, so nothing is folded.
     """
     hidden = [task for task in tasks if _waits_for_settings(task)]
     if not hidden or spread:
@@ -68,7 +68,7 @@ def rows_of(
 def below(
     task: TaskView, width: int, density: Density, glyphs: Glyphs, money: Money | None = None
 ) -> list[Below]:
-    """What stands below the row of a task, in lines of `width` cells; `money` is its citizen's."""
+    """The lines of `width` cells below a task's row; `money` is the citizen's."""
     said = _below(task, width, density, glyphs)
     if task.is_wake and density < Density.NO_REASONS:
         return [*said, *wake_lines(task, money, width, glyphs)]
@@ -78,7 +78,7 @@ def below(
 def _below(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[Below]:
     if task.held:
         return held_lines(task.held, width, glyphs) if density < Density.NO_REASONS else []
-    if task.note.startswith(LEFT_BEHIND):  # nothing runs before that has ended
+    if task.note.startswith(LEFT_BEHIND):  # it blocks the next run
         return _lines(task.note, "warning", width, density, glyphs)
     if task.running_since is not None:
         if task.note == STOPPING:
@@ -94,7 +94,7 @@ def _below(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list
 
 
 def progress_words(task: TaskView, glyphs: Glyphs) -> str:
-    """How far a run is, clean: `62% · 31 of 50 frames`, as its handler says; and that no other follows it."""
+    """The progress of a run, cleaned: `62% · 31 of 50 frames`; and whether the task is paused afterwards."""
     progress = task.progress
     said = ["paused after this run"] if task.paused_at is not None else []
     if progress is not None:
@@ -129,7 +129,7 @@ def _attempt(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> li
 
 
 def _lines(text: str, style: str, width: int, density: Density, glyphs: Glyphs, kept: int = 0) -> list[Below]:
-    """The text in as many lines as it may have; the last leaves `kept` cells at its end."""
+    """The text in as many lines as it may take; the last line leaves `kept` cells free."""
     clean, room = words.clean(text, glyphs.plain), max(1, width - kept)
     if words.cells(clean) <= room or density >= Density.SHORT_ERRORS:
         return [Below(words.shorten(clean, room, glyphs.ellipsis), style)]

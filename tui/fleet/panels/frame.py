@@ -1,4 +1,4 @@
-"""The lines around a panel's rows: title and wake above, notices of the citizen below."""
+"""The lines around a panel's rows: title and wake above, the citizen's notices below."""
 
 from rich.segment import Segment
 
@@ -14,7 +14,7 @@ from tui.glyphs import Glyphs
 
 
 class TopLine(Line):
-    """The citizen's name, how many of its tasks fail, and when it wakes."""
+    """The citizen's name, the number of failing tasks, and the time of its wake."""
 
     bare = True
 
@@ -47,14 +47,14 @@ class TopLine(Line):
         self._room = width - 6 - words.cells(self._name + self._machine)
 
     def _over(self, snapshot: Snapshot | None) -> str:
-        """That the wake is over its budget, for a panel whose row may be scrolled off."""
+        """That the wake is over budget, for a panel whose wake row may be scrolled out of sight."""
         row = snapshot.task(WAKE) if snapshot else None
         spent = row is not None and row.kind is TaskStatus.OVER_BUDGET
         return f"{self.glyphs.kind[TaskStatus.OVER_BUDGET]} over" if spent else ""
 
     def state(self, now: float, light: int) -> RowState:
         wake, time = self._wake, ""
-        if wake is None or not self._ticks:  # its row says when
+        if wake is None or not self._ticks:  # the wake's row shows it
             return RowState(self, light=light)
         if wake.running_since is not None:
             time = words.elapsed(now - wake.running_since)
@@ -80,7 +80,7 @@ class TopLine(Line):
         ]
 
     def _fitting(self, time: str) -> tuple[str, str, str]:
-        """The longest words about the wake that leave the title alone, the failing count, and a hold."""
+        """The longest words about the wake that leave room for the title; the failing count, and a hold."""
         failing = self._failing if len(self._failing) + 1 <= self._room else ""
         held = self._held if len(failing) + len(self._held) + 1 <= self._room else ""
         for wake in self._wake_words(time):
@@ -101,7 +101,7 @@ class TopLine(Line):
 
 
 class HeadsLine(Line):
-    """What the columns are called."""
+    """The column heads."""
 
     def __init__(self, columns: Columns, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
@@ -147,7 +147,7 @@ class BottomLine(Line):
 
 
 def _fitting(notices: list[Notice], room: int, glyphs: Glyphs) -> str:
-    """The worst in any case, then those that fit as a whole."""
+    """The worst notice in any case, then the others that fit in full."""
     said = ""
     for notice in notices:
         text = words.clean(notice.text, glyphs.plain)

@@ -1,4 +1,4 @@
-"""What stands in the row of a task that is held and below it, and what the wake costs: words and lines."""
+"""Words and lines about a task that is held, and about what the wake costs."""
 
 import re
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from tui.common import amounts
 from tui.common import text as words
 from tui.glyphs import Glyphs
 
-WIDE = 50  # cells from which on the month stands below the wake, too
+WIDE = 50  # cells from which the line below the wake shows the month, too
 PARTS = re.compile(r"(?P<what>.*?)(?: until (?P<end>[^(]*?)|, (?P<news>[^(]*?))?(?: \((?P<detail>.*)\))?")
-TALKS = (HoldKind.BUDGET, HoldKind.PROVIDER)  # whose reason begins with what the row says
+TALKS = (HoldKind.BUDGET, HoldKind.PROVIDER)  # holds whose reason starts with the words in the row
 
 
 class Below(NamedTuple):
-    """Clean words and their style; what stands at the right end: `end`, or how long it lasts `until` then."""
+    """Clean words and their style; at the right `end`, or the time left `until` then."""
 
     text: str
     style: str
@@ -32,7 +32,7 @@ def _parts(hold: Hold) -> dict[str, str]:
 
 
 def held_words(hold: Hold, *, brief: bool = False) -> str:
-    """`over budget`, `waits for anthropic`; `brief`, where it has no line below: `until 15:00`."""
+    """`over budget`, `waits for anthropic`; `brief`, if no line follows below: `until 15:00`."""
     if hold.kind is HoldKind.QUEUE and hold.about:
         return f"waits for {hold.about}"
     parts = _parts(hold)
@@ -41,7 +41,7 @@ def held_words(hold: Hold, *, brief: bool = False) -> str:
 
 
 def held_in_full(hold: Hold) -> str:
-    """What it waits for and until when, without the amounts."""
+    """What the task waits for and until when, without the amounts."""
     parts = _parts(hold)
     if parts["end"]:
         return f"{parts['what']} until {parts['end']}"
@@ -49,7 +49,7 @@ def held_in_full(hold: Hold) -> str:
 
 
 def held_lines(hold: Hold, width: int, glyphs: Glyphs) -> list[Below]:
-    """Until when, and what lifts it."""
+    """When the hold ends, and what lifts it."""
     parts = _parts(hold)
     if hold.kind is HoldKind.BUDGET and parts["end"]:
         spent = f": {parts['detail']} spent" if width >= WIDE else ""
@@ -62,7 +62,7 @@ def held_lines(hold: Hold, width: int, glyphs: Glyphs) -> list[Below]:
 
 
 def wake_lines(task: TaskView, money: Money | None, width: int, glyphs: Glyphs) -> list[Below]:
-    """What it cost today, and how many of its times were let go."""
+    """What the wake cost today, and how many of its times were skipped."""
     said = glyphs.dot.join(filter(None, [*_money(task, money or Money(), width), *_skips(task)]))
     return [_line(said, width, glyphs)._replace(style="faint")] if said else []
 

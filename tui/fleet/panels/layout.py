@@ -1,4 +1,4 @@
-"""Where each panel of the grid lies, and how the cells inside a panel are shared between its columns."""
+"""Where each panel of the grid lies, and how its width is divided among its columns."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from itertools import accumulate
 from scheduler.core.values import value
 from tui.common.text import TIME
 
-LEAST = 39  # cells of a panel
-SMALLEST = 12  # below that a panel is cut off at the right
+LEAST = 39  # cells of a panel, at least
+SMALLEST = 12  # cells below which a panel is cut off at the right
 NAME, BAR, SCHEDULE, RECENT, SAID = 14, 6, 5, 10, 30  # cells of columns, at least
 
 
 @value
 class Layout:
-    """Bands from top to bottom; `tops` has one entry more than there are bands: the whole height."""
+    """Rows of panels from top to bottom; `tops` has one entry more than bands, the total height."""
 
     columns: int
     widths: tuple[int, ...]
@@ -28,7 +28,7 @@ class Layout:
         return self.tops[-1]
 
     def band_at(self, y: int) -> int:
-        """The band that covers line `y`, one past the last if none does."""
+        """The band that covers line `y`; one past the last if none does."""
         return bisect_right(self.tops, y) - 1
 
     def column_at(self, x: int) -> int:
@@ -46,7 +46,7 @@ class Layout:
 
 
 def widths_for(width: int, columns: int) -> tuple[int, ...]:
-    """The widths of so many columns of panels over `width` cells."""
+    """The widths of the `columns` of panels in `width` cells."""
     each, more = divmod(max(width, columns * SMALLEST), columns)
     return tuple(each + (column < more) for column in range(columns))
 
@@ -65,13 +65,13 @@ def arrange(heights: Sequence[int], widths: tuple[int, ...]) -> Layout:
 
 
 def columns_for(panels: int, width: int) -> int:
-    """As many columns as there are panels, while each is readable; only then the widest."""
+    """As many columns as there are panels, but only as many as stay readable."""
     return max(1, min(width // LEAST, panels))
 
 
 @value
 class Columns:
-    """Widths in cells, 0 for a column without room; each has a gap before it, the sign excepted."""
+    """Widths in cells, 0 for a column without room; each but the sign has a gap before it."""
 
     inner: int
     name: int
@@ -91,19 +91,19 @@ class Columns:
 
     @property
     def rest(self) -> int:
-        """Cells at the right that no column has."""
+        """Unused cells at the right."""
         facts = self.schedule, self.recent and self.recent + 1, self.took, self.text and self.text + 1
         return self.inner - self.bar_end - sum(cells + 1 for cells in facts if cells)
 
     @property
     def heads(self) -> bool:
-        """Whether the columns need titles: no number stands without a name."""
+        """Whether the columns need titles: durations without one would be unclear."""
         return self.took > 0
 
 
 @lru_cache(maxsize=64)
 def share(inner: int, longest: int, schedules: int = 5) -> Columns:
-    """The columns of a panel with `inner` cells; `longest` is the longest name, `schedules` the same."""
+    """The columns of a panel with `inner` cells; `longest` and `schedules` are the longest of either text."""
     room = max(0, inner - 2 - 1 - TIME)
     name = min(room, max(8, min(longest, NAME)))
     rest = room - name

@@ -1,4 +1,4 @@
-"""One citizen's panel: its rows, and its lines, made when they are first looked at."""
+"""One citizen's panel: its rows, and its lines, created on first use."""
 
 from collections.abc import Container
 from dataclasses import replace
@@ -30,7 +30,7 @@ NO_TASKS = f"no tasks yet: add [tasks.NAME] to its {SETTINGS}"
 
 
 class Panel:
-    """What a citizen's panel holds; a new snapshot costs no drawing."""
+    """The content of a citizen's panel; a new snapshot costs no drawing."""
 
     def __init__(self, citizen: str, glyphs: Glyphs) -> None:
         self.citizen, self._glyphs = citizen, glyphs
@@ -39,22 +39,22 @@ class Panel:
         self.host: Host | None = None  # where several machines share citizens
         self._moved = False  # a short while ago
         self._now = 0.0
-        self._all: tuple[TaskView, ...] = ()  # in the order in which they are shown
-        self.tasks: tuple[TaskView, ...] = ()  # those of them that the filter keeps
+        self._all: tuple[TaskView, ...] = ()  # in display order
+        self.tasks: tuple[TaskView, ...] = ()  # those that the filter keeps
         self.rows: tuple[Row, ...] = ()
         self.longest = (0, 0)  # the longest name of a task, and schedule
         self.height = 3
         self.folded, self.spread = True, False
         self._filtered = False
-        self._shape = (0, (0, 0), Density.ROOMY, False)  # width, longest of all, density, joined
+        self._shape = (0, (0, 0), Density.ROOMY, False)  # width, longest texts, density, joined
         self._columns = Columns(0, 0)
         self._lines: list[tuple[Line, int]] = []  # each line and the index of its row; empty until asked for
         self._known: dict[str, TaskLine] = {}
-        self._words = ""  # all that a filter may find in it
+        self._words = ""  # all words that a filter can match
         self._blank = self._text("")
 
     def update_snapshot(self, snapshot: Snapshot, keep: Filter) -> bool:
-        """Take the newest snapshot; True if the panel needs other room now."""
+        """Take the newest snapshot; True if the panel now needs a different amount of room."""
         self.snapshot, self._words = snapshot, ""
         before, tasks = self.longest, snapshot.tasks
         self.longest = (
@@ -66,14 +66,14 @@ class Panel:
 
     @property
     def total(self) -> int:
-        """How many tasks there are, whatever the filter keeps."""
+        """How many tasks there are before filtering."""
         return len(self._all)
 
     def apply_filter(self, keep: Filter) -> bool:
-        """Choose the tasks to show; True if the panel has another height now."""
+        """Choose the tasks to show; True if this changes the panel's height."""
         self.tasks, self._filtered = self._kept(keep), not keep.all
         rows = self._chosen()
-        # A letter that changes nothing here costs nothing, and one that hides all of it next to nothing.
+        # A letter that changes nothing here costs nothing; one that hides everything costs next to nothing.
         if (self._filtered and not rows) or (rows and rows == self.rows):
             return False
         return self._settle()
@@ -91,12 +91,12 @@ class Panel:
         return rows_of(self.tasks, folded=self.folded, density=self._shape[2], spread=self.spread)
 
     def fold(self, folded: bool) -> None:
-        """Show the tasks that need settings as one row, or one by one."""
+        """Show the tasks that need settings as one row, or as one row each."""
         self.folded = folded
         self._settle()
 
     def spread_out(self, spread: bool) -> None:
-        """Whether there is room to show the tasks that need settings one by one."""
+        """Set whether there is room to show the tasks that need settings one by one."""
         if spread != self.spread:
             self.spread = spread
             self._settle()
@@ -108,7 +108,7 @@ class Panel:
             self._lines = []
 
     def set_host(self, host: Host | None, now: float) -> bool:
-        """Take the machine that runs the citizen; True if the panel has another height now."""
+        """Set the machine that runs the citizen; True if this changes the panel's height."""
         moved, self._now = host is not None and is_news(host, now), now
         if (host, moved) == (self.host, self._moved):
             return False
@@ -117,13 +117,13 @@ class Panel:
 
     @property
     def silent(self) -> bool:
-        """Whether the machine of the citizen is silent: what runs is unknown."""
+        """Whether the citizen's machine is silent, so that nobody knows what runs."""
         return self.host is not None and self.host.silent_since is not None
 
     def shape(self, width: int, longest: tuple[int, int], density: Density, joined: bool = False) -> int:
-        """Draw in this shape from now on; gives the lines that the panel needs.
+        """Draw in this shape from now on; gives the number of lines that the panel needs.
 
-        `longest` is the longest name of a task, and schedule; `joined` to the panel above.
+        `longest` are the longest task name and schedule; `joined` to the panel above.
         """
         if (width, longest, density, joined) != self._shape:
             self._shape = width, longest, density, joined
@@ -133,7 +133,7 @@ class Panel:
         return self.height
 
     def _settle(self) -> bool:
-        """Choose the rows, and count the lines; True if there are more or fewer."""
+        """Choose the rows and count the lines; True if their number changed."""
         density, self.rows = self._shape[2], self._chosen()
         lines = self._above + sum(map(self._lines_of, self.rows)) + len(self._news())
         height = 1 + max(1, lines) + (density < Density.JOINED)
@@ -147,7 +147,7 @@ class Panel:
 
     @property
     def _brief(self) -> bool:
-        """Whether a row must say all of its task: there are no reasons below it."""
+        """Whether rows must be self-contained, since no reasons stand below them."""
         return self._shape[2] >= Density.NO_REASONS
 
     @property
@@ -175,26 +175,26 @@ class Panel:
         return below(task, max(0, self._columns.inner - INDENT), self._shape[2], self._glyphs, money)
 
     def _news(self) -> list[Notice]:
-        """What is wrong with the citizen, where there is no frame below that says so."""
+        """What is wrong with the citizen, if no frame below shows it."""
         if self.snapshot is None or self._shape[2] < Density.JOINED:
             return []
         return [note for note in self._wrongs(notices(self.snapshot)) if note.rank < Severity.FACT][:1]
 
     def _wrongs(self, said: list[Notice]) -> list[Notice]:
-        """Of a silent machine the banner says that the picture is old."""
+        """The notices to show: a silent machine's banner already reports old values."""
         return [note for note in said if not (self.silent and note.rank is Severity.STALE)]
 
     def row_line(self, index: int) -> int:
-        """On which line of the panel the row with this index is."""
+        """The line of the panel on which this row is."""
         return 1 + self._above + sum(map(self._lines_of, self.rows[:index]))
 
     def row_at(self, line: int) -> int:
-        """The index of the row that this line belongs to."""
+        """The row that this line belongs to."""
         drawn = self._drawn()
         return drawn[min(max(1, line), len(drawn) - 1)][1]
 
     def state(self, line: int, height: int, now: float, row: int, marked: Container[str]) -> RowState:
-        """What line `line` of `height` looks like now; `row` is the one with the cursor, or -1."""
+        """The state of line `line` of `height`; `row` is the row with the cursor, or -1."""
         lines = self._drawn()
         drawn, index = self._line(lines, line, height)
         light = (FADED if self._faded else 0) | (HERE if row >= 0 else 0)
@@ -204,7 +204,7 @@ class Panel:
         return drawn.state(now, light)
 
     def _line(self, lines: list[tuple[Line, int]], line: int, height: int) -> tuple[Line, int]:
-        """A panel beside a higher one has blank lines above its last."""
+        """The line; a panel next to a taller one has blank lines above its last."""
         last = len(lines) - (self._shape[2] < Density.JOINED)
         if line < last:
             return lines[line]
@@ -226,19 +226,19 @@ class Panel:
             body = self._body() or [(self._text(_instead_of_tasks(self.citizen, snapshot, said)), 0)]
             self._lines = [(top, 0), *body]
             if density < Density.JOINED:
-                if density >= Density.NO_REASONS or self.host:  # who owns it is no news, or said by its host
+                if density >= Density.NO_REASONS or self.host:  # the owner is known, or shown with the host
                     said = [note for note in said if note.rank < Severity.FACT]
                 self._lines.append((self._bottom(said), len(self.rows) - 1))
             self._blank = self._text("")
         return self._lines
 
     def _is_news(self, notice: Notice) -> bool:
-        """What a row has room to say is not said below it, too."""
+        """Whether the notice adds anything to what the rows show."""
         said = bool(self._columns.text) and any(row.name == WAKE for row in self.rows)
         return not (said and notice.text == RECORDED)
 
     def _worded(self, row: Row) -> Row:
-        """A wake without a command says so in place of what it said last."""
+        """The row; a wake without a command shows that in place of its last text."""
         snapshot = self.snapshot
         if isinstance(row, Fold) or row.name != WAKE or snapshot is None or snapshot.wake.configured:
             return row
@@ -246,7 +246,7 @@ class Panel:
         return replace(row, text=long if len(long) <= self._columns.text else short)
 
     def _how_to_set_up(self) -> str:
-        """What to do with the rows that need settings, where they stand one by one."""
+        """What to do with the rows that need settings, when they stand one by one."""
         if not self.spread or all(task.kind is not TaskStatus.NOT_SET_UP for task in self.tasks):
             return ""
         glyphs = self._glyphs
@@ -273,7 +273,7 @@ class Panel:
             line = known.get(row.name)
             if line is None or line.task != row or (line.live, line.frozen) != (live, frozen):
                 line = TaskLine(row, self._columns, self._glyphs, live, frozen, self._brief)
-            self._known[row.name] = line  # if nothing about the task has changed, nothing is painted
+            self._known[row.name] = line  # unchanged tasks are not painted again
             body.append((line, index))
             inner, glyphs = self._columns.inner, self._glyphs
             body += [(line_below(said, inner, glyphs), index) for said in self._below(row)]
@@ -286,7 +286,7 @@ class Panel:
 
 
 def _instead_of_tasks(citizen: str, snapshot: Snapshot | None, said: list[Notice]) -> str:
-    """Why there are none, or what to type: the frame below has no room for all that is wrong."""
+    """Why there are no tasks, or what to type; the frame below has no room for every error."""
     if snapshot is None:
         return "waiting for its scheduler"
     wrong = any(note.rank in (Severity.STALE, Severity.PROBLEM) and SETTINGS in note.text for note in said)

@@ -28,13 +28,13 @@ STYLES = {
     TaskStatus.OVER_BUDGET: "warning",
 }
 RECENT_STYLES = {"o": "bar", "w": "warning", "x": "failed", "s": "faint", "r": "faint"}
-INDENT = 2  # cells before what stands below a row
+INDENT = 2  # cells before the text below a row
 
-AWAKE = (TaskStatus.NEVER, TaskStatus.STOPPED)  # a faint sign, but it runs again
+AWAKE = (TaskStatus.NEVER, TaskStatus.STOPPED)  # shown by a faint sign, although it will run
 
 
 class RowState(NamedTuple):
-    """All that may change in a line from one second to the next, and the line itself."""
+    """Everything in a line that may change from one second to the next, and the line itself."""
 
     line: "Line"
     time: str = ""
@@ -43,10 +43,10 @@ class RowState(NamedTuple):
 
 
 class Line:
-    """One line of one panel: `state` is cheap and compared each second, `paint` draws it."""
+    """One line of a panel: `state` is cheap and compared each second, `paint` draws it."""
 
-    bare = False  # a bare line is a frame by itself, the others get one
-    name = ""  # of the row with a cursor, if it is one
+    bare = False  # a bare line is itself a frame, others get one
+    name = ""  # of the row, if the cursor can be on it
 
     def __init__(self, glyphs: Glyphs) -> None:
         self.glyphs = glyphs
@@ -58,12 +58,12 @@ class Line:
         raise NotImplementedError
 
     def changed_cells(self, old: RowState, new: RowState) -> int:
-        """How many cells from the left have to be painted again; 0 for all."""
+        """How many cells from the left to repaint; 0 for all."""
         return 0
 
 
 class TextLine(Line):
-    """Clean words below a row, or in place of rows; `end` stands at the right."""
+    """Clean words below a row, or in place of rows, with `end` at the right."""
 
     def __init__(self, said: Below, inner: int, glyphs: Glyphs, indent: int = INDENT) -> None:
         super().__init__(glyphs)
@@ -79,7 +79,7 @@ class TextLine(Line):
 
 
 class FoldLine(Line):
-    """How many built-in tasks need settings, and the key that shows them."""
+    """The number of built-in tasks that need settings, and the key that shows them."""
 
     def __init__(self, fold: Fold, inner: int, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
@@ -96,7 +96,7 @@ class FoldLine(Line):
 
 
 class TaskLine(Line):
-    """State, name, countdown, how much of the interval is over, schedule; with room the last runs, too."""
+    """State, name, countdown, elapsed share, schedule; where there is room, also the last runs."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class TaskLine(Line):
         frozen: bool = False,
         brief: bool = False,
     ) -> None:
-        """`brief`: nothing below the row says why it is held, or what it cost."""
+        """`brief`: no line below the row shows the reason of a hold, or the cost."""
         super().__init__(glyphs)
         self.task, self.name, self._columns, self.live = task, task.name, columns, live
         self.frozen = frozen
@@ -119,12 +119,12 @@ class TaskLine(Line):
 
     def state(self, now: float, light: int) -> RowState:
         task, steps = self.task, self._columns.bar * 2
-        if not self.live:  # nothing will run, so nothing ticks
+        if not self.live:  # nothing will run, so no countdown
             return RowState(self, self.glyphs.nothing, light=light)
         if task.running_since is not None:
             gone = now - task.running_since
             return RowState(self, words.elapsed(gone), round(max(0, steps - 2) * done(task, gone)), light)
-        if self.frozen and not self._reason:  # nothing ticks because nothing will run
+        if self.frozen and not self._reason:  # frozen, so no countdown
             return RowState(self, self.glyphs.nothing, light=light)
         if self._reason or task.due is None:
             return RowState(self, light=light)
@@ -138,7 +138,7 @@ class TaskLine(Line):
 
     def paint(self, state: RowState, styles: Styles) -> list[Segment]:
         light = state.light
-        # What stays the same from second to second is kept: an idle screen repaints only times and bars.
+        # The parts that stay the same are kept: an idle screen repaints only times and bars.
         if self._still is None or self._still[:2] != (light, styles):
             self._still = light, styles, self._head(light, styles), self._tail(light, styles)
         _, _, head, tail = self._still
@@ -193,14 +193,14 @@ class TaskLine(Line):
         if not columns.bar:
             return []
         drawn = glyphs.bar(state.fill)
-        cells = columns.bar - self._running  # a blank before `of 5m`, which is wider than a schedule
+        cells = columns.bar - self._running  # a blank before `of 5m`, which is wider
         return [
             Segment(f" {drawn}", styles.style("running" if self._running else "bar", light)),
             Segment(glyphs.track * (cells - len(drawn)) + " " * self._running, styles.style("track", light)),
         ]
 
     def _facts(self, light: int, styles: Styles, *, schedule: bool = True) -> list[Segment]:
-        """Schedule, the last outcomes, how long the last run took, and what it said."""
+        """Schedule, last outcomes, duration of the last run, and its text."""
         task, columns = self.task, self._columns
         faint = styles.style("faint", light)
         facts = []
@@ -238,14 +238,14 @@ class TaskLine(Line):
 
 
 def mark(glyphs: Glyphs, styles: Styles, light: int) -> Segment:
-    """The sign left of a row: marked, or with the cursor."""
+    """The mark at the left of a row: marked, or with the cursor."""
     sign = glyphs.marked if light & MARKED else glyphs.cursor if light & CURSOR else " "
     edge = "marked" if light & MARKED else "here" if light & (CURSOR | HERE) else "frame"
     return Segment(sign, styles.style(edge, light))
 
 
 def recent_segments(recent: str, light: int, styles: Styles, glyphs: Glyphs) -> list[Segment]:
-    """The outcomes of the last runs, the newest at the right; a younger task has blanks at the left."""
+    """The outcomes of the last runs, the newest at the right; blanks at the left if there are fewer."""
     known = [char for char in recent if char in RECENT_STYLES][-RECENT:]
     blank = Segment(" " * (RECENT - len(known)), styles.style("faint", light))
     return [
@@ -255,7 +255,7 @@ def recent_segments(recent: str, light: int, styles: Styles, glyphs: Glyphs) -> 
 
 
 def state_words(task: TaskView, *, brief: bool = False, frozen: bool = False) -> str:
-    """Why a task does not count down, empty if it does; what is frozen is said above it."""
+    """Why a task has no countdown, empty if it has one; a freeze is shown above the rows."""
     if task.running_since is not None:
         return ""
     if task.kind is TaskStatus.NOT_SET_UP:
@@ -270,20 +270,20 @@ def state_words(task: TaskView, *, brief: bool = False, frozen: bool = False) ->
 
 
 def _end(task: TaskView) -> str:
-    """Until when it is paused, with the day where that is not the one on which the pause began."""
+    """The end of the pause, with the day unless it is the day on which the pause began."""
     until = task.paused_until
     return "" if until is None else f" until {words.moment(until, task.paused_at or until)}"
 
 
 def done(task: TaskView, gone: float) -> float:
-    """How much of a run is over: by its own count, or else by its timeout."""
+    """How much of a run is done, by its own progress or else by its timeout."""
     if task.progress and (share := task.progress.share) is not None:
         return share
     return min(1.0, max(0.0, gone / task.timeout)) if task.timeout > 0 else 0.0
 
 
 def _over(task: TaskView, now: float) -> float:
-    """How much of the wait is over; a wait for the next attempt began with the failure before it."""
+    """How much of the wait is over; a wait for a retry begins with the failure."""
     if task.due is None or now >= task.due:
         return 1.0
     start = task.since if task.since is not None else now

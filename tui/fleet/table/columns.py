@@ -1,4 +1,4 @@
-"""The columns of the table: what they are called, what they show, by what they sort, which fit."""
+"""The columns of the table: their titles, content, sort keys, and which ones fit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +15,10 @@ from tui.fleet.panels.holding import held_in_full
 from tui.fleet.panels.rows import STYLES, state_words
 from tui.glyphs import Glyphs
 
-WIDE = 160  # cells from which on there are more columns, and wider ones
-SAYS = 20  # cells of text that are worth a column
+WIDE = 160  # cells from which there are more and wider columns
+SAYS = 20  # fewest cells of a column of text
 EDGE = 3  # cells for the cursor and the sign
-FEWEST = 10  # cells that are left where there is room for money beside the time
+FEWEST = 10  # cells left over, from which money is shown besides the time
 BAD = "x"
 Key = float | str | None
 Piece = tuple[str, str]  # text and the name of its style
@@ -32,12 +32,12 @@ class Moment:
     glyphs: Glyphs
     usual: Callable[[TaskRef], Usual | None]
     held: Callable[[str], str]  # why nothing of a citizen runs, empty if it does
-    machine: Callable[[str], str] = lambda citizen: ""  # that runs a citizen, where there are several
+    machine: Callable[[str], str] = lambda citizen: ""  # where a citizen runs, if there are several
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `left` aligns it there, `key` is what it sorts by: what has none stands last."""
+    """One column; `left` aligns it left, `key` is its sort key: rows without one come last."""
 
     name: str
     cells: int
@@ -45,7 +45,7 @@ class Column:
     key: Callable[[TaskRef], Key]
     gap: int = 2
     left: bool = False
-    ticks: bool = False  # it depends on the time; those that do stand beside each other
+    ticks: bool = False  # whether it changes with time; such columns are adjacent
 
 
 def _who(ref: TaskRef, at: Moment) -> Piece:
@@ -70,7 +70,7 @@ def _next(ref: TaskRef, at: Moment) -> Piece:
 
 
 def _begins(task: TaskView) -> float | None:
-    """When it may run next, as far as that is known."""
+    """When the task may run next, as far as that is known."""
     if task.held:
         return task.held.until or task.due
     return None if state_words(task) else task.due
@@ -118,7 +118,7 @@ def _says(ref: TaskRef, at: Moment) -> Piece:
 
 
 def says(ref: TaskRef, at: Moment) -> Piece:
-    """What is news of a task, in words that are not yet cleaned, and the style that goes with it."""
+    """The news of a task, in words not yet cleaned, with their style."""
     task = ref.task
     if task.running_since is not None:
         return _progress(ref, at), "running"
@@ -169,14 +169,14 @@ MACHINE = Column("machine", 10, _machine, lambda ref: None, left=True)
 SAYS_COLUMN = Column("says", SAYS, _says, lambda ref: None, left=True)
 
 _ALL = (WHO, TASK, NEXT, LAST, TOOK, P50, RECENT, RUNS, TODAY, SAYS_COLUMN)
-# In this order, where there is no room for all.
+# In this order, if there is not room for all.
 _DROPPED = (SAYS_COLUMN, RUNS, P50, LAST, TOOK, RECENT, TODAY)
 SORTABLE = frozenset(("who", "citizen", "task", "next", "last", "took", "last ten", "runs", "today", "month"))
 
 
 @lru_cache(maxsize=8)
 def columns_for(width: int, longest: int, shared: bool = False) -> tuple[Column, ...]:
-    """The columns that fit into so many cells; `longest` is the longest name of a task.
+    """The columns that fit into `width` cells; `longest` is the longest task name.
 
     `shared`: several machines run the citizens.
     """
@@ -202,5 +202,5 @@ def _cells(columns: Sequence[Column]) -> int:
 
 
 def sign(ref: TaskRef, at: Moment) -> Piece:
-    """The sign of its state."""
+    """The sign for the task's state."""
     return at.glyphs.kind[ref.task.kind], STYLES[ref.task.kind]

@@ -1,4 +1,4 @@
-"""The lines below the table: what the row under the cursor cuts off."""
+"""The lines below the table: the cut-off parts of the row under the cursor."""
 
 from scheduler.core.views import TaskView
 from scheduler.core.wording.text import ordinal
@@ -10,7 +10,7 @@ Pieces = tuple[Piece, ...]
 
 
 def about(ref: TaskRef, at: Moment, width: int, place: str, says_is_shown: bool) -> tuple[Pieces, Pieces]:
-    """Two lines of `width` cells; `place` is where in the list one is, empty if all of it is in sight."""
+    """Two lines of `width` cells; `place` is the position in the list, empty if all of it is in sight."""
     glyphs, task = at.glyphs, ref.task
     said, style = says(ref, at)
     if not said and task.running_since is not None:

@@ -1,4 +1,4 @@
-"""The order of the table's rows: taken when it is asked for, and when a row comes or goes."""
+"""The order of the table's rows: sorted on request, and when a row comes or goes."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ from tui.fleet.table.columns import NEXT, Column
 
 @dataclass(frozen=True, slots=True)
 class SortedBy:
-    """By which column, and which way round."""
+    """The column to sort by, and the direction."""
 
     column: Column = NEXT
     reverse: bool = False
 
 
 class Order:
-    """All rows as they are now, in an order that does not move by itself."""
+    """All rows in their current state, in an order that changes only on request."""
 
     def __init__(self, held: Callable[[str], str] = lambda citizen: "") -> None:
         self._held = held  # why nothing of a citizen runs, empty if it does
         self.by = SortedBy()
         self.rows: list[Place] = []
         self.longest = 0  # characters of a task's name
-        self._refs: dict[Place, TaskRef] = {}  # by citizen, as in its panel
+        self._refs: dict[Place, TaskRef] = {}  # by citizen, as in the panels
         self._at: dict[Place, int] = {}
-        self._of: dict[str, frozenset[str]] = {}  # the names of a citizen's tasks
+        self._of: dict[str, frozenset[str]] = {}  # the task names of each citizen
 
     def fill(self, refs: Iterable[TaskRef]) -> None:
-        """These rows and no others, sorted."""
+        """Set exactly these rows, sorted."""
         self._put({ref.row: ref for ref in refs})
 
     def update(self, citizen: str, tasks: Iterable[TaskView]) -> bool:
-        """The newest of a citizen's rows; True if that has changed the order."""
+        """Take a citizen's newest rows; True if this changed the order."""
         now = {Place(citizen, task.name): TaskRef(citizen, task) for task in tasks}
         if frozenset(name for _, name in now) == self._of.get(citizen, frozenset()):
             self._refs.update(now)
@@ -52,7 +52,7 @@ class Order:
         self.sort(self.by)
 
     def sort(self, by: SortedBy) -> None:
-        """Take this order; what the column says nothing of stands last, whichever way round."""
+        """Sort by this; rows without a sort key come last in either direction."""
         self.by, key = by, by.column.key
         still = {name for name in self._of if self._held(name)} if by.column.name == NEXT.name else set()
         keys = {row: None if row[0] in still else key(ref) for row, ref in self._refs.items()}
@@ -64,9 +64,9 @@ class Order:
         self._at = {row: number for number, row in enumerate(self.rows)}
 
     def at(self, row: Place) -> int | None:
-        """Where this row is."""
+        """The index of this row; None if it is not there."""
         return self._at.get(row)
 
     def ref(self, number: int) -> TaskRef | None:
-        """The row of this number, as it is now."""
+        """The row with this index, in its current state."""
         return self._refs[self.rows[number]] if 0 <= number < len(self.rows) else None

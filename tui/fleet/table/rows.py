@@ -1,4 +1,4 @@
-"""One row of the table: what may change in it from second to second, and its cells."""
+"""One row of the table: its cells, and which of them change from second to second."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -18,9 +18,9 @@ Columns = tuple[Column, ...]
 
 
 class RowLook(NamedTuple):
-    """All that the cells of a row depend on: cheap to make, and compared each second."""
+    """All that the cells of a row depend on: cheap to build, and compared each second."""
 
-    ticks: tuple[Piece, ...]  # what the columns show that depend on the time
+    ticks: tuple[Piece, ...]  # what the time-dependent columns show
     task: TaskView
     citizen: str
     light: int
@@ -30,7 +30,7 @@ class RowLook(NamedTuple):
 
 
 class RowCells(NamedTuple):
-    """The cells of a row: those left of what ticks, that, and those right of it."""
+    """The cells of a row: those that change with time, and those to their left and right."""
 
     look: RowLook
     left: list[Segment]
@@ -43,13 +43,13 @@ class RowCells(NamedTuple):
 
 
 def row_look(ref: TaskRef, light: int, columns: Columns, at: Moment) -> RowLook:
-    """How this row looks at this moment."""
+    """What the row looks like at this moment."""
     ticks = tuple(column.show(ref, at) for column in columns if column.ticks)
     return RowLook(ticks, ref.task, ref.citizen, light, at.usual(ref), at.held(ref.citizen), columns)
 
 
 def ticking_cells(columns: Columns) -> tuple[int, int]:
-    """From which cell on the columns tick, and how many cells that are."""
+    """The first cell that changes with time, and the number of such cells."""
     left, first, last = EDGE, -1, 0
     for column in columns:
         if column.ticks:
@@ -59,7 +59,7 @@ def ticking_cells(columns: Columns) -> tuple[int, int]:
 
 
 def row_cells(look: RowLook, styles: Styles, at: Moment, before: RowCells | None) -> RowCells:
-    """The cells of a row; of those `before` it takes what still holds."""
+    """The cells of a row; those of `before` that still hold are reused."""
     columns, light, glyphs = look.columns, look.light, at.glyphs
     first = next((n for n, each in enumerate(columns) if each.ticks), len(columns))
     count = len(look.ticks)

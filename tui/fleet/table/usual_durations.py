@@ -1,4 +1,4 @@
-"""How long runs of the rows in sight usually take, out of their history; asked for once."""
+"""The usual durations of the rows in sight, read once from their history."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -21,11 +21,11 @@ class UsualTimes:
         self._known: dict[Place, Usual | None] = {}
 
     def of(self, row: Place) -> Usual | None:
-        """What is usual for this row, as far as it is known."""
+        """The usual duration for this row, as far as it is known."""
         return self._known.get(row)
 
     def update_snapshot(self, snapshot: Snapshot) -> None:
-        """A run of these tasks may have ended."""
+        """Add the durations of runs that ended."""
         for task in snapshot.tasks:
             row, count = Place(snapshot.citizen, task.name), task.run_count
             seconds = self._seconds.get(row)
@@ -37,7 +37,7 @@ class UsualTimes:
             self._counts[row] = count
 
     async def ask(self, rows: Iterable[Place]) -> None:
-        """Ask the owners of these rows; citizens at the same time, rows of one after the other."""
+        """Ask the owners of these rows: citizens in parallel, the rows of one in sequence."""
         by_citizen: dict[str, list[Place]] = {}
         for row in rows:
             if row not in self._seconds:

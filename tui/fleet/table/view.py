@@ -1,4 +1,4 @@
-"""The table: only the rows in sight are drawn, and only those that look different are painted again."""
+"""Draws the table: only rows in sight, repainting only those that changed."""
 
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
@@ -25,7 +25,7 @@ from tui.fleet.table.rows import Columns, RowCells, RowLook, row_cells, row_look
 from tui.glyphs import Glyphs
 from tui.keys import TABLE_KEYS
 
-HEAD, FOOT = 1, 3  # lines around the rows: titles; a rule, and two about the row under the cursor
+HEAD, FOOT = 1, 3  # lines around the rows: titles; a rule and two lines about the row under the cursor
 LOW = 14  # lines below which there is no room for a foot
 
 
@@ -33,7 +33,7 @@ Look = RowLook | tuple[Piece, ...]
 
 
 class Drawn(NamedTuple):
-    """A line as it was drawn last: why it looks so, its cells if it is a row, and the line."""
+    """A line as last drawn: what it looked like, its cells if it is a row, and the strip."""
 
     look: Look
     cells: RowCells | None
@@ -46,7 +46,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [*TABLE_KEYS]
 
     class Looked(Message):
-        """Other rows are in sight."""
+        """Other rows came into sight."""
 
     def __init__(
         self,
@@ -71,12 +71,12 @@ class TaskTable(FleetRows, inherit_bindings=False):
         self._settle()
 
     def update_snapshot(self, snapshot: Snapshot) -> None:
-        """Take the newest of a citizen, which the board has already."""
+        """Take a citizen's newest snapshot, which the board already has."""
         panel = self.board.panel(snapshot.citizen)
         if panel is not None and self.order.update(snapshot.citizen, panel.tasks):
             self._settle()
         elif not self._waits and any(citizen == snapshot.citizen for citizen, _ in self.in_sight()):
-            self._waits = True  # once for all snapshots that have arrived by then
+            self._waits = True  # once for all snapshots that arrive until then
             self.call_later(self._sync_late)
 
     def _sync_late(self) -> None:
@@ -104,7 +104,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
 
     @property
     def room(self) -> Size:
-        """What there is beside the scrollbar; Textual works it out at each look."""
+        """The area without the scrollbar, cached since Textual computes it on each access."""
         if self._shape is None:
             self._shape = super().room
         return self._shape
@@ -129,7 +129,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
     # -------------------------------------------------------------- drawing
 
     def sync(self) -> None:
-        """Paint what looks different by now: of a row often only what ticks."""
+        """Repaint what looks different now: of many rows only the time-dependent cells."""
         moment, changed = self._moment(), []
         for y, drawn in list(self._drawn.items()):
             look = self._look(y, moment)
@@ -169,7 +169,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
         return drawn
 
     def _look(self, y: int, moment: Moment) -> Look:
-        """All that decides how this line looks."""
+        """All that decides what this line looks like."""
         if y < HEAD:
             return self._heads()
         ref = self.order.ref(number) if (number := self._row_of(y)) >= 0 else None
@@ -183,7 +183,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
         return tuple(lines[index]) if index < len(lines) else ()
 
     def _row_of(self, y: int) -> int:
-        """The row that is drawn on this line of the widget, -1 if none is."""
+        """The row on this line of the widget, -1 if there is none."""
         return self._top + y - HEAD if HEAD <= y < HEAD + self.inside else -1
 
     def _columns(self) -> Columns:
@@ -197,7 +197,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
             chosen = column.name == by.column.name or {column.name, by.column.name} == {"who", "citizen"}
             style, sign = ("title", arrow) if chosen else ("faint", " ")
             name = column.name
-            if column.left:  # the mark has a cell of its own, so that heads do not move
+            if column.left:  # the mark has its own cell, so that heads do not move
                 text = words.fit(f"{name} {sign}", column.cells)
             else:
                 text = f"{sign}{name:>{column.cells - 1}}"
@@ -218,7 +218,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
         return ((text, "faint"),)
 
     def _about(self, at: Moment) -> list[list[Piece]]:
-        """What the row under the cursor cuts off."""
+        """The cut-off parts of the row under the cursor."""
         ref, glyphs, width = self.order.ref(self.at), self._glyphs, self.size.width
         rule = [(f" {glyphs.across * (width - 2)}", "frame")]
         if ref is None:
@@ -266,7 +266,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
             self.sync()
 
     def go_to(self, place: Place) -> None:
-        """The cursor to this task, in sight, whatever the filter hides."""
+        """Move the cursor to this task, in sight, even if the filter hides it."""
         if self.order.at(place) is None and not self.board.filter.all:
             self.apply_filter("")
         first = next((each for each in self.order.rows if each.citizen == place.citizen), place)
@@ -275,24 +275,24 @@ class TaskTable(FleetRows, inherit_bindings=False):
             self._go(number)
 
     def action_move(self, how: str, step: int) -> None:
-        """A row, all the way, or to the next citizen's rows."""
+        """Move by a row, all the way, or to the next citizen's rows."""
         if how == "vertical":
             self._go(self.at + step)
         elif how == "end":
             self._go(0 if step < 0 else len(self.order.rows) - 1)
 
     def action_page(self, step: int) -> None:
-        """All rows in sight but one, which stays for the eye."""
+        """Move by a screenful less one row, to keep the context."""
         self._go(self.at + step * max(1, self.inside - 1))
 
     def action_sort(self) -> None:
-        """By the next column."""
+        """Sort by the next column."""
         names = [column for column in self._columns() if column.name in SORTABLE]
         at = next((n for n, each in enumerate(names) if each.name == self.order.by.column.name), -1)
         self._sort(SortedBy(names[(at + 1) % len(names)]))
 
     def action_reverse(self) -> None:
-        """The other way round."""
+        """Reverse the order."""
         self._sort(SortedBy(self.order.by.column, not self.order.by.reverse))
 
     def _sort(self, by: SortedBy) -> None:
