@@ -1,4 +1,4 @@
-"""What runs use and cost, and what they may: values. Amounts are US dollars."""
+"""Values for what runs use, cost and may cost. Amounts are US dollars."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -15,23 +15,23 @@ class Budget:
     run: Decimal | None = None
     day: Decimal | None = None
     month: Decimal | None = None
-    zone: tzinfo | None = None  # in which days and months end; None: the machine's
+    zone: tzinfo | None = None  # the time zone of its days and months; None: the machine's
 
 
 @value
 class Price:
-    """Dollars for a million tokens sent to a model, and for a million of its own."""
+    """Dollars for a million tokens sent to a model, and for a million tokens of its answers."""
 
     input: Decimal
     output: Decimal
 
 
-Prices = Mapping[str, Price]  # by the name of a model or of a program; one that ends in * is a beginning
+Prices = Mapping[str, Price]  # by name of a model or program; a trailing * matches any ending
 
 
 @value
 class SpendingRules:
-    """What the settings say of money: limits of one citizen, of all of its root `together`, and prices."""
+    """The settings for money: limits of one citizen, limits of all of its root `together`, and prices."""
 
     budget: Budget = Budget()
     together: Budget = Budget()
@@ -40,7 +40,7 @@ class SpendingRules:
 
 @value
 class Usage:
-    """Tokens of one model in one run; None is what was not counted."""
+    """Tokens of one model in one run; None if not counted."""
 
     model: str = ""
     tokens_in: int | None = None  # everything sent, cache included
@@ -49,10 +49,10 @@ class Usage:
 
 @value
 class RunCost:
-    """What a run said of its cost: amounts as text, so that no digit is lost."""
+    """The cost that a run reported: amounts as text, so that no digit is lost."""
 
     cost_usd: str = ""
-    unknown: bool = False  # it costs money, how much is unknown
+    unknown: bool = False  # it cost money, but how much is unknown
     tokens_in: int | None = None
     tokens_out: int | None = None
     turns: int | None = None
@@ -67,9 +67,9 @@ class Money:
 
     today: str = ""
     month: str = ""
-    day_limit: str = ""  # with what was added for today
+    day_limit: str = ""  # including what was added for today
     month_limit: str = ""
-    forecast: str = ""  # of the month at its end
+    forecast: str = ""  # the expected total of this month
     unknown: int = 0  # runs of this month whose cost is unknown
-    forecast_day: str = ""  # of the next day
+    forecast_day: str = ""  # the expected total of the next day
     run_limit: str = ""

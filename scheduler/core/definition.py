@@ -1,4 +1,4 @@
-"""A digest of what a task runs: two machines that have the same one run the same."""
+"""A digest of what a task runs: machines with the same digest run the same thing."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ LENGTH = 16  # hexadecimal digits
 
 
 def digest(task: Task, home: Path) -> str:
-    """The same for the same definition, wherever the home lies and whatever its secrets are."""
+    """The digest of a definition; it depends neither on the home's path nor on secrets."""
     spelt = [task.name, task.timeout, type(task.work).__name__, _work(task, str(home))]
     spelt.append(_options(task, str(home)))
     return hashlib.sha256(json.dumps(spelt, sort_keys=True).encode()).hexdigest()[:LENGTH]
@@ -40,7 +40,7 @@ def _options(task: Task, home: str) -> Any:
 
 
 def _plain(value: Any, home: str) -> Any:
-    """As JSON takes it; a secret is only known to be one, and paths in the home begin there."""
+    """The value as JSON, secrets replaced by a mask and paths in the home made relative to it."""
     if isinstance(value, Sensitive | SensitiveBytes):
         return MASK
     if isinstance(value, Mapping):

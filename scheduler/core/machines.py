@@ -1,6 +1,6 @@
-"""What a screen shows of several machines: who runs a citizen, which machines and queues there are.
+"""The values that a screen shows of several machines: who runs a citizen, the machines and the queues.
 
-Times are Unix seconds of this machine's clock, whatever the others' say.
+Times are Unix seconds of this machine's clock.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from scheduler.core.values import value
 
 @value
 class Host:
-    """The machine that runs a citizen, or ran it last; `others` have its home, too."""
+    """The machine that runs a citizen, or ran it last; the machines in `others` have its home, too."""
 
     machine: str
     pid: int = 0
-    silent_since: float | None = None  # its last sign of life, once its lease is over
+    silent_since: float | None = None  # time of its last sign of life, once its lease has ended
     moved_from: str = ""
     moved_at: float = 0.0
     others: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class Host:
 
 @value
 class Machine:
-    """A machine with a process that runs citizens, or works for a queue."""
+    """A machine with a process that runs citizens or works for a queue."""
 
     name: str
     heard: float
@@ -31,9 +31,9 @@ class Machine:
     citizens: tuple[str, ...] = ()
     running: int = 0
     load: float | None = None
-    ahead: float | None = None  # seconds, of the database's clock
-    queues: tuple[str, ...] = ()  # that it works for
-    carries: tuple[str, ...] = ()  # what its workers run: citizen/task
+    ahead: float | None = None  # seconds by which its clock is ahead of the database's
+    queues: tuple[str, ...] = ()  # the queues it works for
+    carries: tuple[str, ...] = ()  # what its workers run now, as citizen/task
     problem: str = ""
 
 
@@ -67,5 +67,5 @@ class Cluster:
 
     @property
     def troubled(self) -> bool:
-        """Whether there is something to see."""
+        """Whether something is wrong or waits: a silent machine, no database, or waiting runs."""
         return bool(self.silent or self.away_since or any(queue.waiting for queue in self.queues))

@@ -10,10 +10,10 @@ from scheduler.core.state import CHANGED, OFF, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Task
 from scheduler.process.process_info import Running
 
-OK, INTERRUPTED = Outcome.OK, Outcome.INTERRUPTED  # members of an enumeration are slow to find
+OK, INTERRUPTED = Outcome.OK, Outcome.INTERRUPTED  # members of an enumeration are slow to look up
 A_LITTLE = 0.001  # seconds: a slot at the very start of a cell belongs to it
-LATE = 60.0  # seconds: a start that no process was there for by less than this is late, not missed
-HOPS = 60  # windows of active hours that are looked through for a slot
+LATE = 60.0  # seconds: a start delayed by less, because no process was there, is late, not missed
+HOPS = 60  # windows of active hours that are searched for a slot
 
 Start = tuple[float, float | None]  # when a task is due, and the slot to remember of that run
 
@@ -23,8 +23,8 @@ def next_start(
 ) -> Start:
     """When the task is due, and the slot that this run serves; a time in the past means now.
 
-    `floor` is the moment since when a scheduler is there: a task with `catch_up = false` skips what was
-    missed before. Of a frozen task it is what follows when the freeze ends by itself.
+    `floor` is when the scheduler started: a task with `catch_up = false` skips slots that were
+    missed before it. For a frozen task the result assumes that the freeze ends by itself.
     """
     if state.running or state.orphan or isinstance(task.work, NotSetUp):
         return NEVER, None
@@ -49,7 +49,7 @@ def next_start(
 
 
 def _after_pause(citizen: str, task: Task, state: TaskState, now: float, floor: float) -> Start:
-    """When it is due once its pause is over."""
+    """When the task is due after its pause."""
     if (until := state.paused_until) is None:
         return NEVER, None
     when, slot = next_start(citizen, task, resumed(citizen, task, state, until), max(now, until), floor)
@@ -67,7 +67,7 @@ def _after_freeze(
 
 
 def start_of(citizen: str, task: Task, slot: float, now: float) -> Start:
-    """When the run of this slot starts: with its jitter, and if it fell outside the hours when they begin."""
+    """When the run of this slot starts: with its jitter, and not before the task's hours begin."""
     begins = slot if task.active is None else _active_from(task, slot, now)
     if task.jitter or begins != slot:
         return begins + spread(citizen, task, slot, begins), slot
@@ -75,12 +75,12 @@ def start_of(citizen: str, task: Task, slot: float, now: float) -> Start:
 
 
 def made_up(task: Task, when: float, slot: float | None) -> bool:
-    """Whether this start makes up a slot that came outside the hours of the task."""
+    """Whether this start makes up for a slot that came outside the hours of the task."""
     return slot is not None and when - slot > task.jitter
 
 
 def _active_from(task: Task, when: float, now: float) -> float:
-    """This time, or when the hours of the task begin again; a time in the past means now."""
+    """This time, or when the task's hours begin next; a time in the past means now."""
     if task.active is None or when == NEVER:
         return when
     begins = task.active.next_start(when) if when else when
@@ -89,9 +89,9 @@ def _active_from(task: Task, when: float, now: float) -> float:
 
 
 def active_slot(task: Task, slot: float) -> float:
-    """The first slot from this one on that falls into the hours of the task.
+    """The first slot, from this one on, within the task's hours.
 
-    An interval that always falls outside starts when they begin: it would never run.
+    An interval whose slots all fall outside starts when the hours begin; otherwise it would never run.
     """
     if task.active is None:
         return slot
@@ -104,7 +104,7 @@ def active_slot(task: Task, slot: float) -> float:
 
 
 def next_slot(citizen: str, task: Task, state: TaskState, now: float) -> float:
-    """The first slot that no run has served, missed or not; a run serves those that pass during it."""
+    """The first slot that no run has served, missed or not; a run also serves slots that pass during it."""
     schedule, last = task.schedule, state.last_run
     if last is None:
         first_seen = now if state.first_seen is None else state.first_seen
@@ -125,21 +125,21 @@ def next_slot(citizen: str, task: Task, state: TaskState, now: float) -> float:
 
 
 def _served(state: TaskState, last: float, ended: float) -> float:
-    """Until when the slots of a cron expression are served, or were not wanted."""
+    """The time up to which the slots of a cron expression are served or were not wanted."""
     served = max(ended, state.wanted_since or 0.0)
-    if state.slot is not None and state.slot < last + CHANGED:  # else the last run was edited by hand
+    if state.slot is not None and state.slot < last + CHANGED:  # otherwise the last run was edited by hand
         served = max(served, state.slot)
     return served
 
 
 def _beat(citizen: str, task: Task, slot: float | None, last: float) -> float:
-    """What an interval counts from: the last run, without the jitter that it began with."""
+    """The time from which an interval counts: the last run, without its jitter."""
     jittered = slot is not None and abs(slot + spread(citizen, task, slot) - last) < ON_TIME
     return slot if slot is not None and jittered else last
 
 
 def _not_missed(citizen: str, task: Task, state: TaskState, slot: float, floor: float) -> float:
-    """This slot, or the first after it that is at most late and was wanted."""
+    """This slot, or the first after it that was wanted and is not missed, at most late."""
     missed = max(floor - LATE, state.wanted_since or 0.0)
     if due_since_seen(task, state) or slot + spread(citizen, task, slot) > missed:
         return slot
@@ -151,14 +151,14 @@ def _not_missed(citizen: str, task: Task, state: TaskState, slot: float, floor: 
 
 
 def due_since_seen(task: Task, state: TaskState) -> bool:
-    """Whether it is the first run of an interval: due since the task was first seen, and never missed."""
+    """Whether this is the first run of an interval: due since the task was first seen, never missed."""
     return state.last_run is None and isinstance(task.schedule, Every)
 
 
 def spread(citizen: str, task: Task, slot: float, begins: float | None = None) -> float:
-    """The jitter of this slot, shorter than the time to the next one, and to the end of the task's hours.
+    """The jitter of this slot, shorter than the time to the next slot and to the end of the task's hours.
 
-    It is made from the names, so that it is the same after a restart. `begins` is when the slot is made up.
+    It is computed from the names, to be the same after a restart. `begins` is when a slot is made up.
     """
     begins = slot if begins is None else begins
     if not task.jitter or NEVER in (slot, begins):
@@ -170,7 +170,7 @@ def spread(citizen: str, task: Task, slot: float, begins: float | None = None) -
 
 
 def retry_time(citizen: str, task: Task, state: TaskState, now: float) -> float | None:
-    """When a failed run is retried; None when no retry is left, or the next slot comes first."""
+    """When a failed run is retried; None if no retry is left or the next slot comes first."""
     outcome = state.outcome
     if outcome is None or not outcome.bad or outcome is INTERRUPTED or state.attempt >= task.retries:
         return None
@@ -179,7 +179,7 @@ def retry_time(citizen: str, task: Task, state: TaskState, now: float) -> float 
 
 
 def followed_up(citizen: str, task: Task, state: TaskState, now: float, *, pauses: bool = True) -> TaskState:
-    """The state of a task whose run has just ended so: after a failure it is tried again, or paused."""
+    """The state after a run has just ended: after a failure the task is retried or paused."""
     outcome = state.outcome
     if outcome is OK or outcome is None or not outcome.bad:
         return state
@@ -204,12 +204,12 @@ def taken_up(
     clock_changed: bool = False,
     frozen: Iterable[Span] = (),
 ) -> TaskState:
-    """The state with which the task continues: what a wrong clock noted is corrected, an edit is noticed.
+    """The state with which the task continues: times from a wrong clock are corrected, edits noticed.
 
-    For the start of a scheduler, after its clock was set, and whenever a setting or the state was edited.
-    `frozen` are the freezes that are over.
+    Called at the start of a scheduler, after its clock was set, and when a setting or the state was edited.
+    `frozen` is the list of past freezes.
     """
-    if state.schedule is None and isinstance(task.schedule, Cron):  # new, or of an older version
+    if state.schedule is None and isinstance(task.schedule, Cron):  # new, or from an older version
         state = state.changed(slot=state.last_run)
     state = state.seen(now).believed(now, clock_changed=clock_changed)
     state = _scheduled(task, state, now)
@@ -220,16 +220,16 @@ def taken_up(
 
 
 def _scheduled(task: Task, state: TaskState, now: float) -> TaskState:
-    """The state that knows the task's schedule; slots of another one are not missed."""
+    """The state with the task's current schedule; slots of another schedule do not count as missed."""
     schedule = _schedule(task)
     if state.schedule == schedule:
         return state
-    known = state.schedule is not None  # else it is of an older version, or new
+    known = state.schedule is not None  # otherwise it is from an older version, or new
     return (state.wanted_from(now) if known else state).changed(schedule=schedule)
 
 
 def _schedule(task: Task) -> str:
-    """What tells whether the schedule was changed; constant over restarts."""
+    """A text that changes with the schedule, and only then; the same after a restart."""
     if not task.enabled or not task.set_up:
         return OFF
     zone = f" {task.schedule.zone}" if isinstance(task.schedule, Cron) else ""
@@ -243,14 +243,14 @@ def pause_is_over(state: TaskState, now: float) -> bool:
 
 
 def resumed(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:
-    """Slots during the pause are not missed; one that waited when it began is still due."""
+    """The state after the pause: slots during it are not missed; one due before it is still due."""
     if state.paused_at is None:
         return state.wanted_from(now).resumed() if state.paused else state
     return _not_wanted(citizen, task, state, Span(state.paused_at, now)).resumed()
 
 
 def _after_rests(citizen: str, task: Task, state: TaskState, now: float, frozen: Iterable[Span]) -> TaskState:
-    """The state after freezes and a pause that are over, one after the other as they ended."""
+    """The state after past freezes and a past pause, applied in the order in which they ended."""
     over = pause_is_over(state, now)
     rests = [span for span in frozen if span.until <= now]  # the clock may have been set back since
     if over and state.paused_until is not None:
@@ -262,13 +262,13 @@ def _after_rests(citizen: str, task: Task, state: TaskState, now: float, frozen:
 
 
 def _not_wanted(citizen: str, task: Task, state: TaskState, span: Span) -> TaskState:
-    """No slot and no retry in this time is missed; a slot that waited when it began is still due."""
+    """The state with nothing in this span missed; a slot due before the span is still due."""
     waited = next_slot(citizen, task, state, span.until) <= span.since
     return state if waited else state.wanted_from(span.until)
 
 
 def _retry(citizen: str, task: Task, state: TaskState, at: float, now: float) -> TaskState:
-    """The retry is left to a slot that has passed, and waits no longer than its delay."""
+    """The state with its retry dropped if a slot is already due, else no later than its delay."""
     if next_slot(citizen, task, state, now) <= now:
         return state.gave_up()
     latest = now + _delay(task, max(0, state.attempt - 1))
@@ -276,10 +276,10 @@ def _retry(citizen: str, task: Task, state: TaskState, at: float, now: float) ->
 
 
 def recovered(state: TaskState, now: float, alive: Callable[[Running], bool]) -> TaskState:
-    """The state with which a new owner starts: a run that a dead owner left open was interrupted.
+    """The state with which a new owner starts: a run that a dead owner left open counts as interrupted.
 
-    While the process of that run is alive, the task does not start again. A run that had no process yet
-    never began: it is due again, and is no run.
+    While the process of that run lives, the task does not start again. A run that had no process yet
+    never began: it is still due and does not count as a run.
     """
     if state.running is None:
         return state if state.orphan is None or alive(state.orphan) else state.orphaned(None)

@@ -1,4 +1,4 @@
-"""All that a front end may do with citizens: watch them and ask for verbs."""
+"""Everything that a front end may do with citizens: watch them and ask for verbs."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import field
@@ -23,26 +23,26 @@ T = TypeVar("T")
 class Control(Protocol):
     """One citizen, for a screen or a command line, wherever its scheduler runs.
 
-    Every verb returns when its change is visible and saved (or the save has failed: `Receipt.saved`),
-    and raises a SchedulerError when it was refused.
+    Every verb returns when its change is visible and saved (`Receipt.saved` is false if the save failed),
+    and raises a SchedulerError if it is refused.
     """
 
     citizen: str
 
     def watch(self) -> AsyncIterator[Snapshot]:
-        """The whole snapshot at once, then the newest after each change; slow readers skip some."""
+        """Yield the whole snapshot at once, then the newest after each change; slow readers skip some."""
 
     def pulse(self) -> Heartbeat:
-        """How long ago the scheduler's loop last turned; answers at once, from any thread."""
+        """Return how long ago the scheduler's loop last turned; at once, from any thread."""
 
     async def force(self, task: str, *, again: bool = False) -> Receipt:
-        """Run the task now; `again` runs it once more when it is running already."""
+        """Run the task now; `again` queues another run if it is already running."""
 
     async def reset(self, task: str) -> Receipt:
         """Forget the last run and the last error: due at the next check."""
 
     async def pause(self, task: str, *, until: float | None = None, why: str = "") -> Receipt:
-        """Start it no more by schedule, until this time or until it is resumed; `why` is shown."""
+        """Stop scheduling the task until this time or until it is resumed; `why` is shown."""
 
     async def resume(self, task: str) -> Receipt: ...
 
@@ -62,15 +62,15 @@ class Control(Protocol):
         """Start the wake cycle now."""
 
     async def add_to_budget(self, amount: str, *, together: bool = False) -> Receipt:
-        """Lift today's limits by so many dollars: the citizen's, or those of all `together`."""
+        """Raise today's limits by this many dollars: the citizen's, or those of all `together`."""
 
     async def try_provider(self, provider: str) -> Receipt:
-        """The next run that is due tries this provider, although it is said to be away."""
+        """Let the next due run try this provider, although it counts as away."""
 
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
     ) -> tuple[RunRecord, ...]:
-        """Finished runs, the newest first, at most MOST_LISTED; `before` goes on below the run with that id.
+        """Finished runs, the newest first, at most MOST_LISTED; `before` continues below that run id.
 
         Raises UnknownTask for a task that is neither in the settings nor in the history.
         """
@@ -82,12 +82,12 @@ class Control(Protocol):
         """What the task is, its secrets masked, and its next times; raises UnknownTask."""
 
     async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
-        """When these tasks will run in the window, if runs start on time; unknown ones are left out."""
+        """When these tasks will run in the window if runs start on time; unknown tasks are left out."""
 
     def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
-        """The output of the current run: what it has printed so far, then more until it ends.
+        """Yield the output of the current run: what it has printed so far, then more until it ends.
 
-        Waits for a queued run; without one it ends at once. Skips output if there is too much of it or
+        Waits for a queued run; ends at once if there is no run. Skips output if there is too much of it or
         the reader is slow. Close it when you leave early. The first step raises UnknownTask.
         """
 
@@ -96,7 +96,7 @@ class RequestingControl:
     """Passes the requests of a Control to `ask`: the base of remote controls."""
 
     async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
-        """The result of a request, of that type."""
+        """Return the result of a request, as that type."""
         raise NotImplementedError
 
     async def force(self, task: str, *, again: bool = False) -> Receipt:
@@ -106,7 +106,7 @@ class RequestingControl:
         return await self.ask(Receipt, "reset", task=task)
 
     async def pause(self, task: str, *, until: float | None = None, why: str = "") -> Receipt:
-        given = {"until": until, "why": why}  # an older owner knows none of them
+        given = {"until": until, "why": why}  # an older owner does not know them
         return await self.ask(Receipt, "pause", task=task, **{k: v for k, v in given.items() if v})
 
     async def resume(self, task: str) -> Receipt:
@@ -147,7 +147,7 @@ class RequestingControl:
         return await self.ask(dict[str, tuple[float, ...]], "slots", tasks=tuple(tasks), window=window)
 
     async def wait(self, task: str, run: int) -> TaskView:
-        """The task once the run has ended that the receipt of a `force` named."""
+        """Return the task once this run has ended; its number is in the receipt of `force`."""
         return await self.ask(TaskView, "wait", task=task, run=run)
 
 
@@ -160,7 +160,7 @@ class FleetView:
     root: str = ""
     loading: bool = False
     monitor: Monitor = Monitor()
-    file: str = ""  # where the settings are, or would be
+    file: str = ""  # path of the settings, whether or not it exists
     cluster: Cluster | None = None  # the machines that share citizens
 
 
@@ -177,48 +177,48 @@ class Citizens(Protocol):
     """The fleet as a screen sees it."""
 
     clock: Clock
-    can_go_on: bool  # whether its citizens are real, and another process can run them on
+    can_go_on: bool  # whether its citizens are real, so that another process can continue to run them
 
     def watch(self) -> AsyncIterator[FleetView]:
-        """The fleet at once, then again whenever citizens come or go or the settings change."""
+        """Yield the fleet at once, then again whenever citizens come or go or the settings change."""
 
     async def take_over(self, citizen: str) -> None:
-        """Own a citizen here whose owner has died; raises Owned while there is one."""
+        """Own a citizen here whose owner has died; raises Owned while it has one."""
 
     async def look(self, citizen: str) -> Snapshot:
-        """The citizen as its files show it, whoever ran it; raises Owned where it may not be owned here."""
+        """The citizen as its files show it, whoever ran it; raises Owned if it may not be owned here."""
 
     async def start_in_background(self, citizen: str) -> None:
-        """Have a process of its own run a citizen that has no owner."""
+        """Start a background process for a citizen that has no owner."""
 
     async def freeze(
         self, names: Collection[str], *, until: float | None, why: str, stop_runs: bool = False
     ) -> None:
-        """Start nothing of these citizens, or of all of the root if none is named; raises SchedulerError."""
+        """Start nothing of these citizens, or of the whole root if none is named; raises SchedulerError."""
 
     async def thaw(self, names: Collection[str]) -> None:
-        """Lift the freezes of these citizens, or of the root and all of its citizens if none is named."""
+        """Lift the freezes of these citizens, or of the root and all its citizens if none is named."""
 
     async def move(self, citizen: str, machine: str) -> None:
         """Let another machine run a shared citizen; its runs get the grace of a shutdown."""
 
     def why_not_own(self, citizen: str) -> str:
-        """Why the citizen cannot be taken over, as far as known; empty if a try may work."""
+        """Why the citizen cannot be taken over, as far as known; empty if it may be possible."""
 
 
 class PlannedChange(Protocol):
-    """A change of settings that would be valid, with what is to be known before it is made."""
+    """A valid change of settings, not yet made, with what a person should know before."""
 
     @property
     def warnings(self) -> tuple[str, ...]: ...
 
     def apply(self) -> object:
-        """Make it; raises SchedulerError, or OSError where the file cannot be written."""
+        """Make the change; raises SchedulerError, or OSError if the file cannot be written."""
 
 
 @value
 class SettingsPlace:
-    """A file of settings, and a line in it, from 1."""
+    """A settings file and a line in it, counted from 1."""
 
     file: Path
     line: int = 1
@@ -226,17 +226,17 @@ class SettingsPlace:
 
 @value
 class Preview:
-    """What a task would be that is being typed: the lines to write, or by field what is wrong."""
+    """A preview of a task that is being typed: the lines to write, or what is wrong with each field."""
 
     lines: str = ""
-    schedule: str = ""  # in words
-    times: tuple[float, ...] = ()  # the next ones
+    schedule: str = ""  # the schedule in words
+    times: tuple[float, ...] = ()  # its next times
     wrong: Mapping[str, str] = field(default_factory=dict)
 
 
 @value
 class Excerpt:
-    """A line of a file and those around it: `lines` begin at `first`, `wrong` cells at `at` are wrong."""
+    """Lines around a problem: `lines` begin at line `first`; the problem is `wrong` cells from `at` on."""
 
     line: int
     first: int
@@ -246,48 +246,48 @@ class Excerpt:
 
 
 class Editor(Protocol):
-    """Changes of the settings files, as a screen asks for them: checked before they are written.
+    """Changes the settings files for a screen; each change is checked before it is written.
 
-    Everything but `preview` reads files, and raises SchedulerError where it cannot be done.
+    Every method but `preview` reads files, and raises SchedulerError if it cannot do its work.
     """
 
     def why_not(self, citizen: str) -> str:
-        """Why the settings of this citizen are not changed here, of any if it is ""; empty if they are."""
+        """Why this citizen's settings (any citizen's, for "") cannot be changed here; empty if they can."""
 
     def zone(self, citizen: str) -> tzinfo | None:
-        """The zone of its times; None: the machine's."""
+        """The time zone of the citizen; None: the machine's."""
 
     def preview(self, fields: Mapping[str, str], now: float, zone: tzinfo | None) -> Preview:
-        """The task of these fields (name, when, command, timeout, retries), looked at without a file."""
+        """Preview the task of these fields (name, when, command, timeout, retries) without reading files."""
 
     def plan(self, citizen: str, fields: Mapping[str, str]) -> PlannedChange:
-        """The new task of these fields, checked as the scheduler will read it."""
+        """Plan a new task of these fields, checked as the scheduler will read it."""
 
     def plan_lines(self, citizen: str, task: str, lines: str) -> PlannedChange:
-        """A task of these lines of TOML, checked in the same way."""
+        """Plan a task of these TOML lines, checked in the same way."""
 
     def place(self, citizen: str, task: str = "") -> SettingsPlace:
         """Where this task is set, or would be; "" for the citizen's own file, or for the main one."""
 
     def problems(self, citizen: str) -> tuple[str, ...]:
-        """All that is wrong with the settings as they are in the files now."""
+        """All problems of the settings as the files are now."""
 
     def excerpt(self, citizen: str, file: Path, line: int, key: str, words: str) -> Excerpt | None:
-        """Where a problem stands in this user's file, without secrets; None if it is not found."""
+        """The lines around a problem in this user's file, without secrets; None if it is not found."""
 
     def make(self, name: str) -> Path:
-        """A new citizen; gives its settings file."""
+        """Make a new citizen; return its settings file."""
 
     def last_change(self, citizen: str) -> str:
-        """What the last change of this citizen's settings did that can be undone."""
+        """What `undo` would take back: the last change of this citizen's settings."""
 
     def undo(self, citizen: str) -> str:
-        """Take back the last change of this citizen's settings; says what that was."""
+        """Take back the last change of this citizen's settings; return what it was."""
 
 
 @value
 class FleetOptions:
-    """Which citizens to run, and what of them; `interval` is the seconds between wakes."""
+    """Which citizens to run, and how; `interval` is the seconds between wakes."""
 
     config: Path | None = None
     only: Collection[str] = ()
@@ -297,9 +297,9 @@ class FleetOptions:
     background: bool = True
     wakes: bool = True
     create: bool = False
-    service: str = ""  # the unit of this process: only it may own the homes that it manages
+    service: str = ""  # the systemd unit of this process: only it may own the homes that it manages
     strict: bool = True  # errors in the settings end the start; otherwise the screen shows them
-    successor_of: int = 0  # the process that runs the citizens now, and lets them go one by one
+    successor_of: int = 0  # the process that runs the citizens now and releases them one by one
 
 
 class Listener(Protocol):
@@ -311,7 +311,7 @@ class Listener(Protocol):
     def started(self, task: Task) -> None: ...
 
     def held(self, task: Task, hold: Hold) -> None:
-        """A run that is due does not start; called once, as long as it is for the same reason."""
+        """A due run does not start; called once for each reason."""
 
     def finished(self, task: Task, before: TaskState, after: TaskState) -> None:
-        """A run has ended, but not by a shutdown of its scheduler."""
+        """A run has ended; not called if a shutdown of the scheduler ended it."""

@@ -1,4 +1,4 @@
-"""What history keeps of a run, what a query may ask for, and the port that records finished runs."""
+"""Values of the history: a run, a query for runs, and the port that records finished runs."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
@@ -10,8 +10,8 @@ from scheduler.core.values import value
 from scheduler.errors import UnknownRun, UnknownTask
 from scheduler.process.who import Who
 
-LISTED = 50  # runs in an answer, unless another number is asked for
-MOST_LISTED = 200  # through a Control: an answer is made on the owner's loop
+LISTED = 50  # runs in an answer by default
+MOST_LISTED = 200  # through a Control, since its answers are made on the owner's loop
 
 
 @value
@@ -27,7 +27,7 @@ class RunRecord:
     trigger: Trigger | None = None  # None: the run was found open after its owner had died
     attempt: int = 1
     text: str = ""
-    printed: bool = False  # there is output, or a traceback, to ask for
+    printed: bool = False  # there is output or a traceback to fetch
     cost: RunCost | None = None
     who: Who | None = None  # asked for it; None: its time had come
     stopped_by: Who | None = None
@@ -46,7 +46,7 @@ class RunQuery:
 
 
 def listed(runs: Iterable[RunRecord], asked: RunQuery) -> tuple[RunRecord, ...]:
-    """What `asked` picks from runs in memory."""
+    """The runs in memory that match `asked`."""
     found = (
         run
         for run in sorted(runs, key=lambda run: -run.id)
@@ -58,13 +58,13 @@ def listed(runs: Iterable[RunRecord], asked: RunQuery) -> tuple[RunRecord, ...]:
 
 
 def last_begun(runs: Sequence[RunRecord]) -> RunRecord | None:
-    """Of these, the newest first, the first that was not skipped; the newest if all were."""
+    """The newest run that was not skipped, or the newest if all were; `runs` are sorted, newest first."""
     begun = (run for run in runs if run.outcome is not Outcome.SKIPPED)
     return next(begun, runs[0] if runs else None)
 
 
 class Printed(Protocol):
-    """What a run wrote; asked for its text off the loop."""
+    """The output of a run; its text is read off the loop."""
 
     size: int
 
@@ -95,28 +95,28 @@ Notify = Callable[[str, str], None]
 
 
 class Recorder(Protocol):
-    """Where the finished runs of one citizen go; nothing of it ever holds up a run."""
+    """Records the finished runs of one citizen; it never holds up a run."""
 
     keep: Retention
 
     def begin(self, notify: Notify) -> None:
-        """Runs are recorded from now on, by this loop; `notify` gets what is wrong with that, as an event."""
+        """Record runs from now on, by this loop; `notify` gets problems with that, as events."""
 
     def record(self, run: FinishedRun) -> None:
-        """Remember the run; returns at once."""
+        """Record the run; returns at once."""
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
-        """The runs that were asked for; raises UnknownTask for a task that is in neither, Unreadable."""
+        """The matching runs; raises Unreadable, or UnknownTask for a task neither recorded nor `known`."""
 
     async def output(self, run: int) -> str:
-        """What that run wrote; raises UnknownRun."""
+        """The output of that run; raises UnknownRun."""
 
     async def close(self) -> None:
-        """Everything that was recorded is in the history, unless its disk hangs."""
+        """Return when everything recorded is in the history, unless its disk hangs."""
 
 
 class Forgetful:
-    """Remembers nothing: for schedulers whose home is not on a disk."""
+    """A recorder that keeps nothing, for schedulers whose home is not on a disk."""
 
     keep = Retention()
 

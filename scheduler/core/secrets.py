@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
-SHORTEST = 4  # characters: masking shorter values of an .env, such as 1 or no, would hide half the text
-PIECE = 8  # characters of a part of a value that is masked alone: libraries quote one word, or cut an error
+SHORTEST = 4  # characters: masking shorter values of a .env file, such as 1 or no, would hide half the text
+PIECE = 8  # shortest part of a value masked alone (characters): libraries quote one word, or cut an error
 _SEPARATORS = re.compile(r"[\s:/@?&=,;#]+")  # between the parts of an address or a command line
 _CUT = re.compile(r"…|\.\.\.|\Z")
-LONGEST = 1000  # characters of a text that are shown, and searched for secrets
+LONGEST = 1000  # characters of a text that are shown and searched for secrets
 
 # Long words match anywhere in a name, short ones only at the end of a part: `keywords` does not match.
 _SHORT = r"(?:keys?|pass|pwd|auth|cookies?)(?![a-z])"
@@ -31,7 +31,7 @@ _IN_TEXT = (
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A look at the status masks nothing: it does without the 2 ms that these patterns take."""
+    """Compile on first use: `--status` masks nothing and saves the 2 ms that these patterns take."""
     return re.compile(pattern, re.IGNORECASE)
 
 
@@ -57,7 +57,7 @@ class SensitiveBytes(bytes):
 
 
 def holds_sensitive(value: Any) -> bool:
-    """Whether any part of it came from the environment or a .env file."""
+    """Whether any part of the value came from the environment or a .env file."""
     if isinstance(value, dict):
         return any(map(holds_sensitive, value.values()))
     return any(map(holds_sensitive, value)) if isinstance(value, list) else isinstance(value, Sensitive)
@@ -75,9 +75,9 @@ class Masks:
         self._starts = re.compile("|".join(starts), re.IGNORECASE) if starts else None
 
     def hide(self, text: str) -> str:
-        """The text without any known secret, also one that an error quotes escaped, in part or cut short.
+        """The text without any known secret, even one that an error quotes escaped, in part or cut short.
 
-        A value of one to three characters is masked only where it is quoted, or all that follows a colon.
+        A value of one to three characters is masked only in quotes or where it is all that follows a colon.
         """
         if self._pattern is None or not text:
             return text
@@ -93,11 +93,11 @@ class Masks:
         return shown + text[done:]
 
     def held_back(self, text: str) -> int:
-        """How many characters at the end may be the beginning of a secret: for text that comes in parts."""
+        """How many characters at the end may begin a secret, for text that arrives in parts."""
         return max((_overlap(text, each) for each in self._known), default=0)
 
     def text(self, text: str) -> str:
-        """The text without its secrets; nothing of it if it came from .env or the environment."""
+        """The text without its secrets; all of it is masked if it came from .env or the environment."""
         if isinstance(text, Sensitive) and text:
             return MASK
         text = self.hide(text)
@@ -154,13 +154,13 @@ def _spellings(secret: str) -> Iterator[str]:
 
 
 def _agree(text: str, start: int, secret: str) -> int:
-    """How many characters of the secret's beginning stand at that place of the text."""
+    """How many characters of the text from `start` on agree with the beginning of the secret."""
     pairs = zip(text[start : start + len(secret)].lower(), secret.lower(), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _overlap(text: str, secret: str) -> int:
-    """How much of the secret's beginning the text ends with; all of it does not count."""
+    """How many characters at the end of the text begin the secret; the whole secret does not count."""
     end, secret = text[-len(secret) + 1 :].lower(), secret.lower()
     return next((size for size in range(len(end), 0, -1) if secret.startswith(end[-size:])), 0)
 
@@ -169,5 +169,5 @@ NOTHING_SECRET = Masks()
 
 
 def _secret(name: str, value: Any) -> bool:
-    """Whether this is a secret by its name: text or a list, not a number or a yes (`key_limit = 5`)."""
+    """Whether it is a secret by its name: text or a list, not a number or a yes (`key_limit = 5`)."""
     return _compiled(_NAMED).fullmatch(name) is not None and not isinstance(value, bool | int | float)

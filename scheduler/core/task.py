@@ -15,8 +15,8 @@ from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import LONGEST, Cron, Every, Schedule
 from scheduler.core.values import value
 
-BUILT_IN = "scheduler.handlers."  # how the modules of our own handlers are called
-WAKE = "wake"  # the name under which the citizen's turn is a run like others; no task has it
+BUILT_IN = "scheduler.handlers."  # where the modules of the built-in handlers are
+WAKE = "wake"  # the name of the citizen's turn, a run like others; no task may have it
 
 
 class Outcome(StrEnum):
@@ -31,12 +31,12 @@ class Outcome(StrEnum):
 
     @property
     def bad(self) -> bool:
-        """Whether it is a failure; the last three are neither that nor a success."""
+        """Whether it is a failure; the last three are neither failures nor successes."""
         return self in _BAD
 
     @property
     def done(self) -> bool:
-        """Whether what the run was for is done: not if it failed, was refused, skipped or stopped."""
+        """Whether the run did its work: not if it failed, was refused, skipped or stopped."""
         return self in _DONE
 
 
@@ -50,7 +50,7 @@ class Trigger(StrEnum):
     WAKE = "wake"
     RETRY = "retry"
     CATCH_UP = "catch-up"
-    URGENT = "urgent"  # a wake's only: the text of a run began with URGENT
+    URGENT = "urgent"  # only of a wake: the text of a run began with URGENT
 
 
 # ------------------------------------------------------------------ what a handler gets and gives
@@ -58,7 +58,7 @@ class Trigger(StrEnum):
 
 @value
 class Report:
-    """A handler's answer when text is not enough: a warning, or that the citizen should wake now."""
+    """A handler's answer when text is not enough: a warning, or a request to wake the citizen now."""
 
     text: str = ""
     warning: bool = False
@@ -67,7 +67,7 @@ class Report:
 
 @value
 class Progress:
-    """How far a run is: `done` of `total` (0 when unknown), and what it is at."""
+    """The progress of a run: `done` of `total` (0 if unknown), and what it does now."""
 
     done: float
     total: float
@@ -75,7 +75,7 @@ class Progress:
 
     @property
     def share(self) -> float | None:
-        """How much of the run is over, from 0 to 1; None if its handler does not count."""
+        """The share of the run that is done, from 0 to 1; None if its handler reports no total."""
         return min(1.0, max(0.0, self.done / self.total)) if self.total > 0 else None
 
 
@@ -85,7 +85,7 @@ def _ignore_usage(usage: Usage) -> None: ...
 
 @value
 class Llm:
-    """A language model that handlers may ask; `timeout` is how many seconds it may keep silent."""
+    """A language model that handlers may ask; `timeout` is the seconds that it may be silent."""
 
     url: str
     model: str
@@ -96,7 +96,7 @@ class Llm:
 
 @value
 class Alerts:
-    """Which alerts go where: one for `after` failures in a row; the address may be a secret."""
+    """Where alerts go: one is sent after `after` failures in a row; the address may be a secret."""
 
     on: frozenset[str]
     after: int = 2
@@ -107,7 +107,7 @@ class Alerts:
 
 @value
 class Context:
-    """All that a handler may know of its run."""
+    """Everything that a handler gets for its run."""
 
     citizen: str
     home: Path
@@ -119,7 +119,7 @@ class Context:
     report: Callable[[Progress], None] = _ignore_progress
     llm: Llm | None = None
     usage: Callable[[Usage], None] = _ignore_usage
-    variables: Mapping[str, str] | None = None  # more for the environment of a program
+    variables: Mapping[str, str] | None = None  # additional environment variables of a program
 
     def progress(self, done: float, total: float = 0, text: str = "") -> None:
         """Show on screen how far this run is; may be called as often as you like, from any thread."""
@@ -162,7 +162,7 @@ class Imported:
 
 @value
 class Isolated:
-    """A Python callable in a process of its own: `source` is a file or a module."""
+    """A Python callable in its own process: `source` is a file or a module."""
 
     source: str
     function: str
@@ -172,7 +172,7 @@ class Isolated:
 class Command:
     """A program and its arguments; never a shell. `input` goes to its standard input.
 
-    It runs in `folder`, else in the citizen's home; without `inherit` it sees its own environment only.
+    It runs in `folder`, or else in the citizen's home; without `inherit` it gets only its own variables.
     """
 
     argv: tuple[str, ...]
@@ -184,14 +184,14 @@ class Command:
 
 @value
 class NotSetUp:
-    """Nothing yet: `setting` is what is missing, `advice` the lines to add."""
+    """No work yet: `setting` is the missing setting, `advice` the lines to add."""
 
     setting: str
     advice: str = ""
 
 
 Work = Call | Imported | Isolated | Command | NotSetUp
-NO_COMMAND = Command(())  # of a wake without one
+NO_COMMAND = Command(())  # the work of a wake without a command
 
 
 @value
@@ -205,25 +205,25 @@ class Task:
     priority: int = 50
     retries: int = 0
     retry_delay: float = 30.0
-    pause_after: int = 0  # failures in a row; 0: never
-    news: bool = True  # what it says is a reason to wake the citizen, not only that it fails or recovers
+    pause_after: int = 0  # failures in a row after which it is paused; 0: never
+    news: bool = True  # a new text, not only a failure or recovery, is a reason to wake the citizen
     jitter: float = 0.0
     catch_up: bool = True
     enabled: bool = True
     active: ActiveHours | None = None  # when the schedule may start it; None: always
     options: Any = None
     description: str = ""
-    ping: str = field(default="", repr=False)  # an address that wants to hear of each run
+    ping: str = field(default="", repr=False)  # an address that is called at each run
     ping_on: frozenset[str] = frozenset(("ok", "failed"))
     report: str = ""  # the program whose output says what a run cost, or "file"
     provider: str = ""  # the service that its runs call
-    queue: str = ""  # of the workers that carry its runs; "": its owner's own process
-    source: str = ""  # the files it is set in
+    queue: str = ""  # the queue of the workers that carry out its runs; "": its owner's process
+    source: str = ""  # the files with its settings
     hidden: frozenset[str] = frozenset()  # the keys whose values came from .env or the environment
 
     @property
     def is_wake(self) -> bool:
-        """Whether it is the citizen's turn: that needs no worker, and waits for the tasks that are due."""
+        """Whether it is the citizen's turn, which needs no worker and waits for due tasks."""
         return self.name == WAKE
 
     @property
@@ -232,14 +232,14 @@ class Task:
 
     @property
     def builtin(self) -> bool:
-        """Whether it runs one of our own handlers, or would if it had its settings."""
+        """Whether it runs a built-in handler, or would if it were set up."""
         work = self.work
         ours = isinstance(work, Call) and str(getattr(work.function, "__module__", "")).startswith(BUILT_IN)
         return ours or isinstance(work, NotSetUp)
 
     @property
     def ends(self) -> bool:
-        """Whether its runs have a time limit; a daemon that runs on holds up no wake."""
+        """Whether its runs have a time limit; a wake does not wait for a daemon."""
         return self.timeout < LONGEST
 
     def with_work(self, work: Work) -> "Task":
@@ -248,16 +248,16 @@ class Task:
 
 @value
 class Gate:
-    """What decides whether a wake is worth its cost: a command, else whether anything is new."""
+    """Decides whether a wake is worth its cost: by a command, or else by whether anything is new."""
 
     command: Command | None = None
     paths: tuple[str, ...] = ()  # in the home; a change below one is news
-    at_most: float | None = None  # seconds after which it is woken anyway
+    at_most: float | None = None  # seconds after the last wake when the citizen is woken anyway
 
 
 @value
 class WakeConfig:
-    """When the citizen has its turn and what that is; durations in seconds. `cron` goes before `every`."""
+    """When the citizen is woken and what runs then; durations in seconds. `cron` wins over `every`."""
 
     every: float = 600.0
     patience: float = 300.0
@@ -287,7 +287,7 @@ class WakeConfig:
 
     @property
     def task(self) -> Task:
-        """The wake as the run that it is; without a command it is recorded, nothing more."""
+        """The wake as a task; without a command a wake is only recorded."""
         shared = {name: getattr(self, name) for name in _SHARED}
         return Task(WAKE, self.schedule, self.work or NO_COMMAND, **shared)
 
@@ -308,7 +308,7 @@ class Group:
 
 @value
 class Retention:
-    """How much is remembered: so many runs of each task, and none older than so many seconds."""
+    """How much history is kept: the number of runs of each task, and their maximal age in seconds."""
 
     runs: int = 10_000
     seconds: float = 400 * 86400.0

@@ -5,7 +5,7 @@ from dataclasses import field
 
 from scheduler.core.values import value
 
-ON_CLOSE = KEEP, STOP = "keep", "stop"  # what becomes of a monitor's citizens when it closes
+ON_CLOSE = KEEP, STOP = "keep", "stop"  # what happens to a monitor's citizens when it closes
 THEMES = ("dark", "light", "high-contrast", "ansi")
 
 EVERYWHERE = "everywhere"
@@ -59,7 +59,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "next": "tab",
         "before": "shift+tab",
     },
-    "start": {  # the first steps, an empty fleet, settings that are wrong
+    "start": {  # the first steps, an empty fleet, wrong settings
         **_MOVES,
         "copy": "y",
         "add": "a",
@@ -125,5 +125,5 @@ class Monitor:
     ascii: bool = False
     title: bool = True
     bell: bool = False
-    on_close: str = KEEP  # when the terminal is closed; `q` asks
+    on_close: str = KEEP  # when the terminal is closed; `q` asks the user
     problems: tuple[str, ...] = ()

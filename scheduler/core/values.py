@@ -1,4 +1,4 @@
-"""Values that are made for every run: frozen to the type checker, as quick to make as any object."""
+"""Values made for every run: frozen for the type checker, but as fast to make as any object."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def value(kind: type[T]) -> type[T]:
-    """A dataclass whose fields never change; the type checker refuses to assign to them.
+    """A dataclass whose fields never change; the type checker rejects assignments to them.
 
-    With `frozen=True` each field costs a call when the object is made: a run's Context takes 1.0 us, not 0.2.
-    A hash and a repr that Python compiles for each class would be a twentieth of the time of `--status`.
+    `frozen=True` would cost a call per field of a new object: a run's Context takes 1.0 us instead of 0.2.
+    Compiling a hash and a repr for each class would take a twentieth of the time of `--status`.
     """
     made: Any = dataclass(slots=True, repr=False)(kind)
     known = fields(made)
@@ -35,9 +35,9 @@ def _showing(*names: str) -> Callable[[Any], str]:
 
 
 def copier(kind: type[T]) -> Callable[[T], Any]:
-    """A function that copies a value of this kind; nobody else has the copy yet, so its fields may be set.
+    """A function that copies a value of this kind; the caller alone has the copy and may set its fields.
 
-    Written out, as dataclasses write their `__init__`: `dataclasses.replace` takes ten times as long.
+    Its code is generated, as dataclasses do for `__init__`: `dataclasses.replace` takes ten times as long.
     """
     names = [each.name for each in fields(kind)]  # type: ignore[arg-type]  # a dataclass
     lines = ["def copied(old):", "  new = make(kind)", *(f"  new.{name} = old.{name}" for name in names)]

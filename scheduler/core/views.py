@@ -15,9 +15,9 @@ from scheduler.core.task import WAKE, NotSetUp, Outcome, Progress, Task, Trigger
 from scheduler.core.values import value
 from scheduler.process.who import Who
 
-STOPPING = "stopping"  # the note of a task whose run was asked to end
+STOPPING = "stopping"  # the note of a task whose run has been asked to end
 LEFT_BEHIND = "waits for "  # how a task's note begins if its last run left something behind
-OWNER_GONE = "nobody runs this"  # how a snapshot says that the owner has died
+OWNER_GONE = "nobody runs this"  # the text of a snapshot whose owner has died
 
 
 class TaskStatus(StrEnum):
@@ -36,9 +36,9 @@ class TaskStatus(StrEnum):
 
 
 class HoldKind(StrEnum):
-    """What keeps a run that is due from starting."""
+    """What keeps a due run from starting."""
 
-    AWAKE = "awake"  # the agent of a wake before it is still alive
+    AWAKE = "awake"  # the agent of an earlier wake is still alive
     BUDGET = "budget"
     PROVIDER = "provider"
     FREEZE = "freeze"
@@ -47,17 +47,17 @@ class HoldKind(StrEnum):
 
 @value
 class Hold:
-    """Why a run that is due does not start, in words, and until when at the latest, if that is known."""
+    """Why a due run does not start, in words, and until when at the latest, if known."""
 
     kind: HoldKind
     why: str
     until: float | None = None
-    about: str = ""  # the provider, or which limit: while that is the same, it is the same hold
+    about: str = ""  # the provider or the limit; a hold is the same while this is the same
 
 
 @value
 class TaskView:
-    """One row: everything a screen needs to draw a task and to count down by itself."""
+    """One row: everything a screen needs to draw a task and to count down on its own."""
 
     name: str
     kind: TaskStatus
@@ -88,14 +88,14 @@ class TaskView:
     last_success: float | None = None
     active: str = ""  # the hours in which the schedule may start it
     recent: str = ""
-    cost_today: str = ""  # US dollars, to the last digit; empty if it never cost anything
+    cost_today: str = ""  # US dollars, exact; empty if it never cost anything
     cost_month: str = ""
-    builtin: bool = False  # it runs one of our handlers, or nothing yet for want of settings
+    builtin: bool = False  # it runs a built-in handler, or is not set up yet
     held: Hold | None = None
     number: int = 0  # of the last wake
-    skips: Skips | None = None  # of the last day on which it was due
-    queue: str = ""  # of the workers that carry its runs
-    where: str = ""  # the machine of the worker that carries the run
+    skips: Skips | None = None  # on the last day when it was due
+    queue: str = ""  # the queue of the workers that carry out its runs
+    where: str = ""  # the machine of the worker that carries out the run
 
     @property
     def is_wake(self) -> bool:
@@ -103,7 +103,7 @@ class TaskView:
 
     @property
     def paused(self) -> bool:
-        """Paused by a person, not disabled in the settings."""
+        """Whether a person paused the task; not whether the settings disable it."""
         return self.paused_at is not None or (self.kind is TaskStatus.PAUSED and self.enabled)
 
 
@@ -122,7 +122,7 @@ class WakeView:
 
 @value
 class Event:
-    """Something that happened: `kind` is a short verb ("started", "finished"...), `seq` only rises."""
+    """Something that happened: `kind` is a short verb ("started", "finished"...), `seq` always increases."""
 
     seq: int
     time: float
@@ -134,23 +134,23 @@ class Event:
     trigger: Trigger | None = None
     duration: float | None = None
     late: float | None = None
-    who: Who | None = None  # asked for it: for the verb, or for this run
+    who: Who | None = None  # who asked for the verb or the run
     cost: RunCost | None = None
     number: int = 0  # of the wake
-    provider: str = ""  # whose going and coming this is about
+    provider: str = ""  # the provider that is away or back
 
     @property
     def about(self) -> str:
-        """`citizen/task`, a wake with its number, the provider, or only the citizen."""
+        """`citizen/task` (with the number of a wake), the provider, or only the citizen."""
         if self.provider or not self.task:
             return self.provider or self.citizen
         return f"{self.citizen}/{self.task}{f' #{self.number}' if self.number else ''}"
 
 
 def new_events(events: tuple[Event, ...], last: Event | None) -> tuple[list[Event], int]:
-    """The events after `last`, and how many are missing before them; all, if they are a new owner's.
+    """The events after `last`, and how many are missing before them; all events if the owner is new.
 
-    A new owner counts from one again. In a container every owner may have the same pid.
+    A new owner counts from one again. In a container all owners may have the same pid.
     """
     if last is None or not events:
         return list(events), 0
@@ -163,25 +163,25 @@ def new_events(events: tuple[Event, ...], last: Event | None) -> tuple[list[Even
 
 @value
 class Snapshot:
-    """All of one citizen at one moment; rows in priority order, events the newest last."""
+    """Everything about one citizen at one moment; rows in priority order, the newest event last."""
 
     citizen: str
     tasks: tuple[TaskView, ...] = ()
     wake: WakeView = WakeView()
     events: tuple[Event, ...] = ()
     home: str = ""
-    owner: str = "here"  # or "attached, pid 4711"; "pid 4711" through its files; "" when no process owns it
+    owner: str = "here"  # or "attached, pid 4711"; "pid 4711" if read from its files; "" if nobody owns it
     unsaved: str = ""
-    problems: tuple[str, ...] = ()  # settings, files set aside: one line each
-    stale: str = ""  # why this may be out of date
-    zone: str = ""  # of its owner's times, if that was asked
+    problems: tuple[str, ...] = ()  # of settings and files set aside, one line each
+    stale: str = ""  # why the snapshot may be out of date
+    zone: str = ""  # the zone of its owner's times, if asked for
     freeze: Freeze | None = None
     money: Money | None = None
-    settings_from: float | None = None  # since when those apply that run on, while the files are wrong
+    settings_from: float | None = None  # when the settings in use were read, while the files have errors
 
     @property
     def background(self) -> tuple[TaskView, ...]:
-        """The rows without that of the wake."""
+        """The rows without the wake's."""
         return tuple(task for task in self.tasks if not task.is_wake)
 
     def task(self, name: str) -> TaskView | None:
@@ -190,8 +190,9 @@ class Snapshot:
 
 @value
 class Receipt:
-    """The answer to a verb: done, and whether the change is on disk; of `force` and `stop_run` also the run
-    to wait for, 0 for none.
+    """The answer to a verb: what was done, and whether it is on disk.
+
+    `run` is the run to wait for after `force` or `stop_run`, 0 for none.
     """
 
     text: str = "done"
@@ -201,7 +202,7 @@ class Receipt:
 
 @value
 class OutputChunk:
-    """The next output of a run; the `skipped` bytes before it were too many for the reader."""
+    """The next output of a run; `skipped` bytes before it were dropped for a slow reader."""
 
     text: str
     skipped: int = 0
@@ -216,7 +217,7 @@ class Heartbeat:
 
 
 def view(task: Task, state: TaskState, when: float, *, held: Hold | None = None, **more: Any) -> TaskView:
-    """The row of a task now; `when` is its due time."""
+    """The row of a task; `when` is its due time."""
     due = held.until if held and held.until else when
     return TaskView(
         name=task.name,
@@ -254,7 +255,7 @@ def view(task: Task, state: TaskState, when: float, *, held: Hold | None = None,
 
 
 def _in_queue(held: Hold | None) -> bool:
-    """Whether its run waits for a worker: it is on record, and has not begun."""
+    """Whether the run waits for a worker: it is on record but has not begun."""
     return held is not None and held.kind is HoldKind.QUEUE
 
 

@@ -12,14 +12,14 @@ from scheduler.errors import BadSchedule
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EXAMPLE = 'write hours like "08:00-22:00" or "mon-fri 08:00-18:00, sat 10:00-12:00"'
-AHEAD = 16  # days: a week, and another one for a window that a change of the clock skips
+AHEAD = 16  # days: two weeks and a bit, since a clock change can skip a window
 _DAY, _MIDNIGHT = timedelta(days=1), 24 * 60
 _PART = re.compile(r"(?:([a-z]+)(?:\s*-\s*([a-z]+))?)?\s*(?:(\d\d?):(\d\d)\s*-\s*(\d\d?):(\d\d))?")
 
 
 @value
 class Window:
-    """Minutes of the day from `start` to before `end` on some days of the week; `end` may be on the next."""
+    """Minutes of the day from `start` until `end` on some days of the week; `end` may be on the next day."""
 
     days: frozenset[int]  # Monday is 0
     start: int
@@ -28,7 +28,7 @@ class Window:
 
 @value
 class ActiveHours:
-    """Windows of local time. Each begins and ends when clocks in `zone` first show its time, or skip it.
+    """Windows of local time. They begin and end when clocks in `zone` first show those times, or skip them.
 
     Raises BadSchedule. Hours of the same text and zone are equal.
     """
@@ -52,7 +52,7 @@ class ActiveHours:
         begins = NEVER
         for ahead in range(-1, AHEAD):
             day = today + ahead * _DAY
-            if ahead > 1 and begins < NEVER:  # clocks that go back over midnight show the day before again
+            if ahead > 1 and begins < NEVER:  # clocks that go back over midnight repeat the day before
                 break
             for start, end in _spans(self, day):
                 if start <= moment < end:
@@ -62,14 +62,14 @@ class ActiveHours:
         return begins
 
     def left(self, moment: float, most: float) -> float:
-        """For how many seconds from this moment on a task may start, up to `most`."""
+        """The number of seconds from this moment in which a task may start, up to `most`."""
         until = moment
         while until < moment + most and (end := self._end(until)) > until:
             until = end
         return min(until - moment, most)
 
     def _end(self, moment: float) -> float:
-        """When the window ends that this moment is in; the moment itself outside of all."""
+        """The end of the window around this moment; the moment itself if it is in none."""
         if moment >= _LAST:
             return moment
         today = wall_time(moment, self.zone).date()
@@ -107,7 +107,7 @@ def _windows(text: str) -> tuple[Window, ...]:
 
 def _read(text: str) -> Iterator[Window]:
     days: frozenset[int] = frozenset(range(7))
-    waiting: frozenset[int] = frozenset()  # days that are listed before their times
+    waiting: frozenset[int] = frozenset()  # days whose times have not been read yet
     for part in text.split(","):
         found = _PART.fullmatch(part.strip())
         if found is None or not part.strip():

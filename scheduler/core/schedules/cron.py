@@ -1,7 +1,7 @@
 """Where the slots of a cron expression fall in a time zone, by the daylight-saving rules of Debian's cron.
 
-cronsim reads the expression and walks a clock that is never set. What a change of the real clock does to a
-slot is decided here: cronsim 2.8 misses slots where a clock moves by half an hour, as in Lord Howe, and
+cronsim reads the expression and walks a clock that is never set. How a change of the real clock moves a
+slot is decided here: cronsim 2.8 misses slots where clocks change by half an hour, as in Lord Howe, and
 reads the range `4-4/3` as `4/3`. Times are Unix seconds.
 """
 
@@ -26,7 +26,7 @@ class _Expression(NamedTuple):
     times: str  # minute and hour
     days: str  # day of month, month, day of week
     seconds: tuple[int, ...]
-    follows: bool  # the clock, because minute or hour begins with a star
+    follows: bool  # it follows the clock, because minute or hour begins with a star
 
     def walls(self, after: datetime) -> Iterator[datetime]:
         """The times of the slots on a clock that is never set."""
@@ -38,7 +38,7 @@ class _Expression(NamedTuple):
         return walk
 
     def _fixed(self, after: datetime) -> Iterator[datetime]:
-        """Day by day: a crontab of 10,000 lines has few different days."""
+        """The times, day by day, since days are cached: 10,000 lines of crontab have few different ones."""
         read = _read(f"{self.times} * * *")
         times = list(starmap(time, product(sorted(read.hours), sorted(read.minutes))))
         day: date | None = after.date() - _DAY
@@ -51,7 +51,7 @@ def next_slot(expression: str, zone: tzinfo, last: float) -> float:
     """The first slot after `last`, NEVER if there is none in fifty years; raises CronSimError.
 
     An expression has the five fields of cron, or six with the seconds first: these count inside the minutes
-    that the other five name, so that the rules are the same for both.
+    that the other five fields name, so that the rules are the same for both.
     """
     parsed = check(expression)
     try:
@@ -116,7 +116,7 @@ def _next_day(days: str, last: date) -> date | None:
 
 
 def _times_of_day(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[float]:
-    """Fixed times of day: in a gap they run once, right after it; in repeated hours they run once."""
+    """Slots at fixed times of day: one in a gap comes right after it; one in a repeated hour comes once."""
     for wall in parsed.walls(wall_time(last, zone)):
         slot = first_shown(wall, zone)
         if slot > last:
@@ -125,10 +125,10 @@ def _times_of_day(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[fl
 
 
 def _clock_pattern(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[float]:
-    """A pattern over minutes or hours: it follows the clock, through a gap and over repeated hours."""
+    """Slots of a pattern over minutes or hours: they follow the clock, through gaps and repeated hours."""
     wall, after = wall_time(last, zone), last
     again = _moments(wall, zone)[-1]
-    if again > last:  # the clock will go back and show this time again
+    if again > last:  # clocks will go back and show this time again
         turn = _change(last, again, zone)
         before = _first_after(parsed.walls(wall), zone, last)
         if before < turn:
@@ -154,7 +154,7 @@ def wall_time(moment: float, zone: tzinfo) -> datetime:
 
 
 def _moments(wall: datetime, zone: tzinfo) -> list[float]:
-    """The moments of this local time: one; two where the clock goes back; none in a gap."""
+    """The moments of this local time: one, or two if clocks go back over it, or none in a gap."""
     first = wall.replace(tzinfo=zone).timestamp()
     second = wall.replace(tzinfo=zone, fold=1).timestamp()
     if second < first:
@@ -163,7 +163,7 @@ def _moments(wall: datetime, zone: tzinfo) -> list[float]:
 
 
 def _gap_end(wall: datetime, zone: tzinfo) -> float:
-    """The moment of the gap that skips this time."""
+    """The moment at which clocks skip this time."""
     early, late = wall.replace(tzinfo=zone, fold=1), wall.replace(tzinfo=zone, fold=0)
     return _change(early.timestamp(), late.timestamp(), zone)
 

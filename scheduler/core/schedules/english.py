@@ -5,7 +5,7 @@ import re
 _WORDS = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 _SPELLED = {word: number for number, word in enumerate(_WORDS, 2)}
 _ORDINAL = rf"(?:{'|'.join(_SPELLED)}|\d+(?:st|nd|rd|th))"
-# In "every second minute", the word would be a unit as well.
+# "every second minute" is ambiguous: "second" is also a unit.
 _EVERY = re.compile(rf"\b([Ee]very) ({_ORDINAL}) (minute|second|hour|day|month)")
 _RULES = (
     (re.compile(r"^(every \d+ (?:minutes|seconds)) of every (?:hour|minute)$"), r"\1"),
@@ -16,7 +16,7 @@ _RULES = (
 
 
 def plain(explained: str) -> str:
-    """What cronsim says about an expression, in the words of this program."""
+    """cronsim's explanation of an expression, in the words of this program."""
     words = _EVERY.sub(_counted, explained[:1].lower() + explained[1:])
     for pattern, text in _RULES:
         words = pattern.sub(text, words)

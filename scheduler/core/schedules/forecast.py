@@ -1,4 +1,4 @@
-"""Forecast the next runs of tasks, if each starts on time: pure functions of their arguments."""
+"""Forecast the next runs of tasks, assuming each starts on time: pure functions of their arguments."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from scheduler.core.values import value
 COUNT = 5  # next times in a task's details
 MOST_CELLS, MOST_TASKS = 1000, 200  # in one forecast
 
-Slots = Mapping[str, tuple[float, ...]]  # by task: the first time in each cell that has one
+Slots = Mapping[str, tuple[float, ...]]  # by task: the first time in each cell that has any
 Forecast = tuple[Task, TaskState, float]  # with the floor below which missed slots are skipped
 
 
@@ -30,7 +30,7 @@ class TimeGrid:
         return self.start + self.cell * self.cells
 
     def index(self, when: float) -> int:
-        """The cell of this time; outside the grid it is no valid index."""
+        """The index of the cell with this time; not a valid index if the time is outside the grid."""
         return int((when - self.start) // self.cell)
 
     def after(self, when: float) -> float:
@@ -50,7 +50,7 @@ def upcoming(
 ) -> tuple[float, ...]:
     """The next times of the task if each run starts on time; none if it is disabled, or held for good.
 
-    Nothing keeps it longer than until `held`; what comes before is one run then.
+    The task is held until `held`: slots before that become one run at that time.
     """
     state = _idle(citizen, task, state, now)
     times: list[float] = []
@@ -68,8 +68,8 @@ def upcoming(
 async def forecast(
     citizen: str, tasks: Iterable[Forecast], now: float, grid: TimeGrid, freeze: Freeze | None = None
 ) -> Slots:
-    """The slots of these tasks; the loop turns between two of them."""
-    from asyncio import sleep  # `--status` needs this module, and no event loop
+    """The slots of these tasks; other work on the loop gets its turn between two tasks."""
+    from asyncio import sleep  # `--status` imports this module but needs no event loop
 
     found: dict[str, tuple[float, ...]] = {}
     grid = replace(grid, cells=min(grid.cells, MOST_CELLS))
@@ -114,7 +114,7 @@ def _idle(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:
 
 
 def _after_run(citizen: str, task: Task, state: TaskState, when: float, slot: float | None) -> TaskState:
-    """The run began on time, after any pause, and takes as long as the last one."""
+    """The state after a run that began on time, after any pause, and took as long as the last one."""
     if state.paused and not state.forced:
         state = resumed(citizen, task, state, when)
     served = state.slot if slot is None else slot

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from scheduler.core.values import value
 
-SPANS_KEPT = 50  # freezes that are over; an owner that was not there learns of them at its start
+SPANS_KEPT = 50  # past freezes; an owner that was not running then learns of them at its start
 
 
 @value
@@ -18,20 +18,20 @@ class Span:
 
 @value
 class Freeze:
-    """Who froze it, since when and why; until it is lifted if it has no end of its own."""
+    """Who froze the citizen, since when and why; without `until` it holds until it is lifted."""
 
     since: float
     until: float | None = None
     by: str = ""
     why: str = ""
-    together: bool = False  # all citizens of the root
-    problem: str = ""  # what says so cannot be read: to be safe nothing is started
+    together: bool = False  # it is for all citizens of the root
+    problem: str = ""  # its file cannot be read, so nothing is started, to be safe
 
     def holds(self, now: float) -> bool:
         return self.until is None or now < self.until
 
     def believed(self, now: float) -> "Freeze":
-        """One that begins in the future began now, by a clock that has been corrected, and is as long."""
+        """The freeze, moved to now with the same length if it begins in the future: its clock was wrong."""
         if self.since <= now:
             return self
         until = None if self.until is None else now + self.until - self.since
@@ -40,13 +40,13 @@ class Freeze:
 
 @value
 class FreezeNote:
-    """The freezes of a citizen, or of a root: the last one, unless it was lifted, and those before."""
+    """The freezes of a citizen or of a root: the last one, unless it was lifted, and earlier ones."""
 
     last: Freeze | None = None
     past: tuple[Span, ...] = ()
 
     def frozen(self, freeze: Freeze) -> "FreezeNote":
-        """Frozen so from now on; of a freeze that lasts only the beginning stays."""
+        """The note with this freeze as the last; a freeze still in force gives it its beginning."""
         if self.last and self.last.holds(freeze.since):
             return FreezeNote(replace(freeze, since=min(self.last.since, freeze.since)), self.past)
         return FreezeNote(freeze, self.spans(freeze.since))
@@ -55,8 +55,8 @@ class FreezeNote:
         return FreezeNote(None, self.spans(now))
 
     def spans(self, now: float) -> tuple[Span, ...]:
-        """The freezes that are over if the last one ends now."""
-        past = [span for span in self.past if span.until <= now]  # else a clock was set back
+        """The past freezes if the last one ends now."""
+        past = [span for span in self.past if span.until <= now]  # later ones: a clock was set back
         if self.last and self.last.since < now:
             end = now if self.last.until is None else min(self.last.until, now)
             past.append(Span(self.last.since, end))
@@ -69,14 +69,14 @@ class FreezeNote:
 
 @value
 class Freezes:
-    """What concerns one citizen: its own note, and that of its root."""
+    """The freezes that concern one citizen: its own note and its root's note."""
 
     own: FreezeNote = FreezeNote()
     root: FreezeNote = FreezeNote()
     problems: tuple[str, ...] = ()
 
     def now(self, now: float) -> Freeze | None:
-        """The freeze that is in force; of two the one that lasts longer."""
+        """The freeze in force; if there are two, the one that lasts longer."""
         return max(self._in_force(now), key=_end, default=None)
 
     def over(self, now: float) -> tuple[Span, ...]:

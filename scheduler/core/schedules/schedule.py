@@ -31,7 +31,7 @@ _PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*({_NAMES})\s*")
 _SIZES = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 ON_TIME = 0.1  # seconds of delay at which a run still counts as on time
-DRIFT = 1.0  # seconds: a clock that was set back by more shows a run before its slot; it began when it began
+DRIFT = 1.0  # seconds: a run that begins earlier than its slot by more shows a clock that was set back
 LONGEST = 100 * 365 * 86400.0  # seconds: timers and dates overflow far beyond a century
 
 
@@ -73,7 +73,7 @@ class Every:
         return in_words(self.seconds)
 
 
-FIXES = {  # by the end of what cronsim says
+FIXES = {  # by the end of cronsim's error message
     "second": "write 0 to 59",
     "minute": "write 0 to 59",
     "hour": "write 0 to 23",
@@ -117,7 +117,7 @@ class Cron:
         return self.after(early)
 
     def counted(self, slot: float, began: float) -> float:
-        """When its run counts as started: not before the slot, whatever a corrected clock shows."""
+        """When the slot's run counts as started: not before the slot, whatever a corrected clock shows."""
         return max(slot, began)
 
     def upcoming(self, last: float, count: int) -> list[float]:

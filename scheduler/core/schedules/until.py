@@ -42,6 +42,6 @@ def _date(text: str, zone: tzinfo) -> float:
 
 
 def _length(text: str) -> float:
-    if not re.search("[a-z]", text):  # the unit of a bare number is unknown
+    if not re.search("[a-z]", text):  # a bare number has no unit
         raise BadSchedule("no unit")
     return duration(text)

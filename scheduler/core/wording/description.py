@@ -15,7 +15,7 @@ from scheduler.core.task import BUILT_IN, Call, Command, Gate, Imported, Isolate
 
 @dataclass(frozen=True, slots=True)
 class DefinitionField:
-    """A line about a task; `usual`: it is the default."""
+    """A line about a task; `usual` if its value is the default."""
 
     label: str
     words: str
@@ -30,7 +30,7 @@ class TaskDetails:
     facts: tuple[DefinitionField, ...] = ()
     options: tuple[DefinitionField, ...] = ()
     upcoming: tuple[float, ...] = ()
-    in_process: bool = False  # of the scheduler, which cannot kill a thread of its own
+    in_process: bool = False  # it runs in a thread of the scheduler, which cannot kill it
 
 
 def explain(
@@ -44,7 +44,7 @@ def explain(
     wake: WakeConfig | None = None,
     held: float = 0.0,
 ) -> TaskDetails:
-    """What the task is and when it is due next, held until then; `wake` is the plan if it is the wake."""
+    """The task's definition and next times, none before `held`; `wake` is the plan if it is the wake."""
     special = _special(wake, masks) if task.is_wake and wake else ()
     return TaskDetails(
         task=task.name,
@@ -85,7 +85,7 @@ def _facts(task: Task, masks: Masks) -> Iterator[DefinitionField]:
 
 
 def _special(plan: WakeConfig, masks: Masks) -> Iterator[DefinitionField]:
-    """What only a wake has."""
+    """The lines that only a wake has."""
     usual = WakeConfig()
     waits = f"waited for, up to {in_words(plan.patience)}"
     yield DefinitionField("due tasks", waits, plan.patience == usual.patience)
@@ -112,7 +112,7 @@ def _gate(gate: Gate, masks: Masks) -> str:
 
 
 def schedule_words(schedule: Schedule) -> str:
-    """The schedule as one would say it, with the zone of a cron expression."""
+    """The schedule in words, with the zone of a cron expression."""
     match schedule:
         case Every(seconds):
             length = spelled(seconds)
@@ -147,18 +147,18 @@ def _work(task: Task, masks: Masks) -> str:
 
 
 def _shell(argv: Iterable[str]) -> str:
-    """The command as a shell would take it."""
+    """The command as one would type it in a shell."""
     return " ".join(map(_quoted, argv))
 
 
 def _quoted(word: str) -> str:
-    """In the quotes that need no others inside, where there are such: it is there to be read."""
+    """The word in the kind of quotes that needs no escapes inside, if possible, to be easy to read."""
     readable = "'" in word and not set(word) & set('"\\$`!')
     return f'"{word}"' if readable else shlex.quote(word)
 
 
 def _command(task: Task, masks: Masks) -> Iterator[DefinitionField]:
-    """What a command gets besides its arguments."""
+    """The lines about what a command gets besides its arguments."""
     if not isinstance(task.work, Command):
         return
     if task.work.folder:
@@ -178,7 +178,7 @@ def _retries(task: Task) -> str:
 
 
 def _options(task: Task, masks: Masks) -> Iterator[DefinitionField]:
-    """The handler's own settings, if the task runs its handler."""
+    """The handler's own settings, if the task runs a handler."""
     if isinstance(task.options, Mapping):
         yield from _free_options(task, masks)
     elif task.options is not None and isinstance(task.work, Call | NotSetUp):

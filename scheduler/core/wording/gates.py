@@ -1,21 +1,21 @@
-"""Why a gate let a wake begin: the sentences, and the one word of them for a column."""
+"""Why a gate let a wake begin: as sentences, and as one word for a column."""
 
 import re
 
 from scheduler.core.schedules.schedule import in_words
 
 NEWS = "news: "
-NOTHING_NEW = "nothing new"  # since the wake before
+NOTHING_NEW = "nothing new"  # since the last wake
 _ANYWAY = re.compile(r"the last wake was (\S{1,9}) ago")
 
 
 def anyway(seconds: float) -> str:
-    """It woke without news: the last wake was so long ago."""
+    """The reason of a wake without news: the last wake was too long ago."""
     return f"the last wake was {in_words(seconds)} ago"
 
 
 def opened_by(why: str) -> str:
-    """`news`, or `6h` where it woke anyway; empty for any other reason."""
+    """`news`, or the time since the last wake (`6h`) for a wake without news; empty for any other reason."""
     if why.startswith(NEWS):
         return "news"
     found = _ANYWAY.fullmatch(why)

@@ -1,4 +1,4 @@
-"""How times are written: spans that tick, and those that stand, in six cells at most; moments."""
+"""Format times: running and finished spans in at most six cells, and moments."""
 
 import math
 import time
@@ -18,7 +18,7 @@ def elapsed(seconds: float) -> str:
 
 def took(seconds: float) -> str:
     """How long something took, rounded down: `170ms`, `1.4s`, `47s`, then as `elapsed`."""
-    thousandths = math.floor(round(max(0.0, seconds) * 1000, 3))  # 0.29 s are not 289 ms
+    thousandths = math.floor(round(max(0.0, seconds) * 1000, 3))  # floats: 0.29 s must not become 289 ms
     if thousandths < 1000:
         return f"{thousandths}ms" if thousandths else "<1ms"
     if thousandths < 10_000:

@@ -40,7 +40,7 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 def lines(snapshot: Snapshot, now: float, citizen: str = "") -> list[str]:
     """The status of one citizen, named if it is one of several: its tasks, then a wake that runs a command.
 
-    Each is a line, with one below it for its last error.
+    Each is one line, followed by a line for its last error.
     """
     named, frozen = f": {citizen}" if citizen else "", snapshot.freeze is not None
     tasks = [row for task in snapshot.background for row in _rows(task, now, frozen)]
@@ -58,7 +58,7 @@ def _banner(snapshot: Snapshot, now: float) -> list[str]:
 
 
 def failing(snapshot: Snapshot) -> bool:
-    """Whether the last run of any task failed: what makes the exit code 1."""
+    """Whether the last run of any task failed, so that the exit code is 1."""
     return any(_failed(task) for task in snapshot.tasks)
 
 
@@ -133,7 +133,7 @@ def _rows(task: TaskView, now: float, frozen: bool) -> list[str]:
 
 
 def _failed(task: TaskView) -> bool:
-    # An old error of v2 does not make a task fail that is not set up.
+    # An old error from v2 does not count for a task that is not set up.
     return task.kind is TaskStatus.FAILED or (
         task.error is not None and task.kind is not TaskStatus.NOT_SET_UP
     )
@@ -170,7 +170,7 @@ def _next(task: TaskView, now: float) -> str:
 
 
 def _span(seconds: float, whole: Callable[[float], int]) -> str:
-    # Unix times as floats are good to about 1e-6 s: without rounding, 180 s to go may come out as 181.
+    # Unix times as floats are exact to about 1e-6 s: without rounding, 180 s left may show as 181.
     seconds = round(max(0.0, seconds), 5)
     if (count := whole(seconds)) < 60:
         return f"{count}s"
