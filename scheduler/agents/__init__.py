@@ -1,4 +1,4 @@
-"""What agents' programs print of their cost, and in which words the services behind them refuse."""
+"""Reads the costs that agents' programs print, and the refusals of the services behind them."""
 
-PROGRAMS = ("claude", "codex", "gemini", "opencode", "goose", "aider", "ollama")  # those that READERS knows
-FILE = "file"  # no program: the run writes its report itself
+PROGRAMS = ("claude", "codex", "gemini", "opencode", "goose", "aider", "ollama")  # the keys of READERS
+FILE = "file"  # instead of a program: the run writes its own report

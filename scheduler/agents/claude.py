@@ -1,6 +1,6 @@
 """Claude Code: `claude -p --output-format json`, or `stream-json`.
 
-`subtype` and `is_error` can disagree, and a result may quote another; code.claude.com/docs/en/headless.
+`subtype` and `is_error` can disagree, and a result may quote another one; code.claude.com/docs/en/headless.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def read(output: str) -> AgentReport:
     session = next((found for line in reversed(lines) if (found := words(line.get("session_id")))), "")
     if not results:
         return AgentReport(session=session, failure=_last_failure(lines))
-    # The cost of a session is a running total, so its last result counts; those of two sessions add up.
+    # The cost of a session is a running total, so its last result counts; the costs of two sessions add up.
     last_ones = {words(result.get("session_id")): result for result in results}
     return AgentReport(
         _ending(results[-1]),
@@ -59,7 +59,7 @@ def _failure(result: dict[str, Any], lines: list[dict[str, Any]]) -> Failure:
 
 
 def _last_failure(lines: list[dict[str, Any]]) -> Failure:
-    """Without a result: what the last answer says of an error, and when the service takes requests again."""
+    """The failure of a run without a result: the error in the last answer, and when the limit is reset."""
     answers = [line for line in lines if line.get("type") == "assistant"]
     last = answers[-1] if answers and answers[-1].get("error") else {}
     content = at(last, "message", "content")

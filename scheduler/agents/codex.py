@@ -1,7 +1,7 @@
 """Codex CLI: `codex exec --json`.
 
-The tokens of a turn are the thread's total, and an `error` line may be followed by success: the last turn
-decides; openai/codex codex-rs/exec/src/exec_events.rs.
+The tokens of a turn are the thread's total, and success may follow an `error` line, so the last turn decides;
+openai/codex codex-rs/exec/src/exec_events.rs.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from scheduler.agents.refusals.find_refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 
 _ENDINGS = {"turn.completed": Ending.OK, "turn.failed": Ending.ERROR, "turn.started": Ending.NO_RESULT}
-_RETRIED = "reconnecting"  # an error that it goes on after
+_RETRIED = "reconnecting"  # an error after which it goes on
 
 
 def read(output: str) -> AgentReport:
@@ -44,7 +44,7 @@ def _error(line: dict[str, Any]) -> str:
 
 
 def _ending(lines: list[dict[str, Any]], errors: list[str]) -> Ending:
-    """Of the last turn; one that was interrupted has neither end, and maybe an error that was final."""
+    """The ending of the last turn; an interrupted one has none, but perhaps a final error."""
     last = next((kind for line in reversed(lines) if (kind := words(line.get("type"))) in _ENDINGS), "")
     ending = _ENDINGS.get(last, Ending.NO_RESULT)
     return Ending.ERROR if ending is Ending.NO_RESULT and errors else ending

@@ -1,4 +1,4 @@
-"""The JSON documents in what a program printed, whatever stands around them; numbers stay exact."""
+"""Finds the JSON documents in a program's output, whatever surrounds them; numbers stay exact."""
 
 import json
 import re
@@ -8,15 +8,15 @@ from typing import Any
 
 from scheduler.executors.output import ESCAPES
 
-LAST = 4000  # characters at the end of plain text in which a reason is looked for
-DIGITS = 100  # of a whole number: longer ones are no count of anything
+LAST = 4000  # characters at the end of plain text that are searched for a reason
+DIGITS = 100  # of a whole number; no count is longer
 # The default rounds sums to 28 digits, and raises on large exponents.
 _EXACT = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")  # control characters, and byte order marks
 
 
 def _no_number(word: str) -> None:
-    """NaN and Infinity are no amount of anything."""
+    """Read NaN and Infinity as None."""
     return None
 
 
@@ -35,10 +35,10 @@ _DECODER = json.JSONDecoder(parse_float=_fraction, parse_int=_whole, parse_const
 
 
 def documents(output: str) -> list[dict[str, Any]]:
-    """The objects that begin a line, each a line or longer; what is cut off or broken is left out.
+    """The objects that begin at the start of a line, of one line or more, without cut or broken ones.
 
-    Those of an array count one by one. Where no line begins with one, those that end a line do: the prefix of
-    a log, or an unfinished line of another stream, may stand before them.
+    The objects in an array count one by one. If no line begins with an object, those that end a line count: a
+    log prefix, or an unfinished line of another stream, may come before them.
     """
     parts = list(_parts(output))
     found = [each for each in parts if isinstance(each, dict)]
@@ -46,7 +46,7 @@ def documents(output: str) -> list[dict[str, Any]]:
 
 
 def decoded(content: bytes) -> dict[str, Any] | None:
-    """The one object that this is, None if it is anything else."""
+    """The object that `content` consists of, None if it is anything else."""
     try:
         document = _DECODER.decode(content.decode("utf-8-sig").strip())
     except (ValueError, RecursionError):
@@ -55,17 +55,17 @@ def decoded(content: bytes) -> dict[str, Any] | None:
 
 
 def plain_text(output: str) -> str:
-    """The end of what is no JSON: error messages and the like."""
+    """The end of the output that is not JSON: error messages and the like."""
     return "\n".join(each for each in _parts(output) if isinstance(each, str))[-LAST:]
 
 
 def printed(output: str) -> str:
-    """The output as lines of text: without colours, cursor moves and what else is invisible."""
+    """The output as lines of text, without colours, cursor moves and other invisible characters."""
     return _INVISIBLE.sub("", ESCAPES.sub("", output).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _parts(output: str) -> Iterator[dict[str, Any] | str]:
-    """Documents and, between them, lines of text; lines that only begin like an object are dropped."""
+    """Documents and the lines of text between them, without lines that only begin like an object."""
     text, start = printed(output), 0
     while start < len(text):
         end = text.find("\n", start) % (len(text) + 1)
@@ -98,7 +98,7 @@ def _at_the_end(line: Any) -> dict[str, Any] | None:
 
 
 def at(document: Any, *path: str) -> Any:
-    """What lies at this path of keys; None if any of them is missing."""
+    """The value at this path of keys; None if any of them is missing."""
     for key in path:
         document = document.get(key) if isinstance(document, Mapping) else None
     return document
@@ -109,7 +109,7 @@ def words(value: Any) -> str:
 
 
 def whole(value: Any) -> int | None:
-    """A count, also one that is written as 3.0; None for anything else, negative numbers included."""
+    """A count, which may be written as 3.0; None for anything else, including negative numbers."""
     if isinstance(value, Decimal) and 0 <= value < 10**DIGITS and value == value.to_integral_value():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
@@ -121,20 +121,20 @@ def said(value: Any) -> str:
 
 
 def money(value: Any) -> Decimal | None:
-    """An amount; None for anything else: text, less than nothing, NaN."""
+    """An amount; None for anything else, such as text, a negative number or NaN."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or value < 0:
         return None
     return Decimal(value)
 
 
 def total(values: Iterable[int | None]) -> int | None:
-    """The sum of the counts that are known; None without any."""
+    """The sum of the known counts; None if there are none."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 
 
 def total_money(values: Iterable[Decimal | None]) -> Decimal | None:
-    """The exact sum of the amounts that are known; None without any."""
+    """The exact sum of the known amounts; None if there are none."""
     known = [value for value in values if value is not None]
     if not known:
         return None

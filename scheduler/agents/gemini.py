@@ -36,12 +36,12 @@ def read(output: str) -> AgentReport:
 
 
 def _is_end(line: dict[str, Any]) -> bool:
-    """A whole document, or the last line of a stream."""
+    """Whether this is a whole document, or the last line of a stream."""
     return line.get("type") == "result" or ("type" not in line and bool({"response", "stats"} & line.keys()))
 
 
 def _streamed(lines: list[dict[str, Any]]) -> str:
-    """What the model said last, which a stream has in pieces."""
+    """The model's last answer, which a stream sends in pieces."""
     pieces: list[str] = []
     for line in lines:
         if line.get("type") == "message" and line.get("role") == "assistant":
@@ -64,7 +64,7 @@ def _used(ended: dict[str, Any]) -> tuple[Usage, ...]:
 
 
 def _of_model(name: str, model: Any) -> Usage:
-    """In a document below `tokens`; in a stream under the names of the whole."""
+    """The usage of one model: in a document below `tokens`, in a stream by the names of the totals."""
     tokens = at(model, "tokens")
     if tokens is None:
         return Usage(name, *(whole(at(model, key)) for key in ("input_tokens", "output_tokens")))

@@ -1,6 +1,6 @@
 """Goose: `goose run --output-format json`, or `stream-json`.
 
-Status and exit code of older versions are wrong for failures of the provider: an `error` line outranks both;
+Older versions report a wrong status and exit code when the provider fails, so an `error` line outranks both;
 aaif-goose/goose crates/goose-cli/src/session/mod.rs.
 """
 
@@ -31,7 +31,7 @@ def read(output: str) -> AgentReport:
 
 
 def _answer(lines: list[dict[str, Any]]) -> str:
-    """The last words of its messages: of a whole document, or one a line."""
+    """The last text among its messages, which are in a whole document or one per line."""
     messages = [at(line, "message") for line in lines if line.get("type") == "message"]
     for line in lines:
         messages += line["messages"] if isinstance(line.get("messages"), list) else []
@@ -41,7 +41,7 @@ def _answer(lines: list[dict[str, Any]]) -> str:
 
 
 def _end(lines: list[dict[str, Any]]) -> Any:
-    """What a whole document or the last line of a stream says of the run."""
+    """The object about the run, from a whole document or the last line of a stream."""
     for line in reversed(lines):
         if "type" not in line and "metadata" in line:
             return line["metadata"]

@@ -1,9 +1,8 @@
 """OpenCode: `opencode run --format json`.
 
-Each step has its own cost and tokens, which stand beside each other and are all charged. An error may be
-followed by success, and the exit code of many versions is 0 in spite of one: the last line decides. A step
-that was begun and not finished, or that ends with calls of tools, is not the last one;
-anomalyco/opencode packages/opencode/src/cli/cmd/run.ts.
+Each step has its own cost and tokens, and all of them are charged. Success may follow an error, and many
+versions exit with 0 after an error, so the last line decides. A step that has not finished, or that ends with
+tool calls, is not the last one; anomalyco/opencode packages/opencode/src/cli/cmd/run.ts.
 """
 
 from dataclasses import replace
@@ -20,7 +19,7 @@ _STEPS = ("step_start", "step_finish", "error")
 
 
 def read(output: str) -> AgentReport:
-    """The cost of a middle that was left out is unknown: its steps are not in what is read."""
+    """Read the report; if the middle of the output was left out, the cost of its steps is unknown."""
     report = _read(documents(output))
     if LEFT_OUT.search(output):
         return replace(report, cost=None, tokens_in=None, tokens_out=None, turns=None)

@@ -20,7 +20,7 @@ _TIMES = {"k": 1000, "M": 1_000_000}
 
 
 def read_aider(output: str) -> AgentReport:
-    """It tries again by itself after an error: one before its last answer did not end the run."""
+    """Read the report of Aider, which retries after an error: one before its last answer is not final."""
     text = printed(output)
     found, costs, errors = list(_USAGE.finditer(text)), _COST.findall(text), list(_ERROR.finditer(text))
     failed = bool(errors) and (not found or errors[-1].start() > found[-1].start())
@@ -43,7 +43,7 @@ def _count(text: str) -> int | None:
 
 
 def read_ollama(output: str) -> AgentReport:
-    """The last chunk of an answer holds the counts; ollama/ollama docs/api/usage.mdx."""
+    """Read the report of Ollama: the last chunk of an answer holds the counts (docs/api/usage.mdx)."""
     lines = documents(output)
     answers = [line for line in lines if line.get("done") is True]
     last: dict[str, Any] = next(

@@ -1,4 +1,4 @@
-"""Reads what an agent's program printed, by the name of the program."""
+"""Reads the output of an agent's program, by the name of the program."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -25,19 +25,19 @@ READERS: Mapping[str, Callable[[str], AgentReport]] = {
 }
 
 
-# Their tokens are those of the whole session, also of a resumed one: openai/codex exec_events.rs, gemini-cli
-# docs/cli/session-management.md. Of Claude Code the sources disagree: each of its runs counts whole.
+# They report the tokens of the whole session, even if it was resumed: openai/codex exec_events.rs, gemini-cli
+# docs/cli/session-management.md. On Claude Code the sources disagree, so each of its runs counts in full.
 RUNNING_TOTALS = frozenset(("codex", "gemini"))
-SIGNAL = 128  # exit codes from here on: a signal ended the program
+SIGNAL = 128  # exit codes from here on mean that a signal ended the program
 
 
 def read_report(
     program: str, output: str, exit_code: int, now: float, zone: tzinfo, more: Rules = ()
 ) -> AgentReport:
-    """What the program says of its run, and whether its service refused; `program` is a key of READERS.
+    """The program's report on its run, with any refusal of its service; `program` is a key of READERS.
 
-    Words that stand for a refusal count only when the run failed: a good answer may talk about limits.
-    `now` is the moment of the failure (Unix seconds), `zone` the one for texts that name none.
+    Words of a refusal count only if the run failed, since a good answer may talk about limits. `now` is the
+    moment of the failure (Unix seconds), `zone` the time zone of texts that name none.
     """
     report = _ended(READERS[program](output), program, exit_code)
     if report.ending is Ending.ERROR or (report.ending is Ending.NO_RESULT and exit_code):
@@ -47,7 +47,7 @@ def read_report(
 
 
 def _ended(report: AgentReport, program: str, exit_code: int) -> AgentReport:
-    """Where the output does not say how it ended, the exit code may."""
+    """The report, with an ending taken from the exit code if the output has none."""
     if program == "aider" and exit_code and report.ending is Ending.OK:
         return replace(report, ending=Ending.ERROR)
     if (program, exit_code) == ("gemini", gemini.TURN_LIMIT_EXIT) and report.ending is Ending.NO_RESULT:
@@ -56,20 +56,20 @@ def _ended(report: AgentReport, program: str, exit_code: int) -> AgentReport:
 
 
 def _why(report: AgentReport, program: str, output: str, exit_code: int) -> Failure:
-    """Why it failed, for its refusal: in its own format, else in the words beside that."""
+    """Why the run failed, to look for a refusal: from the program's own format, else from other text."""
     known = report.failure
     if report.ending is Ending.ERROR and known.text:
         return known
-    if exit_code >= SIGNAL:  # it was ended by others: what it said of retries is no answer
+    if exit_code >= SIGNAL:  # ended from outside: its messages about retries are not the reason
         known = Failure()
     status = 401 if (program, exit_code) == ("gemini", gemini.SIGN_IN_EXIT) else known.status
     return replace(known, text="\n".join(filter(None, (plain_text(output), known.text))), status=status)
 
 
 def refusal_in(output: str, now: float, zone: tzinfo, more: Rules = ()) -> Refusal | None:
-    """Whether this output of a failed run, of whatever program, is a service that refused.
+    """The refusal in the output of a failed run of any program, if a service refused.
 
-    Documents count only where they speak of an error: an answer may talk about limits.
+    Only documents about an error count, since an answer may talk about limits.
     """
     text = printed(output)[-LAST:]
     answer = read_answer(text)

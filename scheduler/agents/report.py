@@ -1,4 +1,4 @@
-"""What an agent's program says of its own run: how it ended, its cost, its tokens, and why it failed."""
+"""The report of an agent's program on its own run: how it ended, its cost, its tokens, why it failed."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,7 +18,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgentReport:
-    """What the output says; None and "" are what it does not say."""
+    """The report in an output; None and "" stand for what is not in it."""
 
     ending: Ending = Ending.NO_RESULT
     cost: Decimal | None = None  # US dollars, exact
@@ -26,12 +26,12 @@ class AgentReport:
     tokens_out: int | None = None
     turns: int | None = None
     session: str = ""
-    summary: str = ""  # of what it did; of programs, what they answered
+    summary: str = ""  # what the run did; for programs, their answer
     used: tuple[Usage, ...] = ()  # by model, where the output names models
     failure: Failure = Failure()  # noqa: RUF009  # frozen
     refusal: Refusal | None = None
 
     @property
     def kind(self) -> str:
-        """The kind of the refusal, or how the run ended."""
+        """The kind of refusal, or else how the run ended."""
         return self.refusal.kind if self.refusal else self.ending

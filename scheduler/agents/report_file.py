@@ -1,4 +1,4 @@
-"""The file that a run may write to say what it cost: EXPERIENCE_REPORT, one JSON object."""
+"""The file EXPERIENCE_REPORT, in which a run may report its cost as one JSON object."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +13,11 @@ LIMIT = 64 << 10  # bytes
 
 
 class BadReport(ValueError):
-    """Why the file says nothing: one line."""
+    """The file is not valid; the text is the reason, in one line."""
 
 
 def read_report_file(path: Path) -> AgentReport | None:
-    """What the run wrote there, None if it wrote nothing; raises BadReport."""
+    """The report that the run wrote, None if it wrote nothing; raises BadReport."""
     try:
         content = read_file(path, only_ours=True, follow=False)
     except FileNotFoundError:

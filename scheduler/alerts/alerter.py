@@ -1,4 +1,4 @@
-"""Decide which alerts and pings a finished run sends: one alert per streak of failures, a ping per run."""
+"""Decides which alerts and pings a finished run sends: one alert per streak of failures, a ping per run."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger("experience.alerts")
 FILE = Path(".experience", "alerts.json")
 OVER_BUDGET = "over budget"
 TEXT_LIMIT = 2000  # characters of an error in an alert
-PATIENCE = 5.0  # seconds that a shutdown waits for alerts and pings that are under way
+PATIENCE = 5.0  # seconds that a shutdown waits for alerts and pings under way
 
 
 class Alerter:
@@ -50,7 +50,7 @@ class Alerter:
     # -------------------------------------------------------------- Listener
 
     def began(self, tasks: Iterable[tuple[Task, TaskState]]) -> None:
-        """Alert for runs that died with their owner; a run that a shutdown interrupted is not a failure."""
+        """Send alerts for runs that died with their owner; a shutdown's interruption is not a failure."""
         for task, state in tasks:
             shutdown = state.outcome is Outcome.INTERRUPTED and state.due_now
             if state.error and task.enabled and not state.paused and not shutdown:
@@ -61,7 +61,7 @@ class Alerter:
             self._ping(task, "start")
 
     def held(self, task: Task, hold: Hold) -> None:
-        """A budget that holds a task is reported once, over restarts, too: until it holds for another day."""
+        """Report a budget that holds a task, once per day that it holds for, across restarts."""
         alert = f"{task.name} {hold.about}"
         if hold.kind is not HoldKind.BUDGET or alert in self._alerted:
             return
@@ -103,7 +103,7 @@ class Alerter:
             self._worker.enqueue(self._citizen, self._save)
 
     def send(self, kind: str, task: str, text: str, more: Mapping[str, Any] | None = None) -> None:
-        """Send to all targets, soon; from any thread."""
+        """Queue an alert for all targets; from any thread."""
         if self.alerts is None:
             return
         sent = message(kind, self._citizen, task, text, more)
@@ -152,7 +152,7 @@ class Alerter:
 def message(
     kind: str, citizen: str, task: str, text: str, more: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What targets get."""
+    """The message that targets get."""
     about = {"kind": kind, "citizen": citizen, "task": task, "text": text}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {**about, "time": now, "host": socket.gethostname(), **(more or {})}
@@ -172,7 +172,7 @@ def failure(citizen: str, task: str, state: TaskState) -> str:
 
 
 def paused(citizen: str, task: str, state: TaskState) -> str:
-    """The text of an alert about failures after which nothing runs any more."""
+    """The text of an alert about failures that paused the task."""
     how = f"it is paused; continue with: {PROGRAM} resume {citizen} {task}"
     return f"{failure(citizen, task, state)}; {how}"
 
@@ -228,7 +228,7 @@ class Alarms:
         self._report("recovered", culprit, f"the scheduler goes on: {who} had held it up for {seconds:.0f} s")
 
     def _report(self, kind: str, culprit: str, text: str) -> None:
-        """Alert the citizen whose run it is; without one, all citizens, each target once."""
+        """Send an alert for the citizen of the culprit; without one for all citizens, once per target."""
         citizen, _, task = culprit.partition("/")
         chosen = self._alerters.get(citizen)
         receivers = (

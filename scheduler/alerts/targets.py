@@ -1,4 +1,4 @@
-"""Send alerts to commands, webhooks and Apprise, and pings to their addresses; each has a time limit."""
+"""Sends alerts to commands, webhooks and Apprise, and pings to their URLs, each with a time limit."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from scheduler.process.startup import as_utf8, give_back_limits, starters_enviro
 if TYPE_CHECKING:
     import httpx2
 
-LIMIT = 10.0  # seconds for each target
+LIMIT = 10.0  # seconds per target
 PING_REDIRECTS = 5
 # In its own process, so that it can be killed: Apprise has a hundred plugins that block.
 NOTIFY = """\
@@ -31,7 +31,7 @@ sys.exit(0 if sent and all(added) else 3)
 
 
 class Refused(Exception):
-    """Why a target did not accept a message; the text holds no address."""
+    """A target did not accept a message; the text is the reason and contains no address."""
 
 
 class Targets:
@@ -45,7 +45,7 @@ class Targets:
             await self._client.aclose()
 
     async def alert(self, alerts: Alerts, message: Mapping[str, Any], home: Path) -> dict[str, str]:
-        """Send to every target at the same time; for each "", or why it failed."""
+        """Send to all targets at once; returns for each "", or why it failed."""
         requests: dict[str, Coroutine[Any, Any, None]] = {}
         if alerts.command:
             requests["command"] = _command(alerts.command, message, home)
@@ -57,7 +57,7 @@ class Targets:
         return dict(zip(requests, answers, strict=True))
 
     async def ping(self, url: str) -> str:
-        """Request the URL; "", or why that failed."""
+        """Request the URL; returns "", or why that failed."""
         return await _limited(self._request("GET", url, redirects=PING_REDIRECTS))
 
     async def _request(self, method: str, url: str, *, json: Any = None, redirects: int = 0) -> None:

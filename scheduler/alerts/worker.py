@@ -1,4 +1,4 @@
-"""Background thread for slow side jobs, such as alerts and pings; the jobs of a lane run in order."""
+"""A background thread for slow side jobs such as alerts and pings; the jobs of a lane run in order."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from typing import Any
 log = logging.getLogger("experience.alerts")
 
 LANES = 8
-WAITING = 500  # jobs; those beyond are dropped and counted
+WAITING = 500  # jobs; more are dropped and counted
 
 Job = Callable[[], Coroutine[Any, Any, None]]
 
@@ -42,11 +42,11 @@ class BackgroundWorker:
         return True
 
     def wait(self, seconds: float) -> None:
-        """Return when all jobs are done, after so many seconds at most."""
+        """Return when all jobs are done, after at most this many seconds."""
         self._idle.wait(seconds)
 
     def finish(self, seconds: float) -> None:
-        """Give waiting jobs so many seconds, then cancel the rest and end the thread."""
+        """Give waiting jobs this many seconds, then cancel the rest and end the thread."""
         self.wait(seconds)
         with self._lock:
             self._finished = True
@@ -56,7 +56,7 @@ class BackgroundWorker:
             self._thread.join(seconds)
 
     def stop_now(self) -> None:
-        """End all waiting for jobs."""
+        """Make `wait` and `finish` stop waiting for jobs."""
         self._idle.set()
 
     def _started(self) -> asyncio.AbstractEventLoop:

@@ -1,1 +1,1 @@
-"""Services that agents call, and when one of them is away: shared by all citizens of a root that name it."""
+"""Outages of the services that agents call, shared by all citizens of a root that name the service."""

@@ -1,6 +1,6 @@
-"""When a provider is away, who may try it again and who waits: pure decisions.
+"""Decides how long a provider is away, which run may try it again and which wait: pure functions.
 
-All times are Unix seconds. A provider without an outage is there.
+All times are Unix seconds. A provider without an outage is available.
 """
 
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from dataclasses import replace
 from scheduler.core.values import value
 from scheduler.process.process_info import Running
 
-FIRST, LONGEST = 60.0, 1800.0  # seconds: the first pause where no moment is named, and the longest
-DOUBLED = 10  # times at most: after that it is the longest anyway, and in weeks the number had no end
+FIRST, LONGEST = 60.0, 1800.0  # seconds: the first pause if the provider names no moment, and the longest
+DOUBLED = 10  # times at most: the pause has long reached LONGEST, and in weeks the number would grow huge
 DAY = 86400.0
-STALE = 900.0  # seconds: a clock time that passed so recently is not tomorrow's
-FARTHEST = 35 * DAY  # seconds: a month's allowance is back by then; a date gone by would be a year ahead
-PROBE = 600.0  # seconds: a provider that has not refused a probe for so long is back
+STALE = 900.0  # seconds: a clock time that passed this recently does not mean tomorrow
+FARTHEST = 35 * DAY  # seconds: monthly allowances are back by then; a past date would be read as next year's
+PROBE = 600.0  # seconds: a provider that has not refused a probe for this long is back
 KINDS = {"usage_limit": "usage limit", "rate_limit": "rate limit"}
 
 
@@ -24,20 +24,20 @@ class Probe:
 
     run: str
     citizen: str
-    process: Running  # its owner: without that, no process would say how it went
+    process: Running  # its owner, the only one to report how it went
 
 
 @value
 class Outage:
-    """The provider refuses: no run calls it before `until`, and then one alone."""
+    """The provider refuses: no run calls it before `until`, and then a single one does."""
 
     provider: str
     since: float
     until: float
     kind: str = ""
-    told_by: str = ""  # a citizen
+    told_by: str = ""  # the citizen whose run was refused
     named: bool = False  # the provider named the moment
-    pauses: int = 1  # so far
+    pauses: int = 1  # the number so far
     probe: Probe | None = None
 
     @property
@@ -47,7 +47,7 @@ class Outage:
 
 @value
 class Refused:
-    """A run was refused: why, and when the provider says it is back (None: it does not say)."""
+    """The refusal of a run: why, and when the provider says it is back (None if it does not say)."""
 
     run: Probe
     kind: str
@@ -55,9 +55,9 @@ class Refused:
 
 
 def refused(before: Outage | None, provider: str, by: Refused, now: float) -> Outage:
-    """The outage from now on.
+    """The outage after this refusal.
 
-    Runs that were under way when it began, and are refused one after the other, are one refusal.
+    Later refusals of runs that were under way when it began count as the same refusal.
     """
     moment = _believed_moment(by.moment, now)
     if before is None or is_probe(before, by.run.run):
@@ -71,10 +71,10 @@ def refused(before: Outage | None, provider: str, by: Refused, now: float) -> Ou
 
 
 def _believed_moment(moment: float | None, now: float) -> float | None:
-    """The moment that a service named, unless its text is stale.
+    """The moment that a service named, None if it is not plausible.
 
-    Reset texts may be hours old (anthropics/claude-code#11429): read literally, "3pm" a minute past it is
-    almost a day ahead, and yesterday's date a year. Some services say a day each time.
+    Reset texts may be hours old (anthropics/claude-code#11429): read literally at 3:01pm, "3pm" is almost a
+    day ahead, and yesterday's date almost a year. Some services name a moment a day ahead each time.
     """
     if moment is None:
         return None
@@ -88,28 +88,28 @@ def is_probe(outage: Outage, run: str) -> bool:
 
 
 def probed(outage: Outage, run: Probe, now: float) -> Outage:
-    """This run tries it from now on; the others wait."""
+    """The outage with this run as the one that tries the provider, while the others wait."""
     return replace(outage, probe=replace(run, process=replace(run.process, since=now)))
 
 
 def released(outage: Outage, run: str) -> Outage:
-    """The run that tried it did not find out: the next one tries."""
+    """The outage without this probe, which ended without an answer: the next run tries."""
     return replace(outage, probe=None) if is_probe(outage, run) else outage
 
 
 def retried(outage: Outage, now: float) -> Outage:
-    """A person says that it may be back: the next run tries it."""
+    """The outage after a person asked for a retry: the next run tries the provider."""
     return replace(outage, until=min(outage.until, now))
 
 
 def believed(outage: Outage, now: float, alive: Callable[[Running], bool]) -> Outage | None:
-    """Without a probe that died, and without moments of a clock that was ahead; None if it is over."""
+    """The outage without a dead probe and without moments of a clock that was ahead; None if it is over."""
     if (probe := outage.probe) is not None:
         if not alive(probe.process):
             outage = released(outage, probe.run)
         elif now - probe.process.since >= PROBE:
             return None
-    if outage.since > now:  # the clock was set back: how long it takes from here is unknown
+    if outage.since > now:  # the clock was set back, so the time left is unknown
         outage = replace(outage, since=now, until=min(outage.until, now))
     return outage
 

@@ -27,28 +27,28 @@ from scheduler.system.root_folder import root_folder
 
 FOLDER, SUFFIX = "providers", ".json"
 MOST = 16 << 10  # bytes of a file
-PATIENCE = 2.0  # seconds to wait for another process, which holds the lock for milliseconds
+PATIENCE = 2.0  # seconds to wait for another process, which should hold the lock for milliseconds
 
 
 class Outages:
-    """What this process knows and says of the providers of a root; every method may block for a moment."""
+    """Reads and changes the outages of a root's providers; every method may block for a moment."""
 
     def __init__(self, root: Path, clock: Clock) -> None:
         self._folder, self._clock = root_folder(root) / FOLDER, clock
         self._seen: dict[str, tuple[FileStamp | None, Outage | None]] = {}  # each look is a stat
 
     def of(self, provider: str) -> Outage | None:
-        """The outage of this provider, None if it is there."""
+        """The outage of this provider, None if it is available."""
         found = self._read(provider)
         return None if found is None else believed(found, self._clock.now(), alive)
 
     def all(self) -> list[Outage]:
-        """The providers that are away."""
+        """The outages of all providers that are away."""
         names = sorted(name.removesuffix(SUFFIX) for name in names_in(self._folder) if name.endswith(SUFFIX))
         return [found for name in names if (found := self.of(name))]
 
     def begin(self, provider: str, run: Probe) -> Outage | None:
-        """None if the run may begin, maybe as the probe; else what it waits for. Raises OSError."""
+        """None if the run may begin, perhaps as the probe; else the outage it waits for. Raises OSError."""
         if self.of(provider) is None:
             return None
         with self._changing(provider) as change:
@@ -62,14 +62,14 @@ class Outages:
             return None
 
     def refused(self, provider: str, by: Refused) -> Outage:
-        """The provider has refused this run. Raises OSError."""
+        """Record that the provider refused this run; returns the outage. Raises OSError."""
         with self._changing(provider) as change:
             found = refused(self.of(provider), provider, by, self._clock.now())
             change(found)
             return found
 
     def ended(self, provider: str, run: str, *, tried: bool) -> bool:
-        """The run was not refused: if it was the probe, and tried, the provider is back. Raises OSError."""
+        """Record a run that was not refused: a probe that `tried` ends the outage. Raises OSError."""
         found = self._read(provider)
         if found is None or not is_probe(found, run):
             return False
@@ -80,7 +80,7 @@ class Outages:
         return tried
 
     def retry(self, provider: str) -> Outage | None:
-        """A person says that it may be back; the outage as it is now. Raises OSError."""
+        """Let the next run try the provider, as a person asked; returns the outage. Raises OSError."""
         if self.of(provider) is None:
             return None
         with self._changing(provider) as change:
@@ -89,7 +89,7 @@ class Outages:
             return found
 
     def _read(self, provider: str) -> Outage | None:
-        """What the file says; nothing, if another user wrote it or it is no outage of this provider."""
+        """The outage in the file; None if another user wrote it or it is not this provider's."""
         path = self._file(provider)
         seen = stamp(str(path))
         if self._seen.get(provider, (None, None))[0] != seen:
@@ -101,7 +101,7 @@ class Outages:
 
     @contextmanager
     def _changing(self, provider: str) -> Iterator[Callable[[Outage | None], None]]:
-        """No other process changes it meanwhile."""
+        """Keep other processes from changing the file; yields a function that writes it."""
         from filelock import FileLock, Timeout  # 58 ms that only an outage pays
 
         path = self._folder / f"{provider}.lock"

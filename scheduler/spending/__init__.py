@@ -1,1 +1,1 @@
-"""What runs cost: the ledger of a home, budgets, prices of tokens, forecasts."""
+"""The cost of runs: the ledger of a home, budgets, token prices, forecasts."""

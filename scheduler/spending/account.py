@@ -1,4 +1,4 @@
-"""What the runs of a citizen cost, and whether one more may start, under its own budget and that of all."""
+"""Accounts for the cost of a citizen's runs, and decides whether its budget and that of all allow another."""
 
 import os
 import threading
@@ -30,11 +30,11 @@ from scheduler.system.root_folder import root_folder
 T = TypeVar("T")
 
 FOLDER = ".experience"
-Tokens = tuple[int | None, int | None]  # in and out
+Tokens = tuple[int | None, int | None]  # input and output
 
 
 class Account:
-    """The ledger of one citizen as its owner uses it; every method may block, for any thread."""
+    """The ledger of one citizen as its owner uses it; every method may block and may run on any thread."""
 
     def __init__(
         self, home: Path, clock: Clock, all_citizens: "AllCitizens", add: Add = lambda line: None
@@ -45,16 +45,16 @@ class Account:
         self._all.runs(home)
 
     def take_over(self) -> None:
-        """Read the ledger, and drop what is old; raises OSError."""
+        """Read the ledger and drop old charges; raises OSError."""
         with self._lock:
             self.ledger.compact(self.today())
 
     def limited(self) -> bool:
-        """Whether there is any limit."""
+        """Whether any limit is set."""
         return has_limits(self.rules.budget) or has_limits(self.rules.together)
 
     def limit(self, task: str) -> OverBudget | None:
-        """The limit that one more run of this task could pass; raises OSError."""
+        """The limit that another run of this task could exceed, if any; raises OSError."""
         if not self.limited():
             return None
         with self._all.one_at_a_time(self.rules.together), self._lock:
@@ -62,10 +62,10 @@ class Account:
             return self._limit(task)
 
     def enter(self, run: str, task: str) -> OverBudget | None:
-        """Enter the run before it starts, unless it could pass a limit; raises OSError: it must not start.
+        """Enter the run before it starts, unless it could exceed a limit; on OSError it must not start.
 
-        It is entered first and looked at again then: of two processes that do so at once, at least one sees
-        the other's.
+        It is entered first and checked again afterwards: of two processes that do so at once, at least one
+        sees the other's entry.
         """
         with self._all.one_at_a_time(self.rules.together), self._lock:
             self.ledger.load()
@@ -77,7 +77,7 @@ class Account:
             return limit
 
     def still_fits(self, run: str, task: str) -> bool:
-        """Whether a run that was entered, and has not begun, may: it counts today. Raises OSError."""
+        """Whether an entered run that has not begun may still begin; it counts today. Raises OSError."""
         with self._all.one_at_a_time(self.rules.together), self._lock:
             self.ledger.load()
             known = self.ledger.knows(run)
@@ -86,21 +86,21 @@ class Account:
             return self._limit(task, run) is None
 
     def lift(self, amount: Decimal, *, together: bool) -> None:
-        """Add this to the limits of today, the citizen's or those of all; raises OSError."""
+        """Raise today's limits by `amount`, the citizen's own or those of all together; raises OSError."""
         with self._lock:
             ledger = self._all.ledger() if together else self.ledger
             budget = self.rules.together if together else self.rules.budget
             ledger.add_to_budget(today_of(budget, self._clock.now()), amount)
 
     def cancel(self, run: str) -> None:
-        """The run was entered, and did not start."""
+        """Take back the entry of a run that did not start."""
         with self._lock:
             self.ledger.cancel(run)
 
     def settle(
         self, run: str, task: str, cost: Decimal | None, tokens: Tokens, session: Session | None = None
     ) -> None:
-        """What the run cost, also one that was not entered; None if unknown. Raises OSError."""
+        """Record the cost of the run, None if unknown, even if the run was not entered. Raises OSError."""
         with self._lock:
             self.ledger.load()
             if self.ledger.knows(run) is None:
@@ -108,12 +108,12 @@ class Account:
             self.ledger.settle(run, cost, *tokens, session)
 
     def summed_up(self, how: Callable[[SpendingLedger], T]) -> T:
-        """What `how` makes of the ledger as it was read last; no other thread changes it meanwhile."""
+        """Return `how(ledger)` for the ledger as last read; other threads cannot change it meanwhile."""
         with self._lock:
             return how(self.ledger)
 
     def used_before(self, session: str) -> tuple[Usage, ...]:
-        """What this session of an agent had used in all when its last run ended; raises OSError."""
+        """The total usage of this agent session when its last run ended; raises OSError."""
         with self._lock:
             self.ledger.load()
             return self.ledger.used_before(session)
@@ -125,7 +125,7 @@ class Account:
             return self.ledger.knows(run)
 
     def _limit(self, task: str, entered: str = "") -> OverBudget | None:
-        """The limit that one more run could pass; `entered` is that run itself, if the ledger has it."""
+        """The limit that another run could exceed; `entered` is that run, if the ledger has it already."""
         now, next_run = self._clock.now(), self.ledger.dearest().get(task, ZERO)
         for spent in self._spent(now, entered):
             if limit := over_budget(spent, next_run, now):
@@ -140,14 +140,14 @@ class Account:
             yield self._all.spent(together, now, apart_from)
 
     def today(self) -> date:
-        """The day on which a run counts that starts now."""
+        """The day to which a run that starts now is charged."""
         return today_of(self.rules.budget, self._clock.now())
 
 
 class AllCitizens:
-    """The ledgers of all homes of this user in a root, whichever process adds to them; for any thread.
+    """The ledgers of all this user's homes in a root, whichever process writes them; for any thread.
 
-    For root that runs another user's home (--own-as-root) those of all users.
+    If root runs another user's home (--own-as-root), the ledgers of all users.
     """
 
     def __init__(self, root: Path) -> None:
@@ -156,19 +156,19 @@ class AllCitizens:
         self._ledgers: dict[Path, SpendingLedger] = {}
 
     def runs(self, home: Path) -> None:
-        """This process runs that home."""
+        """Note that this process runs that home."""
         self._of_all_users |= os.geteuid() == 0 and not is_ours(home)
 
     @contextmanager
     def one_at_a_time(self, together: Budget) -> Iterator[None]:
-        """Runs of this process that share a limit are entered one after the other."""
+        """Let runs of this process that share a limit be entered one after the other."""
         with self._lock if has_limits(together) else nullcontext():
             yield
 
     def spent(self, together: Budget, now: float, apart_from: str = "") -> Spent:
-        """What all citizens have spent; the caller has the lock. Raises OSError if any of it is unknown.
+        """The spending of all citizens; the caller has the lock. Raises OSError if any of it cannot be read.
 
-        A home of another user is not counted otherwise: what lies there is not believed.
+        Otherwise another user's home is not counted, since its files are not trusted.
         """
         today, zone = today_of(together, now), zone_of_days(together)
         day, month = Spending(), Spending()
@@ -180,7 +180,7 @@ class AllCitizens:
         return Spent(together, day, month, self.ledger().lift(today), together=True)
 
     def ledger(self) -> SpendingLedger:
-        """What was added to the limits of all by hand."""
+        """The ledger of what was added by hand to the limits of all."""
         return self._loaded(root_folder(self._root))
 
     def _loaded(self, folder: Path) -> SpendingLedger:
@@ -190,7 +190,7 @@ class AllCitizens:
 
 
 def spent_of(ledger: SpendingLedger, budget: Budget, now: float, apart_from: str = "") -> Spent:
-    """What a citizen has spent, and its limits."""
+    """The spending of a citizen, with its limits."""
     today, zone = today_of(budget, now), zone_of_days(budget)
     return Spent(budget, *_spent_in(ledger, today, zone, apart_from), ledger.lift(today))
 
@@ -198,12 +198,12 @@ def spent_of(ledger: SpendingLedger, budget: Budget, now: float, apart_from: str
 def _spent_in(
     ledger: SpendingLedger, today: date, zone: tzinfo, apart_from: str
 ) -> tuple[Spending, Spending]:
-    """What was spent today, and this month."""
+    """The spending of today, and of this month."""
     month = [each for each in ledger.charges(today.replace(day=1), today, zone) if each.run != apart_from]
     known = ledger.dearest()
     return spending((each for each in month if each.day == today), known), spending(month, known)
 
 
 def has_limits(budget: Budget) -> bool:
-    """Whether anything is limited over a time."""
+    """Whether the budget limits a day or a month."""
     return budget.day is not None or budget.month is not None

@@ -1,4 +1,4 @@
-"""Whether a run may start under its citizen's budget: pure functions of amounts in US dollars."""
+"""Decides whether a budget allows another run: pure functions of amounts in US dollars."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from scheduler.core.schedules.schedule import local_zone
 from scheduler.errors import BadSchedule
 from scheduler.spending.money import EXACT, ZERO, dollars, total
 
-RECENT = 10  # runs: an unknown cost counts as the dearest of these
+RECENT = 10  # runs: an unknown cost counts as the highest of these
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """The cost of one run, counted on the day on which it started; None until it is known, or for ever."""
+    """The cost of one run, counted on the day on which it started; None until it is known, if ever."""
 
     run: str
     task: str
@@ -23,12 +23,12 @@ class Charge:
     cost: Decimal | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
-    at: float | None = None  # when it started, by which it has another day in another zone
+    at: float | None = None  # when it started: the day depends on the zone
 
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What was spent in a time; `assumed` is for the runs whose cost is unknown."""
+    """The money spent in a period; `assumed` stands for the runs whose cost is unknown."""
 
     known: Decimal = ZERO
     assumed: Decimal = ZERO
@@ -46,7 +46,7 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What was spent under a budget, and what was added to today's limits by hand."""
+    """The money spent under a budget, and the amount added to today's limits by hand."""
 
     budget: Budget
     today: Spending
@@ -57,7 +57,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class OverBudget:
-    """The limit that the next run could pass; it ends at `until`, a midnight in the zone of its days."""
+    """A limit that the next run could exceed, until `until`, a midnight in the budget's zone."""
 
     spent: Decimal
     limit: Decimal
@@ -66,7 +66,7 @@ class OverBudget:
     together: bool = False
 
     def __str__(self) -> str:
-        end = self.until.astimezone(zone_of_days())  # as all times that are shown
+        end = self.until.astimezone(zone_of_days())  # like all times on screen
         day = "%-d %b" if end.hour == end.minute == 0 else "%-d %b %H:%M"
         when = f"{end:%H:%M}" if self.daily else f"{end:{day}}"
         whose = ", all citizens" if self.together else ""
@@ -87,7 +87,7 @@ def today_of(budget: Budget, now: float) -> date:
 
 
 def dearest(charges: Iterable[Charge]) -> dict[str, Decimal]:
-    """The dearest known cost of the last runs of each task that has one; the oldest charge comes first."""
+    """The highest known cost of each task's last runs; `charges` begin with the oldest."""
     known: dict[str, list[Decimal]] = {}
     for charge in charges:
         if charge.cost is not None:
@@ -96,7 +96,7 @@ def dearest(charges: Iterable[Charge]) -> dict[str, Decimal]:
 
 
 def spending(charges: Iterable[Charge], dearest: Mapping[str, Decimal]) -> Spending:
-    """What these runs cost together; an unknown cost counts as the dearest of its task."""
+    """The total cost of these runs; an unknown cost counts as the highest of its task."""
     found = list(charges)
     known = [charge.cost for charge in found if charge.cost is not None]
     unknown = [dearest.get(charge.task, ZERO) for charge in found if charge.cost is None]
@@ -104,7 +104,7 @@ def spending(charges: Iterable[Charge], dearest: Mapping[str, Decimal]) -> Spend
 
 
 def over_budget(spent: Spent, next_run: Decimal, now: float) -> OverBudget | None:
-    """The limit that one more run of this cost could pass."""
+    """The limit that another run of this cost could exceed, if any."""
     zone = zone_of_days(spent.budget)
     here = datetime.fromtimestamp(now, zone)
     tomorrow, next_month = here.date() + timedelta(days=1), (here.replace(day=1) + timedelta(days=32)).date()

@@ -1,4 +1,4 @@
-"""What a month will have cost at its end: the schedule times the mean of the last runs."""
+"""Forecasts the cost of a month: the schedule times the mean cost of the last runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from scheduler.core.schedules.schedule import Cron, Every, Schedule
 from scheduler.spending.budget import RECENT, Charge
 from scheduler.spending.money import EXACT, ZERO, total
 
-FEWEST = 5  # runs: of fewer there is no forecast
-WINDOW = 7  # days in which runs are compared with their schedule: a gate lets some go, a person asks for more
-COUNTED = 500  # slots of a cron expression; beyond them the rate counts
+FEWEST = 5  # runs: with fewer there is no forecast
+WINDOW = 7  # days for which runs are compared with their schedule: a gate skips some, people force others
+COUNTED = 500  # slots of a cron expression that are counted; more are extrapolated
 DAY = 86400.0
 CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Dollars that are still to come: in a day, and until the end of the month."""
+    """Expected costs in dollars: of the next day, and until the end of the month."""
 
     day: Decimal = ZERO
     rest_of_month: Decimal = ZERO
@@ -31,7 +31,7 @@ class Forecast:
 def forecast(
     charges: Iterable[Charge], schedules: Mapping[str, Schedule], now: float, zone: tzinfo
 ) -> Forecast | None:
-    """Of all tasks together; None if too little is known. `charges` are all there are, the oldest first."""
+    """The forecast for all tasks, None if too little is known; `charges` are complete, the oldest first."""
     by_task: dict[str, list[Charge]] = {name: [] for name in schedules}
     for charge in charges:
         if charge.task in by_task:
@@ -55,7 +55,7 @@ def _of_task(charges: Sequence[Charge], schedule: Schedule, now: float, zone: tz
 
 
 def _share(charges: Sequence[Charge], schedule: Schedule, now: float, zone: tzinfo) -> float:
-    """In how many of its slots the task ran, at most in all: a changed schedule counts whole."""
+    """The share of its slots in which the task ran, at most 1, in case its schedule was changed."""
     today = datetime.fromtimestamp(now, zone).date()
     since = max(today - timedelta(days=WINDOW), charges[0].day)
     runs = sum(since <= each.day <= today for each in charges)
@@ -64,7 +64,7 @@ def _share(charges: Sequence[Charge], schedule: Schedule, now: float, zone: tzin
 
 
 def slots(schedule: Schedule, start: float, end: float) -> float:
-    """How often the schedule comes between these two moments."""
+    """The number of slots of the schedule between these two moments."""
     if isinstance(schedule, Every):
         return max(0.0, end - start) / schedule.seconds
     if not isinstance(schedule, Cron):

@@ -1,8 +1,8 @@
-"""The ledger of a home: what each run cost, in `.experience/spending.jsonl`.
+"""The ledger of a home, `.experience/spending.jsonl`: the cost of each run.
 
-A run is entered before it starts, so that none can cost without being counted: one that is never settled (a
-power cut, a `kill -9` before its cost was read) has an unknown cost. Lines are only added, and of a run the
-newest one counts.
+A run is entered before it starts, so that none goes uncounted: a run that is never settled (a power cut, a
+`kill -9` before its cost was read) has an unknown cost. Lines are only added, and the newest one of a run
+counts.
 """
 
 import errno
@@ -23,28 +23,28 @@ from scheduler.system.files import LIMIT, NotRegular, replace_file
 from scheduler.system.foreign_home import Refused, closed_after, open_file, other_user_of
 
 NAME = "spending.jsonl"
-KEPT = 400  # days of charges: a year, and what is left of a month
-MOST = 100_000  # charges, whatever their days
+KEPT = 400  # days of charges: a year and the rest of a month
+MOST = 100_000  # charges that are kept, however new they are
 SESSIONS = 1000
-LAST = 250_000_000_000  # a moment in the year 9892
-LATE = '"late": true'  # in a line that only raises what is known
+LAST = 250_000_000_000  # Unix seconds, the year 9892
+LATE = '"late": true'  # in a line that can only raise a known cost
 TOO_LONG = 20_000  # lines beyond which old charges are dropped, when an owner starts
 
 
-Add = Callable[[bytes], None]  # tells other machines of a line; raises OSError
+Add = Callable[[bytes], None]  # sends a line to other machines; raises OSError
 
 
 class Session(NamedTuple):
-    """What a session of an agent has used in all: some programs report nothing else."""
+    """The total usage of an agent session, which is all that some programs report."""
 
     name: str
     used: tuple[Usage, ...]
 
 
 class SpendingLedger:
-    """The charges of a folder, and what was added to its budget by hand; every method may block.
+    """The charges of a folder, and the amounts added to its budget by hand; every method may block.
 
-    Several processes may add to it; each reads what the others wrote with `load`.
+    Several processes may add lines; each reads the others' with `load`.
     """
 
     def __init__(self, folder: Path, add: Add = lambda line: None) -> None:
@@ -57,10 +57,10 @@ class SpendingLedger:
         self._lifts: dict[date, Decimal] = {}
         self._sessions: dict[str, tuple[Usage, ...]] = {}
         self._id: tuple[int, int] | None = None
-        self._read = self._lines = 0  # bytes and lines of the file that are known
+        self._read = self._lines = 0  # bytes and lines of the file that have been read
 
     def load(self) -> None:
-        """Read what was added; lines that are no entries (the end of a torn write) are left out."""
+        """Read the lines that were added, skipping invalid ones (the end of a torn write)."""
         try:
             with closed_after(open_file(self._file, os.O_RDONLY)) as descriptor:
                 self._check(os.fstat(descriptor))
@@ -70,7 +70,7 @@ class SpendingLedger:
         except FileNotFoundError:
             self._forget()
             return
-        whole, newline, _ = content.rpartition(b"\n")  # the last line may still be being written
+        whole, newline, _ = content.rpartition(b"\n")  # the last line may be incomplete as yet
         self._read += len(whole) + len(newline)
         for line in whole.splitlines():
             self._lines += 1
@@ -105,21 +105,21 @@ class SpendingLedger:
         return [each for each in near if since <= each.day <= until]
 
     def _dated(self, since: date, until: date, zone: tzinfo) -> Iterable[Charge]:
-        """The charges that may be of these days there: no two zones are more than two days apart."""
+        """The charges that may fall on these days in that zone: no two zones are more than two days apart."""
         for each in self._charges.values():
             if (since - each.day).days <= 2 and (each.day - until).days <= 2:
                 yield _in_zone(each, zone)
 
     def dearest(self) -> Mapping[str, Decimal]:
-        """Of each task the dearest of its last runs, as far as any cost of it is known."""
+        """The highest cost of each task's last runs, for tasks with any known cost."""
         return dearest(self._charges.values())
 
     def lift(self, day: date) -> Decimal:
-        """What was added to the budget of this day."""
+        """The amount added to the budget of this day."""
         return self._lifts.get(day, ZERO)
 
     def enter(self, run: str, task: str, day: date, at: float | None = None) -> None:
-        """The run starts; its cost is unknown until it is settled. Raises OSError: then it must not start."""
+        """Enter a run, of unknown cost until it is settled; on OSError the run must not start."""
         self._append(
             {"run": run, "task": task, "day": day.isoformat(), "at": None if at is None else int(at)}
         )
@@ -132,28 +132,28 @@ class SpendingLedger:
         tokens_out: int | None,
         session: "Session | None" = None,
     ) -> None:
-        """What the run cost, in US dollars; None if unknown."""
+        """Record the cost of the run in US dollars; None if unknown."""
         price = None if cost is None else str(cost)
         entry = {"run": run, "cost": price, "tokens_in": tokens_in, "tokens_out": tokens_out}
         self._append({**entry, **(_session_entry(session) if session else {})})
 
     def used_before(self, session: str) -> tuple[Usage, ...]:
-        """What this session of an agent had used in all when its last run ended."""
+        """The total usage of this agent session when its last run ended."""
         return self._sessions.get(session, ())
 
     def cancel(self, run: str) -> None:
-        """The run did not start after all: it cost nothing."""
+        """Record that the run did not start after all and cost nothing."""
         self._append({"run": run, "cancelled": True})
 
     def add_to_budget(self, day: date, amount: Decimal) -> None:
-        """Lift the limits of this day by so many dollars."""
+        """Raise the limits of this day by `amount` dollars."""
         self._append({"lift": str(amount), "day": day.isoformat()})
 
     def _append(self, entry: dict[str, Any]) -> None:
         line = json.dumps(entry).encode()
         descriptor = open_file(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, make=True)
         with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is set at creation
-            file.write(b"\n" + line + b"\n")  # whatever a torn write left before it
+            file.write(b"\n" + line + b"\n")  # a new line, in case a torn write came before
             file.flush()
             os.fsync(descriptor)
         self._add(line)
@@ -187,9 +187,9 @@ class SpendingLedger:
         )
 
     def compact(self, today: date) -> None:
-        """Drop what no limit asks for any more; for an owner at its start, while no other adds charges.
+        """Drop charges that no limit needs any more; for an owner at its start, while no other adds charges.
 
-        A clock that is years ahead must not lose what was spent today: the newest charges stay.
+        The newest charges always stay, so that a clock that is years ahead does not lose today's spending.
         """
         self.load()
         if self._lines < TOO_LONG:
@@ -204,7 +204,7 @@ class SpendingLedger:
 
 
 def late_line(charge: Charge) -> str:
-    """The line of a cost that becomes known after its run was settled, or was not entered: it only raises."""
+    """The line for a cost learnt late, after its run was settled or without an entry: it can only raise."""
     (entry,) = _entries([charge], {})
     return json.dumps({**entry, "late": True})
 
@@ -220,7 +220,7 @@ def _charge(entry: dict[str, Any]) -> Charge:
 
 
 def _moment(at: Any) -> float | None:
-    """A moment that has a day in every zone; None in a line of an older version."""
+    """The moment, None if it is invalid or missing, as in older versions' lines."""
     return float(at) if type(at) is int and 0 <= at < LAST else None
 
 
@@ -231,7 +231,7 @@ def _in_zone(charge: Charge, zone: tzinfo) -> Charge:
 
 
 def _settled(charge: Charge, entry: dict[str, Any]) -> Charge:
-    """What is known is not forgotten, and nothing that comes late lowers it."""
+    """The charge with this entry's cost, unless that would forget a known cost or lower it late."""
     cost = None if entry.get("cost") is None else _amount(entry["cost"])
     if charge.cost is not None and (cost is None or (entry.get("late") and cost <= charge.cost)):
         return charge

@@ -1,4 +1,4 @@
-"""Amounts in US dollars: exact sums, and how a person reads them and tokens."""
+"""Amounts in US dollars: exact sums, and their text and that of tokens for people."""
 
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
@@ -8,12 +8,12 @@ from scheduler.core.costs import RunCost
 ZERO = Decimal(0)
 EXACT = Context(prec=100)  # the default rounds sums to 28 digits
 MOST = Decimal(10**9)  # dollars: no run costs more, and sums stay exact
-FINEST = -40  # the last decimal place of an amount that is believed, for the same reason
+FINEST = -40  # the last decimal place of a plausible amount, for the same reason
 UNKNOWN = "$?"
 
 
 def believed(amount: Decimal) -> bool:
-    """Whether this can be what a run cost; sums of such amounts lose no digit."""
+    """Whether this is a plausible cost of a run; sums of such amounts lose no digit."""
     exponent = amount.as_tuple().exponent
     return isinstance(exponent, int) and exponent >= FINEST and 0 <= amount <= MOST
 
@@ -62,24 +62,24 @@ def about(amount: Decimal) -> str:
 
 
 def price(cost: RunCost | None) -> str:
-    """What one run cost: blank for a run that costs nothing, `$?` where it is unknown."""
+    """The cost of one run as text: blank for a run that costs nothing, `$?` if unknown."""
     if cost is None:
         return ""
     try:
         return dollars(Decimal(cost.cost_usd)) if cost.cost_usd else UNKNOWN if cost.unknown else ""
-    except InvalidOperation:  # of another program
+    except InvalidOperation:  # written by another program
         return UNKNOWN
 
 
 def tokens(cost: RunCost | None) -> str:
-    """In and out together: `850 tok`, `12.3k tok`, `1.24M tok`; blank if they were not counted."""
+    """Input and output tokens together: `850 tok`, `12.3k tok`, `1.24M tok`; blank if not counted."""
     if cost is None or (cost.tokens_in is None and cost.tokens_out is None):
         return ""
     return f"{count_tokens((cost.tokens_in or 0) + (cost.tokens_out or 0))} tok"
 
 
 def count_tokens(number: int, figures: int = 3) -> str:
-    """`850`, `12.3k`, `1.24M`: rounded down, so that no figure is carried into the next unit."""
+    """The number as `850`, `12.3k` or `1.24M`, rounded down so that it never reaches the next unit."""
     for unit, one in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if number >= one:
             places = max(0, figures - len(str(number // one)))

@@ -10,7 +10,7 @@ MILLION = Decimal(1_000_000)
 
 
 def price_of(model: str, prices: Prices) -> Price | None:
-    """The price under this name; else under its longest beginning that ends in a `*`."""
+    """The price under this name, else under the longest matching prefix that ends in `*`."""
     if model in prices:
         return prices[model]
     beginnings = [name for name in prices if name.endswith("*") and model.startswith(name[:-1])]
@@ -18,9 +18,9 @@ def price_of(model: str, prices: Prices) -> Price | None:
 
 
 def cost_of(used: Sequence[Usage], prices: Prices, program: str = "") -> Decimal | None:
-    """What these tokens cost; None if a count or a price is missing: money is never counted short.
+    """The cost of these tokens; None if a count or a price is missing, so that it is never too low.
 
-    A model that is not named, or has no price, costs what the `program` does.
+    An unnamed model, or one without a price, has the price of the `program`.
     """
     amounts = [_cost(each, prices, program) for each in used]
     known = [amount for amount in amounts if amount is not None]

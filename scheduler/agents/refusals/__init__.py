@@ -1,1 +1,1 @@
-"""In which words services refuse, and until when: from headers, texts, and whole answers over HTTP."""
+"""Recognises that a service refuses, and until when, in headers, texts and whole HTTP answers."""

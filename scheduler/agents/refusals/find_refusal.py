@@ -1,4 +1,4 @@
-"""Whether a failure is a service that refuses, of which kind, and until when."""
+"""Decides whether a failure is a refusal of a service, of which kind, and until when."""
 
 import re
 import tomllib
@@ -12,7 +12,7 @@ from scheduler.agents.refusals.refusal_rule import RefusalRule, Rules
 from scheduler.agents.refusals.reset_in_headers import moment_in_headers, moment_of
 from scheduler.agents.refusals.reset_in_text import moment_in_text
 
-# What a status means where the words say nothing.
+# The meaning of a status where the words match no rule.
 _STATUS = {
     **dict.fromkeys((401, 403), ("auth", "no")),
     402: ("billing", "no"),
@@ -29,17 +29,17 @@ _NAMED_STATUS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a call failed: the words, and what else is known."""
+    """The reason why a call failed: its words, and whatever else is known."""
 
     text: str = ""
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
-    resets_at: float | None = None  # the service's own moment, Unix seconds
+    resets_at: float | None = None  # given by the service as a number, Unix seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`wait`: whether waiting alone can help; until `retry_at` (Unix seconds), None if no moment is named."""
+    """A refusal; `wait`: whether waiting can help, until `retry_at` (Unix seconds; None if not named)."""
 
     kind: str
     wait: bool
@@ -47,9 +47,9 @@ class Refusal:
 
 
 def find_refusal(failure: Failure, now: float, zone: tzinfo, more: Rules = ()) -> Refusal | None:
-    """The refusal that this failure is, None for any other; `zone` is for texts that name none.
+    """The refusal behind this failure, None if it is none; `zone` is for texts that name no time zone.
 
-    `more` are rules that are asked before those that are known.
+    The rules in `more` are tried before the built-in ones.
     """
     text = " ".join(failure.text.replace("’", "'").split())
     status = failure.status or _named_status(text)
@@ -74,7 +74,7 @@ def _by_status(status: int) -> RefusalRule | None:
 
 
 def _moment(failure: Failure, text: str, now: float, zone: tzinfo, *, spans: bool) -> float | None:
-    """The moment that is to be trusted most: the service's own, a header's, then the text's."""
+    """The most reliable moment: the service's own number, else a header's, else the text's."""
     if failure.resets_at and (moment := moment_of(failure.resets_at, now)):
         return moment
     return moment_in_headers(failure.headers, now) or moment_in_text(text, now, zone, spans=spans)

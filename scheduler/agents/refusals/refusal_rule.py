@@ -1,4 +1,4 @@
-"""The rules by which a refusal is known: what the settings may add to, without all that reads texts."""
+"""The rules that recognise a refusal, to which settings may add; kept apart from code that reads texts."""
 
 import re
 from functools import lru_cache
@@ -8,12 +8,12 @@ from scheduler.core.values import value
 
 @value
 class RefusalRule:
-    """In which words a service refuses; `wait`: yes, named (only if the text names a time), or no."""
+    """The words of a refusal; `wait`: yes, named (only if the text names a time), or no."""
 
     kind: str
     wait: str
     patterns: tuple[str, ...]
-    spans: bool = True  # a span in the text is when it ends
+    spans: bool = True  # a time span in the text says when the refusal ends
 
     def fits(self, text: str) -> bool:
         return any(all(part.search(text) for part in _parts(pattern)) for pattern in self.patterns)

@@ -1,4 +1,4 @@
-"""When a service takes requests again: from numbers and from headers; `reset_in_text` reads it from text.
+"""Reads when a service takes requests again from numbers and headers; `reset_in_text` does so from text.
 
 All moments are Unix seconds. A moment that cannot be right (0, -1, the past, years ahead) counts as none.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_LONGEST = 400 * 86400.0  # seconds: what lies further ahead is not believed
+_LONGEST = 400 * 86400.0  # seconds: moments further ahead are ignored
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 UNIT = r"(?:ms|milliseconds?|w(?:eeks?)?|d(?:ays?)?|h(?:(?:ou)?rs?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)"
 _PART = re.compile(rf"(\d+(?:\.\d+)?|\ban?(?=\s))\s*({UNIT})(?![a-z])", re.IGNORECASE)
@@ -27,7 +27,7 @@ def moment_of(number: float, now: float) -> float | None:
 
 
 def moment_in_headers(headers: Mapping[str, str], now: float) -> float | None:
-    """`Retry-After` before the reset of whatever has nothing left; the latest, if several have nothing."""
+    """The moment in `Retry-After`, else the latest reset among the windows with nothing left."""
     if (finer := _number(headers.get("retry-after-ms", ""))) and (moment := moment_of(finer / 1000, now)):
         return moment
     if moment := _moment_in_value(headers.get("retry-after", ""), now):
@@ -64,13 +64,13 @@ def _moment_in_value(value: str, now: float) -> float | None:
 
 
 def ahead(date: datetime, now: float) -> float | None:
-    """The moment, if it can be one at which a service takes requests again."""
+    """The moment of the date, if a service may plausibly take requests again then."""
     moment = date.timestamp()
     return moment if now < moment < now + _LONGEST else None
 
 
 def seconds_of(span: str) -> float:
-    """How long a span is: `1h2m3s`, `2 days 17 hours`, `an hour`."""
+    """The length of a span such as `1h2m3s`, `2 days 17 hours` or `an hour`."""
     parts = _PART.findall(span) or _COMPACT.findall(span)
     return sum((1.0 if number[0] in "aA" else float(number)) * _unit(unit) for number, unit in parts)
 

@@ -1,4 +1,4 @@
-"""When a service takes requests again, from the words of its refusal: moments in Unix seconds."""
+"""Reads from the words of a refusal when the service takes requests again, in Unix seconds."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ _BEFORE = rf"{_AGAIN}(?:\s+(?:at|on|by|after|from|around|today)\b|:|,)*\s+"
 _EPOCH = re.compile(
     r"(?:\||\bresets?[_\s]?(?:at)?[\"']?\s*[:=]?\s*[\"']?)(\d{10}|\d{13})(?:\.\d+)?\b", re.IGNORECASE
 )
-# English, and what begins otherwise in German, Spanish, French, Italian, Dutch and Portuguese.
+# English, and the different beginnings in German, Spanish, French, Italian, Dutch and Portuguese.
 _MONTHS = (
     "jan|ene|gen", "feb|fev|fév", "mar|mär|mrz|mrt|maa", "apr|abr|avr", "may|mai|mag|mei", "jun|juin|giu",
     "jul|juil|lug", "aug|ago|aoû", "sep|set", "oct|okt|out|ott", "nov", "dec|dez|dic|déc",
@@ -25,7 +25,7 @@ _ISO = re.compile(
 )
 _DAY, _YEAR = r"(\d{1,2})(?:st|nd|rd|th)?", r"(\d{4})"
 _DATES = (
-    # a clock before its date, a date before its clock, and a date alone; in each the names of the groups
+    # a time before its date, a date before its time, and a date alone; each with the names of its groups
     (rf"{_CLOCK}\s+on\s+{_MONTH} {_DAY}(?:,? {_YEAR})?", "h m s p month day year"),
     (rf"\b{_MONTH} {_DAY}(?:,? {_YEAR})?{_AT}{_CLOCK}", "month day year h m s p"),
     (rf"\b(\d{{1,2}})\.?(?: de)? {_MONTH}(?: de)?(?: {_YEAR})?{_AT}{_CLOCK}", "day month year h m s p"),
@@ -114,7 +114,7 @@ def _iso(text: str, now: float, zone: tzinfo) -> Iterator[float | None]:
 
 
 def _date(text: str, now: float, zone: tzinfo) -> Iterator[float | None]:
-    """A month and a day, maybe a year: without one, the next such date."""
+    """The moment of a month and a day, with a year or else at the next such date."""
     for pattern, names in _DATE_PATTERNS:
         for found in pattern.finditer(text):
             of = dict(zip(names, found.groups(), strict=True))
@@ -152,7 +152,7 @@ Clock = tuple[int, int, int]
 
 
 def _clock(hour: str | None, minute: str | None, second: str | None, half: str | None) -> Clock:
-    """Hours, minutes and seconds; 12am is midnight, 12pm is noon; without an hour it is midnight."""
+    """Hours, minutes and seconds; 12am is midnight, 12pm is noon; no hour means midnight."""
     number = int(hour or 0)
     if half:
         number = number % 12 + (12 if half.lower() == "p" else 0)
@@ -160,7 +160,7 @@ def _clock(hour: str | None, minute: str | None, second: str | None, half: str |
 
 
 def _next_clock(clock: Clock, now: float, zone: tzinfo, weekday: int | None = None) -> float | None:
-    """When the zone's clock shows this next, on this day of the week if there is one."""
+    """The next moment at which the zone's clock shows this time, on this weekday if one is given."""
     today = datetime.fromtimestamp(now, zone).date()
     days = [today + timedelta(days=n) for n in range(9)]
     wanted = [day for day in days if weekday is None or day.weekday() == weekday]
@@ -178,12 +178,12 @@ def _span(text: str, now: float, zone: tzinfo) -> Iterator[float | None]:
 
 
 def _first_ahead(dates: Iterable[tuple[int, ...]], zone: tzinfo, now: float) -> float | None:
-    """The first of these that is ahead; where clocks go back, an hour comes twice."""
+    """The first of these dates that is ahead; an hour comes twice when clocks go back."""
     for date in dates:
         for fold in (0, 1):
             try:
                 moment = ahead(datetime(*date, tzinfo=zone, fold=fold), now)  # type: ignore[arg-type,misc]
-            except ValueError:  # 29 February, or an hour of 25
+            except ValueError:  # 29 February, or hour 25
                 continue
             if moment:
                 return moment
