@@ -1,4 +1,4 @@
-"""Chooses what decides whether this process may run a citizen: locks, or the database that machines share."""
+"""Chooses how it is decided whether this process may run a citizen: by locks or by a shared database."""
 
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -19,22 +19,22 @@ def coordinator_of(
     let_go: Callable[[str, str, bool], None],
     accept: Callable[[str, RemoteStream, str], Coroutine[Any, Any, None]],
 ) -> Coordinator:
-    """What decides whether this process may run a citizen of this root, by its settings.
+    """Return the coordinator that the settings choose: it decides whether this process may run a citizen.
 
-    `look` hears that files of homes have changed. `let_go`
-    hears which citizen it has to stop, why, and whether its runs have time to end. `accept` serves a client
-    of another machine: its citizen, its stream, and who it is.
+    `look` is called when files of homes have changed. `let_go`
+    gets the citizen to stop, why, and whether its runs have time to end. `accept` serves a client
+    of another machine, given its citizen, its stream, and who it is.
     """
     if engine is None:
         return local
-    # An extra: PostgreSQL's client is installed only with it.
+    # Optional: PostgreSQL's client is installed only with the extra.
     from scheduler.cluster.coordinator import ClusterCoordinator
 
     return ClusterCoordinator(local, engine, root, look, let_go, accept)
 
 
 def copies_of(engine: EngineSettings | None) -> Callable[[CitizenSettings | None], FileCopies]:
-    """Where other machines read what a person says of a citizen (None: of all), for a command."""
+    """Copies, for other machines, of a command's files about a citizen (None: about all citizens)."""
     if engine is None:
         return lambda citizen: NO_COPIES
     from scheduler.cluster.database import Database

@@ -48,20 +48,20 @@ from scheduler.system.hanging_disks import hanging
 
 log = logging.getLogger("experience.fleet")
 
-FREE_EVERY = 1.0  # seconds between two looks for citizens whose machine is silent
+FREE_EVERY = 1.0  # seconds between two checks for citizens whose machine is silent
 OnHome = Callable[[str, Path, Masks], None]
 BATCH = 50  # citizens added between two updates of the screen
 
 
 class Fleet:
-    """The citizens of one process, on the loop that called `start`."""
+    """The citizens of one process; everything runs on the loop that called `start`."""
 
     def __init__(self, options: FleetOptions, on_home: OnHome = lambda name, home, masks: None) -> None:
         self.clock: Clock = SystemClock()
         self.members: dict[str, Member] = {}
-        self.on_stop: Callable[[], None] | None = None  # ends this process, if it is a loop
-        self.on_settings: Callable[[Settings], None] = lambda settings: None  # read, and nothing runs yet
-        self.on_hand_over: Callable[[], object] | None = None  # passes all to a loop, if it is a monitor
+        self.on_stop: Callable[[], None] | None = None  # ends this process; set in a loop
+        self.on_settings: Callable[[Settings], None] = lambda settings: None  # read, nothing runs yet
+        self.on_hand_over: Callable[[], object] | None = None  # passes everything to a loop; set in a monitor
         self._options, self._on_home = options, on_home
         self._settings = Settings(root=Path())
         self._wanted: dict[str, CitizenSettings] = {}
@@ -87,7 +87,7 @@ class Fleet:
     async def start(self, *, dispatch: bool = True) -> None:
         """Read the settings and add every citizen; raises BadSettings or UnknownCitizen.
 
-        Without `dispatch`, schedules start nothing.
+        Without `dispatch`, no schedule starts anything.
         """
         self._dispatch = dispatch
         settings = await asyncio.to_thread(self._load, create=self._options.create)
@@ -138,25 +138,25 @@ class Fleet:
         return name in self.members and isinstance(self.members[name].control, Scheduler)
 
     def stop_now(self) -> None:
-        """Kill everything that still runs: the second request to stop."""
+        """Kill everything that still runs, at the second request to stop."""
         for scheduler in self.schedulers():
             scheduler.stop_now()
         self._alarms.stop_now()
 
     def reload(self, done: Callable[[], None] = lambda: None) -> None:
-        """Read the settings now rather than soon; `done` is called when they apply."""
+        """Read the settings now; `done` is called when they apply."""
         self._reloaded.append(done)
         self._settings_now.set()
         self._homes_now.set()
 
     async def take_over(self, name: str) -> None:
-        """Own a citizen whose owner is gone; raises Owned while there is one."""
+        """Own a citizen whose owner has ended; raises Owned while it has one."""
         self._member(name)
         await self._moves.wait(name)
         await self._replace(self.members[name])
 
     async def look(self, name: str) -> Snapshot:
-        """The citizen as its files show it; raises Owned where it may not be owned here."""
+        """Return the citizen as its files show it; raises Owned if it may not be owned here."""
         settings, now = self._member(name).settings, self.clock.now()
 
         def read() -> Snapshot:
@@ -172,13 +172,13 @@ class Fleet:
         return self.members[name]
 
     async def _replace(self, before: Member) -> None:
-        """Own a citizen here that was only shown."""
+        """Own a citizen that was only shown until now."""
         self.members[before.settings.name] = await self._own(before.settings)
         await before.end()
         self.notify()
 
     async def let_go(self, name: str, pid: int, taken_up: Callable[[str], Awaitable[bool]]) -> bool:
-        """Release a citizen between two runs and attach to its next owner; False: it stays here."""
+        """Release a citizen between two runs and attach to its next owner; False if it stays here."""
 
         async def go() -> None:
             member = self.members[name]
@@ -200,18 +200,18 @@ class Fleet:
         return not self._is_owned(name)
 
     def spare(self, pid: int) -> None:
-        """This child is no run of a task: it is not ended with any."""
+        """Note that this child is not a run of a task, so that it is not ended with one."""
         self._workers.spare(pid)
 
     async def freeze(
         self, names: Collection[str], *, until: float | None, why: str, stop_runs: bool = False
     ) -> None:
-        """Start nothing of these citizens, or of all of the root if none is named; raises SchedulerError."""
+        """Start nothing of these citizens, or of the whole root if none is named; raises SchedulerError."""
         answers = await self._freezer().freeze(names, lambda zone: until, why, stop_runs=stop_runs)
         _raise_first(answers)
 
     async def thaw(self, names: Collection[str]) -> None:
-        """Lift the freezes of these citizens, or of the root and all of its citizens if none is named."""
+        """Lift the freezes of these citizens, or of the root and all its citizens if none is named."""
         _raise_first(await self._freezer().thaw(names))
 
     def _freezer(self) -> Freezer:
@@ -228,7 +228,7 @@ class Fleet:
         await self._coordinator.move(citizen, machine)
 
     def why_not_own(self, name: str) -> str:
-        """Why it cannot be taken over, as far as is known without an attempt; from any thread."""
+        """Why the citizen cannot be taken over, as far as known without trying; from any thread."""
         member = self.members.get(name)
         if member is None:
             return f"{name} is not here any more"
@@ -252,11 +252,11 @@ class Fleet:
 
     @property
     def successor_of(self) -> int:
-        """The process that lets these citizens go one by one; 0: none."""
+        """The process that releases these citizens one by one; 0 if there is none."""
         return self._options.successor_of
 
     def stands_by(self) -> bool:
-        """Whether it may own a citizen later that another machine runs now."""
+        """Whether this process may later own a citizen that another machine runs now."""
         return self._coordinator.stands_by()
 
     def refusals(self) -> list[str]:
@@ -278,7 +278,7 @@ class Fleet:
         )
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back, on this loop, when citizens come or go; calling the result ends that."""
+        """Call back on this loop when citizens come or go; call the result to unsubscribe."""
         return self._subscribers.add(callback)
 
     def notify(self) -> None:
@@ -287,7 +287,7 @@ class Fleet:
     # -------------------------------------------------------------- citizens come, change and go
 
     def _load(self, create: bool = False) -> Settings:
-        """Create homes only at the start: one that disappears later was removed on purpose."""
+        """Load the settings; homes are made only at the start: one that is missing later was removed."""
         return load(config=self._options.config, only=self._options.only, create=create)
 
     async def _add(self, citizen: CitizenSettings) -> None:
@@ -295,7 +295,7 @@ class Fleet:
         try:
             member = await self._own(citizen)
         except SchedulerError as refusal:
-            # Without `own` nothing was refused, and a strict start by name ends with the same text.
+            # Without `own` nothing was refused; a strict start by name ends with the same text.
             expected = self.successor_of or (self.named and self._options.strict)
             if self._options.own and not expected:
                 for line in str(refusal).splitlines():
@@ -304,7 +304,7 @@ class Fleet:
         self.members[citizen.name] = member
 
     async def _attached(self, citizen: CitizenSettings, reason: SchedulerError) -> Member:
-        """The citizen through its owner, wherever that is, or through its files."""
+        """Return the citizen through its owner on any machine, or through its files."""
         return await attached(citizen, reason, self.clock, self._coordinator.remote(citizen))
 
     async def _own(self, citizen: CitizenSettings) -> Member:
@@ -337,7 +337,7 @@ class Fleet:
         return await owned(citizen, scheduler, claim, process, self._workers.origin)
 
     def _request_stop(self) -> None:
-        """A client of a socket asked this process to end."""
+        """End this process at the request of a client of a socket."""
         pid, service = os.getpid(), self._options.service
         if service:
             raise Managed(f"pid {pid} is {service}.service; end it with systemctl stop {service}")
@@ -354,7 +354,7 @@ class Fleet:
         return LOOP if self.on_stop else MONITOR if self.on_hand_over else ""
 
     def _shared_by_root(self, root: Path) -> SharedByRoot:
-        """What the citizens of this process share: one for each root."""
+        """What the citizens of this root share in this process."""
         if root not in self._shared:
             self._shared[root] = shared_by_root(root, self.clock)
         return self._shared[root]
@@ -362,14 +362,14 @@ class Fleet:
     # -------------------------------------------------------------- following the files
 
     async def _look_at_settings(self, asked: bool) -> float:
-        """Take up changed settings, on time whatever the citizens are at."""
+        """Apply changed settings on time, whatever the citizens do at the moment."""
         found, cost = await timed(lambda: self._watch.look(self._settings, asked=asked))
         if found:
             self._apply(found)
         return min(AGAIN, pause_after(0)) if self._watch.undecided else pause_after(cost)
 
     async def _look_at_homes(self, asked: bool) -> float:
-        """Notice edited state files, removed homes and locks; what follows from that is not waited for."""
+        """Notice edited state files and removed homes and locks; does not wait for the consequences."""
         (edited, displaced), cost = await timed(self._differences)
         for scheduler in edited:
             scheduler.reload_if_edited()
@@ -379,10 +379,10 @@ class Fleet:
         return pause_after(cost)
 
     async def _look_at_owners(self, asked: bool) -> float:
-        """Look whether a citizen without an owner here has one now, or its home is back."""
+        """Check whether citizens not owned here have an owner now, or their homes are back."""
         start = self.clock.elapsed()
         for name in list(self.members):
-            member = self.members.get(name)  # as it is now: the ones before took their time
+            member = self.members.get(name)  # read again: the checks before it took time
             if member and isinstance(member.control, OfflineControl):
                 self._move(name, self._refresh_offline(member, member.control))
                 await self._moves.wait(name)
@@ -396,7 +396,7 @@ class Fleet:
         return FREE_EVERY
 
     async def _look_at_cluster(self, asked: bool) -> float:
-        """Show which machines there are, while a screen shows them."""
+        """Read the list of machines while a screen shows it."""
         if self._subscribers:
             self._cluster = await self._coordinator.overview()
             self.notify()
@@ -408,7 +408,7 @@ class Fleet:
             log.info("taken up from another machine", extra={"citizen": name})
 
     async def _serve_remote(self, name: str, stream: RemoteStream, asked_by: str) -> None:
-        """A client on another machine watches and steers a citizen that runs here."""
+        """Serve a client on another machine that watches and steers a citizen that runs here."""
         member = self.members.get(name)
         if member and member.server:
             await member.server.serve_remote(stream, asked_by)
@@ -416,12 +416,12 @@ class Fleet:
             stream.abort()
 
     def _let_go(self, name: str, why: str, gently: bool) -> None:
-        """The right to run this citizen ends: stop everything of it, at once or with the usual grace."""
+        """Stop everything of a citizen whose claim ends, at once or with the usual grace."""
         if name in self.members and not self._stopped:
             self._move(name, self._release(name, Owned(f"{name}: {why}"), None if gently else 0))
 
     def _differences(self) -> tuple[list[Scheduler], list[str]]:
-        """Whose state file was edited, and whose lock is not in its place."""
+        """The schedulers whose state file was edited, and the citizens whose lock is not in its place."""
         silent = hanging(str(member.settings.home) for member in list(self.members.values()))
         members = [(name, m) for name, m in list(self.members.items()) if str(m.settings.home) not in silent]
         here = [each.control for _, each in members if isinstance(each.control, Scheduler)]
@@ -430,19 +430,19 @@ class Fleet:
         return edited, displaced
 
     def _move(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Let the citizen come, go or change, one step at a time; who looks does not wait for it."""
+        """Let the citizen come, go or change, one step at a time; the caller does not wait for it."""
         wanted = self._wanted.get(name)
 
         def moved() -> None:
-            if not self._stopped and self._wanted.get(name) is not wanted:  # changed meanwhile
+            if not self._stopped and self._wanted.get(name) is not wanted:  # the settings changed again
                 self._settle(name)
 
         self._moves.begin(name, work, moved)
 
     async def _check_displaced(self, name: str) -> None:
-        """Its right to run, the home or its lock is gone: let go of it, unless that is for a moment only."""
+        """Release the citizen if its claim, home or lock is gone for more than a moment."""
         settings, claim = self.members[name].settings, self.members[name].claim
-        if claim and (over := claim.over()):  # also one that ended while the citizen was still coming
+        if claim and (over := claim.over()):  # even one that ended while the citizen was still arriving
             await self._release(name, Owned(f"{name}: {over}"))
             return
         why = await self._displaced.why_lost(name, settings.home)
@@ -456,7 +456,7 @@ class Fleet:
             self.notify()
 
     async def _release(self, name: str, reason: SchedulerError, grace: float | None = 0) -> None:
-        """The home is gone, or another process owns it: stop everything of the citizen here."""
+        """Stop everything of a citizen here whose home is gone or owned by another process."""
         member = self.members[name]
         log.error(f"not run here any more: {reason}", extra={"citizen": name})
         await member.end(grace)
@@ -465,7 +465,7 @@ class Fleet:
         self.notify()
 
     async def _refresh_offline(self, member: Member, offline: OfflineControl) -> None:
-        """Check whether the home is back, or an owner lets this process attach."""
+        """Check whether the home is back, or whether an owner lets this process attach."""
         name = member.settings.name
         home = member.settings.home
         if name in self._gone and await asyncio.to_thread(
@@ -481,7 +481,7 @@ class Fleet:
             found = await attached(member.settings, offline.reason, self.clock, elsewhere)
             if elsewhere and isinstance(found.control, OfflineControl):
                 return  # no machine runs it, as before
-            if self.members.get(name) is not member:  # it came here meanwhile
+            if self.members.get(name) is not member:  # it has been replaced in the meantime
                 await found.end()
                 return
             self.members[name] = found
@@ -489,7 +489,7 @@ class Fleet:
             self.notify()
 
     def _apply(self, settings: Settings) -> None:
-        """Apply changed settings; those with errors only change the problems on screen."""
+        """Apply changed settings; settings with errors only change the problems on screen."""
         self._problems, self._settings = settings.problems, taken_up(self._settings, settings)
         if not settings.problems:
             self._wanted = {citizen.name: citizen for citizen in settings.citizens}
@@ -502,7 +502,7 @@ class Fleet:
             done()
 
     def _settle(self, name: str) -> None:
-        """Make the citizen what the settings say; one that is moving settles when it has arrived."""
+        """Bring the citizen in line with the settings; one that is moving follows when it has arrived."""
         member, citizen = self.members.get(name), self._wanted.get(name)
         if name in self._moves:
             return
@@ -520,7 +520,7 @@ class Fleet:
         self.notify()
 
     async def _remove(self, name: str) -> None:
-        await self.members[name].end()  # still a member: a stop of the fleet waits for it
+        await self.members[name].end()  # still a member, so that a stop of the fleet waits for it
         del self.members[name]
         self._alarms.forget(name)
         self.notify()
@@ -538,7 +538,7 @@ class Fleet:
 
 
 def _raise_first(answers: Iterable[Answer]) -> None:
-    """Raise what went wrong first, if anything did."""
+    """Raise the first error, if there is any."""
     for answer in answers:
         if answer.error:
             raise answer.error

@@ -1,4 +1,4 @@
-"""Freeze and thaw citizens from outside: by their files, which hold at once, then by asking who runs them."""
+"""Freeze and thaw citizens from outside: by their files, which hold at once, then by asking their owners."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ from scheduler.system.root_folder import root_folder
 
 ALL = "all citizens"
 IN_FILE = "done in its files, not confirmed by its owner"
-UNKNOWN_METHOD = "no method "  # how an owner of an older version answers
+UNKNOWN_METHOD = "no method "  # the answer of an owner of an older version
 
 
 class Owner(Protocol):
@@ -54,12 +54,12 @@ class Owner(Protocol):
 
 
 OwnerOf = Callable[[CitizenSettings], AbstractAsyncContextManager[Owner | None]]
-End = Callable[[tzinfo], float | None]  # when a freeze ends, for a clock in that zone
+End = Callable[[tzinfo], float | None]  # returns when a freeze ends, for a clock in that zone
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of it for one citizen, or for ALL; an `error` says what did not."""
+    """The result for one citizen or for ALL; `error` says what failed."""
 
     citizen: str
     text: str = ""
@@ -69,7 +69,7 @@ class Answer:
 
 
 class Freezer:
-    """The citizens of a root; `owner_of` finds who runs one, for as long as it is asked."""
+    """Freezes the citizens of a root; `owner_of` connects to the owner of one for the length of a block."""
 
     def __init__(
         self,
@@ -79,14 +79,14 @@ class Freezer:
         owner_of: OwnerOf,
         copies: Callable[[CitizenSettings | None], FileCopies] = lambda citizen: NO_COPIES,
     ) -> None:
-        """`copies` of a citizen, or of all: what the other machines read of a freeze."""
+        """`copies` of a citizen (None: of all) are what other machines read of a freeze."""
         self._citizens, self._now, self._owner_of, self._copies = citizens, now, owner_of, copies
         self._root = FreezeFile(root_folder(root) / NAME, together=True, copies=copies(None))
 
     async def freeze(
         self, names: Collection[str], end: End, why: str, *, stop_runs: bool = False
     ) -> list[Answer]:
-        """Freeze these citizens, or all of the root if none is named; raises UnknownCitizen, BadSchedule."""
+        """Freeze these citizens, or the whole root if none is named; raises UnknownCitizen, BadSchedule."""
 
         async def one(citizen: CitizenSettings) -> Answer:
             return await self._freeze(citizen, end, why, stop_runs)
@@ -145,7 +145,7 @@ class Freezer:
         now, by, may_write = self._now(), str(await asyncio.to_thread(this_asker)), _may_write(citizen.home)
         freeze = Freeze(now, end(local_zone()), by, Masks(citizen.hidden).hide(why))
         own = HomeFreezes(citizen.home, self._copies(citizen)).own
-        if may_write:  # first: an owner may take seconds to answer, and looks at it before each start
+        if may_write:  # first, since an owner reads it before each start and may take seconds to answer
             await _written(own.freeze, freeze)
         async with self._owner_of(citizen) as owner:
             if (until := end(_zone_of(owner))) != freeze.until:
@@ -162,13 +162,13 @@ class Freezer:
         return Answer(citizen.name, f"{citizen.name}: {freeze_words(freeze, now)}", freeze, stopped)
 
     async def _confirmed(self, citizen: CitizenSettings, stop_runs: bool) -> Answer:
-        """Who runs the citizen knows that all are frozen."""
+        """Make sure that the citizen's owner knows that all are frozen."""
         async with self._owner_of(citizen) as owner:
             await self._look(citizen, owner)
             return Answer(citizen.name, stopped=await _stop_runs(owner) if stop_runs else ())
 
     async def _thaw(self, citizen: CitizenSettings) -> Answer:
-        """The answer has the freeze that was lifted."""
+        """Thaw the citizen; the answer has the freeze that was lifted."""
         name, now = citizen.name, self._now()
         async with self._owner_of(citizen) as owner:
             if not _may_write(citizen.home):
@@ -190,7 +190,7 @@ class Freezer:
         return Answer(name, f"{name}: thawed" if was else f"{name}: is not frozen", was)
 
     async def _look(self, citizen: CitizenSettings, owner: Owner | None) -> None:
-        """Let the owner look at the files; raises NotConfirmed where it does not, or cannot."""
+        """Let the owner read the files; raises NotConfirmed if it does not or cannot."""
         if owner is None:
             if silent := await asyncio.to_thread(living_owner, citizen.home):
                 raise NotConfirmed(f"{citizen.name}: {IN_FILE}: pid {silent.pid} does not answer")
@@ -207,10 +207,10 @@ class Freezer:
 
 
 def _zone_of(owner: Owner | None) -> tzinfo:
-    """The zone of the citizen: that of who runs it."""
+    """The time zone of the citizen's owner."""
     try:
         return zone_named(owner.snapshot().zone) if owner else local_zone()
-    except BadSchedule:  # it runs here, or its owner has not said
+    except BadSchedule:  # it runs here, or its owner has not sent one
         return local_zone()
 
 
@@ -223,7 +223,7 @@ def _may_write(home: Path) -> bool:
 
 
 def _reads_the_same_file(citizen: CitizenSettings) -> bool:
-    """Whether who runs the citizen looks at this user's file for the root: its home is of this user."""
+    """Whether the citizen's owner reads this user's file for the root: the home belongs to this user."""
     return is_ours(citizen.home)
 
 
@@ -245,7 +245,7 @@ async def _written(write: Callable[..., None], value: Freeze | float) -> None:
 
 
 async def _stop_runs(owner: Owner | None) -> tuple[str, ...]:
-    """Stop what runs: the names of the tasks."""
+    """Stop all runs; return the names of their tasks."""
     running = [task.name for task in owner.snapshot().tasks if task.running_since] if owner else []
     stopped = []
     for task in running:

@@ -1,4 +1,4 @@
-"""Citizens pass from one process to the next: each is let go between two runs, and taken up at once."""
+"""Pass citizens from one process to the next: each is released between two runs and taken up at once."""
 
 import asyncio
 import logging
@@ -14,28 +14,28 @@ from scheduler.storage.lock import owner_of
 
 log = logging.getLogger("experience.fleet")
 
-LOOK = 0.05  # seconds between two looks at who owns a citizen
-STARTED_WITHIN = 15.0  # seconds until the next process must own a citizen that was let go
+LOOK = 0.05  # seconds between two checks of a citizen's owner
+STARTED_WITHIN = 15.0  # seconds within which the next process must own a released citizen
 
 
 class Successor(Protocol):
-    """The process that will run the citizens."""
+    """The process that is to run the citizens."""
 
     @property
     def pid(self) -> int: ...
 
     def poll(self) -> int | None:
-        """Its exit code, None while it lives."""
+        """Return its exit code; None while it lives."""
 
 
-Start = Callable[[Sequence[str], Path], Successor]  # of a process for these citizens; one of their homes
+Start = Callable[[Sequence[str], Path], Successor]  # for these citizens, one of whose homes this is
 
 
 async def hand_over(fleet: Fleet, start: Start) -> HandedOver:
-    """Pass every citizen that runs here to a process that `start` starts.
+    """Pass every citizen that runs here to a process made by `start`.
 
-    Each is let go when its runs have ended, and its state is saved by then: no slot is lost, none runs twice.
-    One that the other process does not take up runs on here.
+    Each is released when its runs have ended and its state is saved: no slot is lost or runs twice.
+    A citizen that the other process does not take up continues here.
     """
     owned = {one.citizen: fleet.members[one.citizen].settings for one in fleet.schedulers()}
     kept = {name: each.problems[0] for name, each in owned.items() if each.problems}
@@ -62,7 +62,7 @@ async def hand_over(fleet: Fleet, start: Start) -> HandedOver:
 
     async def passed(name: str) -> bool:
         went = await fleet.let_go(name, process.pid, taken_up)
-        if went:  # in its own log: a closed terminal shows no other line
+        if went:  # in the citizen's log, since a closed terminal shows nothing
             log.info(f"goes on in the background, in process {process.pid}", extra={"citizen": name})
         return went
 
@@ -75,7 +75,7 @@ async def hand_over(fleet: Fleet, start: Start) -> HandedOver:
 
 
 async def succeed(fleet: Fleet, pid: int) -> None:
-    """Take up each citizen when that process lets it go; return when none is left to wait for."""
+    """Take up each citizen when process `pid` releases it; return when there is none left to wait for."""
     homes = {name: member.settings.home for name, member in fleet.members.items()}
     begun = {one.citizen for one in fleet.schedulers()}
     waiting = set(homes) - begun
@@ -97,7 +97,7 @@ async def _taken(fleet: Fleet, name: str, pid: int) -> bool:
     try:
         await fleet.take_over(name)
         _log_taken(name, pid)
-    except Owned:  # the note of the owner goes a moment before its lock
+    except Owned:  # the owner's note disappears a moment before its lock
         return False
     except SchedulerError as error:
         log.error(str(error), extra={"citizen": name})

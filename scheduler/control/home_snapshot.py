@@ -22,7 +22,7 @@ from scheduler.system.files import read_json
 
 
 def read_snapshot(settings: CitizenSettings, now: float) -> Snapshot:
-    """The citizen at this moment, from its files; takes no lock, changes nothing, raises Unreadable."""
+    """Return the citizen's snapshot from its files; takes no lock, changes nothing, raises Unreadable."""
     states, notes = StateFile(settings.home).peek()
     owner = owner_of(settings.home)
     freezes = HomeFreezes(settings.home).read(now)
@@ -43,7 +43,7 @@ def read_snapshot(settings: CitizenSettings, now: float) -> Snapshot:
 
 
 def watched_since(home: Path, now: float) -> float:
-    """Since when a scheduler is there for this home; now, if one would have to start."""
+    """The time since which this home has had a scheduler; `now` if it has none."""
     owner = owner_of(home)
     return owner.since if owner else now
 
@@ -51,7 +51,7 @@ def watched_since(home: Path, now: float) -> float:
 def _row(
     citizen: str, task: Task, state: TaskState, now: float, owner: Running | None, freezes: Freezes
 ) -> TaskView:
-    # While there is an owner it reports how a run has ended; without one the run was interrupted.
+    # An owner reports how its run has ended; without an owner the run was interrupted.
     if state.running is None or not (owner or alive(state.running)):
         state = recovered(state, now, alive)
     state = taken_up(citizen, task, state, now, frozen=freezes.over(now))
@@ -72,7 +72,7 @@ def _wake(settings: CitizenSettings, row: TaskView) -> WakeView:
 
 
 def wake_state_of(settings: CitizenSettings, saved: TaskState | None, now: float) -> TaskState:
-    """The state of the wake, as all of its files know it."""
+    """The state of the wake, from all its files."""
     last = unix(read_json(settings.home / "metadata.json", {}).get("last_wake"))
     note = settled(_wake_note(settings.home), saved)
     return wake_state(saved, note, last, _woken(settings.home), now)
@@ -86,5 +86,5 @@ def _woken(home: Path) -> int:
 def _wake_note(home: Path) -> WakeNote:
     try:
         return read_note(home)
-    except OSError:  # another user's, who keeps it closed
+    except OSError:  # it belongs to another user and is not readable
         return WakeNote()

@@ -1,4 +1,4 @@
-"""A citizen that another machine runs: steered over the bus, its records read from the database."""
+"""A citizen that another machine runs: steered over the bus, with records read from the database."""
 
 from scheduler.config.settings import CitizenSettings
 from scheduler.control.wire.client import Connection, RemoteControl
@@ -9,7 +9,7 @@ from scheduler.system.unix_socket import client_socket
 
 
 class MachineControl(RemoteControl):
-    """A Control for a shared citizen, wherever its owner is; history and output come without one, too."""
+    """A Control for a shared citizen, wherever its owner is; history and output need no owner."""
 
     def __init__(self, settings: CitizenSettings, remote: Remote, clock: Clock) -> None:
         super().__init__(client_socket(settings.name, settings.home), clock, self._connect)
@@ -26,7 +26,7 @@ class MachineControl(RemoteControl):
         return await self._remote.output(run)
 
     def _gone(self) -> str:
-        return f"{self._owner.partition(',')[0]} does not answer"  # its citizen may be moving
+        return f"{self._owner.partition(',')[0]} does not answer"  # the citizen may be moving
 
     async def _connect(self) -> Connection:
         return await Connection.over(await self._remote.connect(), self.citizen)

@@ -25,14 +25,14 @@ log = logging.getLogger("experience.fleet")
 
 
 class LocalControl(Control, Served, Protocol):
-    """A Control on this loop, which has its newest snapshot."""
+    """A Control on this loop that holds its newest snapshot."""
 
     async def wait(self, task: str, run: int) -> TaskView: ...
 
 
 @dataclass(slots=True)
 class Member:
-    """A citizen and its control; `refusal` says why it is not owned here."""
+    """A citizen and its control; `refusal` says why this process does not own it."""
 
     settings: CitizenSettings
     control: LocalControl
@@ -41,13 +41,13 @@ class Member:
     server: Server | None = None
 
     async def share(self) -> None:
-        """Let the members of `socket_group` connect; notices say what keeps them out, and tasks back."""
+        """Let the members of `socket_group` connect; notices name refused settings and what prevents this."""
         if self.server and isinstance(self.control, Scheduler):
             unshared = await _share(self.server, self.settings)
             self.control.set_notices((*self.settings.refused, *unshared))
 
     async def end(self, grace: float | None = None) -> None:
-        """Stop everything of this citizen in this process."""
+        """Stop everything that this process runs of the citizen."""
         if isinstance(self.control, Scheduler):
             await self.control.stop(grace)
         if isinstance(self.control, RemoteControl):
@@ -59,7 +59,7 @@ class Member:
 
 
 def rules_of(citizen: CitizenSettings, options: FleetOptions) -> SchedulerOptions:
-    """What the citizen's scheduler goes by in a process with these options."""
+    """The options of the citizen's scheduler in a process with these options."""
     every = options.interval
     return SchedulerOptions(
         workers=citizen.workers,
@@ -79,7 +79,7 @@ def rules_of(citizen: CitizenSettings, options: FleetOptions) -> SchedulerOption
 async def owned(
     settings: CitizenSettings, scheduler: Scheduler, claim: Claim, process: Process, origin: OriginOf
 ) -> Member:
-    """The citizen of a running scheduler, with a socket for others if its home allows one.
+    """Return the citizen with its running scheduler, and a socket for others if its home allows one.
 
     `origin` finds the run that a client came from.
     """
@@ -95,7 +95,7 @@ async def owned(
 
 
 async def _share(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
-    """Let the members of `socket_group` connect; gives what keeps them out, in a line."""
+    """Let the members of `socket_group` connect; return a line with the reason if they cannot."""
     group, path = settings.socket_group, shared_path(settings.home)
     try:
         await server.share(path, group.number if group else None)
@@ -103,7 +103,7 @@ async def _share(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
             return ()
         shut = first_closed_folder(group.number, settings.home)
     except OSError as error:
-        outsider = error.errno == errno.EPERM  # chown, by a user outside the group
+        outsider = error.errno == errno.EPERM  # chown by a user outside the group
         why = f"this user is not a member of {group}: usermod -aG {group} USER" if outsider else str(error)
         return (f"socket_group: members of {group} cannot attach: {why}",)
     if shut is None:
@@ -115,7 +115,7 @@ async def _share(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
 async def attached(
     settings: CitizenSettings, reason: SchedulerError, clock: Clock, elsewhere: Remote | None = None
 ) -> Member:
-    """The citizen through its owner's socket, or through its files where nothing answers.
+    """Return the citizen through its owner's socket, or through its files if nothing answers.
 
     `elsewhere` leads to its owner on another machine.
     """

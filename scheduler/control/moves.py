@@ -1,4 +1,4 @@
-"""Lets citizens come, go and change, one step at a time for each; who begins a step does not wait for it."""
+"""Lets citizens come, go and change in background steps, one at a time for each citizen."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from typing import Any
 
 log = logging.getLogger("experience.fleet")
 
-ARRIVAL = 5.0  # seconds that a citizen which is just coming gets at the end
+ARRIVAL = 5.0  # seconds that a citizen still arriving gets when the fleet ends
 
 
 class Moves:
@@ -25,18 +25,18 @@ class Moves:
     def begin(self, name: str, work: Coroutine[Any, Any, None], moved: Callable[[], None]) -> None:
         """Do the work, and call `moved` after it, unless the citizen is moving already."""
         if name in self._moving:
-            work.close()  # the next look sees what is left to do
+            work.close()  # the next check sees what is left to do
             return
         self._moving[name] = move = asyncio.create_task(work, name=f"{name}/move")
         move.add_done_callback(lambda move: self._moved(name, moved, move))
 
     async def wait(self, name: str) -> None:
-        """Return when the citizen has moved, if it moves."""
+        """Return when the citizen is not moving any more."""
         if move := self._moving.get(name):
             await asyncio.wait({move})
 
     async def end(self, goes_anyway: Callable[[str], bool]) -> None:
-        """Let those who come arrive, and drop what ends or changes a citizen that goes anyway."""
+        """End all moves: cancel those of citizens that end anyway, and give the others time to finish."""
         for name, move in self._moving.items():
             if goes_anyway(name):
                 move.cancel()

@@ -1,4 +1,4 @@
-"""A citizen without steering it: from its files, or from its owner where only the group socket is open."""
+"""A citizen that can only be watched: from its files, or from its owner if only the group socket is open."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
@@ -29,7 +29,7 @@ OWNER_ENDED = f"{OWNER_GONE}: its owner ended"
 
 
 def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awaitable[T]]) -> T | None:
-    """The owner's answer if the home is another user's; None if it is not, or nothing answers."""
+    """Return the owner's answer if the home is another user's; None if it is not, or if nothing answers."""
     if not is_foreign(home):
         return None
 
@@ -43,7 +43,7 @@ def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awai
 class OfflineControl(ObservableControl):
     """A Control that reads a citizen's files and refuses every verb, with the reason or the owner.
 
-    `reason` is why it is not owned here; `refused` is what its owner said, if it does not let us attach.
+    `reason` is why it is not owned here; `refused` is the owner's error if it does not let this user attach.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class OfflineControl(ObservableControl):
         self._settings, self._clock, self.reason, self.refused = settings, clock, reason, refused
 
     async def refresh(self) -> None:
-        """Read the files again, and notify the subscribers if anything is different."""
+        """Read the files again and notify the subscribers if anything has changed."""
         try:
             await require_answer(self._settings.home)
             snapshot = self._with_reason(
@@ -80,7 +80,7 @@ class OfflineControl(ObservableControl):
         return Heartbeat()
 
     async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
-        """Refuse the request: the owner, or the reason why there is none here, is the error."""
+        """Refuse the request; the error names the owner, or the reason why the citizen is not owned here."""
         if self.refused:
             raise self.refused
         owner = self._snapshot.owner
@@ -89,7 +89,7 @@ class OfflineControl(ObservableControl):
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
     ) -> tuple[RunRecord, ...]:
-        from scheduler.storage import history_reader  # SQLite: --status does without
+        from scheduler.storage import history_reader  # imports SQLite, which --status does not need
 
         query = RunQuery(task, min(limit, MOST_LISTED), failed, before)
         known = list(self._tasks)

@@ -1,4 +1,4 @@
-"""Requests from a command line: through a citizen's owner, or under its lock if it has none."""
+"""Requests from a command line, through a citizen's owner or, without an owner, under its lock."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ from scheduler.core.views import Event, OutputChunk, TaskView
 from scheduler.errors import Owned, SchedulerError
 from scheduler.process.startup import wanted_signals
 
-COMPARED = 128 * 1024  # characters of output; a longer one is not compared with the history
+COMPARED = 128 * 1024  # characters of output; longer output is not compared with the history
 
 OnOutput = Callable[[OutputChunk], Awaitable[object]]
 
@@ -30,9 +30,9 @@ async def fleet_of(
     wakes: bool = False,
     interrupted: Callable[[], object] | None = None,
 ) -> AsyncIterator[Fleet]:
-    """These citizens (all, if none is named); those without an owner are owned here, and nothing is due.
+    """The fleet of these citizens (all if none is named); owns those without an owner, but runs nothing due.
 
-    With `interrupted`, ctrl+c calls it and cancels the block; a second ctrl+c ends at once what runs here.
+    Ctrl+c calls `interrupted`, if given, and cancels the block; a second one ends at once what runs here.
     """
     fleet = Fleet(FleetOptions(config=config, only=citizens, wakes=wakes, own_as_root=as_root))
     if interrupted and wanted_signals("SIGINT"):
@@ -59,7 +59,7 @@ def _on_interrupt(fleet: Fleet, interrupted: Callable[[], object]) -> None:
 
 
 def control_of(member: Member) -> LocalControl:
-    """The control of this citizen; raises the reason why there is none."""
+    """The control of this citizen; raises the reason if there is none."""
     if isinstance(member.control, OfflineControl):
         raise member.control.refused or member.control.reason
     return member.control
@@ -73,9 +73,9 @@ async def control_for(
     as_root: bool = False,
     handlers: Mapping[str, Handler] | None = None,
 ) -> AsyncIterator[LocalControl]:
-    """One citizen's control, for as long as the block lasts; raises SchedulerError if there is none.
+    """One citizen's control for the length of the block; raises SchedulerError if there is none.
 
-    `handlers` replace those of the settings; that needs this process to be the owner.
+    `handlers` replace those in the settings, which requires that this process is the owner.
     """
     async with fleet_of((citizen,), config, as_root=as_root) as fleet:
         member = fleet.members[citizen]
@@ -94,9 +94,9 @@ async def control_for(
 async def force_and_wait(
     control: LocalControl, task: str, *, again: bool = False, on_output: OnOutput | None = None
 ) -> TaskView:
-    """Run the task now; gives the task after that run. Raises what `force` raises.
+    """Run the task now and return its view after that run. Raises what `force` raises.
 
-    `on_output` receives what the run prints as it comes, then its traceback.
+    `on_output` receives the output as it comes, then the traceback.
     """
     receipt = await control.force(task, again=again)
     ended = asyncio.ensure_future(control.wait(task, receipt.run))
@@ -111,7 +111,7 @@ async def force_and_wait(
 
 
 def outcome_of(view: TaskView) -> str:
-    """How the last run of a task went, in a line."""
+    """The outcome of a task's last run in one line."""
     first = first_line(view.error.text if view.error else view.text)
     if view.outcome is Outcome.STOPPED and first:  # "stopped by ct"
         return f"{view.name}: {first}"
@@ -120,7 +120,7 @@ def outcome_of(view: TaskView) -> str:
 
 
 async def wake_and_wait(control: LocalControl) -> Event:
-    """Wake the citizen now, or join the wake under way; gives the event of its end."""
+    """Wake the citizen now, or join the wake under way; return the event of its end."""
     before = control.snapshot().events
     last = before[-1].seq if before else 0
     await control.wake()
@@ -137,7 +137,7 @@ async def wake_and_wait(control: LocalControl) -> Event:
 
 
 async def _follow(control: LocalControl, task: str, on_output: OnOutput) -> str | None:
-    """The output so far; None if parts of it were skipped or it is too long to compare."""
+    """Return the followed output; None if parts were skipped or it is too long to compare."""
     shown: list[str] = []
     whole = True
     async with aclosing(control.follow(task)) as chunks:
@@ -149,7 +149,7 @@ async def _follow(control: LocalControl, task: str, on_output: OnOutput) -> str 
 
 
 async def _unseen_output(control: LocalControl, view: TaskView, shown: str) -> str:
-    """The rest of the output, from the history: of a quick run, or a traceback."""
+    """Return the output not yet shown, from the history: of a quick run, or a traceback."""
     with suppress(SchedulerError):  # a task can run without a history
         for run in await control.history(view.name):
             if run.started == view.last_run and run.printed:

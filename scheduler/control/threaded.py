@@ -1,4 +1,4 @@
-"""The fleet on its own thread, for a front end with an event loop of its own."""
+"""The fleet on its own thread, for a front end that has its own event loop."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ STARTING = 3.0  # seconds that a hand-over takes while nothing runs
 
 
 class FleetThread:
-    """Runs a fleet beside the screen: a blocking handler cannot freeze the keys, nor a repaint delay a run.
+    """Runs a fleet beside the screen: no blocking handler freezes the keys, and no repaint delays a run.
 
     The thread starts with `watch`: the first frame does not wait for the engine's imports.
     """
@@ -41,13 +41,13 @@ class FleetThread:
         self._fleet: Fleet | None = None
         self._beat = self.clock.elapsed()
         self._stop: asyncio.Event
-        self._ending = False  # also before there is a loop
+        self._ending = False  # may be set before there is a loop
         self._latest: LatestValue[FleetView] | None = None
         self._controls: dict[Control, ThreadedControl] = {}
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
 
     def stop(self, report: Callable[[str], None] = lambda line: None) -> None:
-        """End the fleet and wait for it; `report` gets a line about what is still running."""
+        """End the fleet and wait for it; `report` gets a line with the tasks that still run."""
         self._ending = True
         if self._thread.ident is None:
             return
@@ -59,7 +59,7 @@ class FleetThread:
             self._thread.join(0.2)
 
     def hand_over(self, report: Callable[[str], None] = lambda line: None) -> HandedOver:
-        """Pass what runs here to another process; `report` gets a line about what that waits for."""
+        """Pass the citizens that run here to another process; `report` gets a line about the wait."""
         if not self._thread.is_alive() or (passing := self._pass_on()) is None:
             return HandedOver()
         wait((passing,), STARTING)
@@ -70,7 +70,7 @@ class FleetThread:
         return passing.result()
 
     def _pass_on(self) -> "Future[HandedOver] | None":
-        """Begin to hand over, or the hand-over that is under way."""
+        """Begin to hand over, or return the hand-over that is under way."""
         from scheduler.control.handover import hand_over
 
         if self._fleet and self._loop and self._start and (self._passing is None or self._passing.done()):
@@ -79,24 +79,24 @@ class FleetThread:
         return self._passing
 
     def stay(self) -> None:
-        """Run on without a screen, like a loop, until `leave` or a client of a socket ends it."""
+        """Continue without a screen, like a loop, until `leave` or a client of a socket ends it."""
         if self._fleet:
             self._fleet.on_stop = self.leave
         while self._thread.is_alive():
             self._thread.join(0.2)
 
     def leave(self) -> None:
-        """End what runs here, with its grace; from any thread."""
+        """End what runs here, with the usual grace; from any thread."""
         self._ending = True
         self._call(lambda: self._stop.set())
 
     @property
     def on_close(self) -> str:
-        """What the settings say about citizens whose monitor's terminal is closed."""
+        """The setting for citizens whose monitor's terminal is closed."""
         return self._fleet.view().monitor.on_close if self._fleet else ""
 
     def owners(self) -> dict[str, str]:
-        """By citizen, the process that runs it: `here`, `pid N`, or nothing."""
+        """By citizen, the process that runs it: `here`, `pid N`, or empty."""
         members = dict(self._fleet.members) if self._fleet else {}
         snapshots = {name: member.control.snapshot() for name, member in members.items()}
         return {
@@ -163,7 +163,7 @@ class FleetThread:
         return self._fleet.why_not_own(citizen) if self._fleet else "the scheduler has not started yet"
 
     def _culprit(self) -> str:
-        """The run that occupies the loop at this moment; asyncio tasks are named citizen/task."""
+        """The run that occupies the loop at this moment, as citizen/task, the name of its asyncio task."""
         current = asyncio.current_task(self._loop) if self._loop else None
         return current.get_name() if current else ""
 
@@ -243,7 +243,7 @@ class ThreadedControl(RequestingControl):
             self._call(lambda: [end() for end in unsubscribe])
 
     def pulse(self) -> Heartbeat:
-        """The older heartbeat of the two: of the thread, or of an owner beyond it."""
+        """The older one of two heartbeats: the thread's, and that of an owner in another process."""
         return max(self._thread_pulse(), self._control.pulse(), key=lambda pulse: pulse.age)
 
     async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
@@ -281,7 +281,7 @@ class ThreadedControl(RequestingControl):
 
 
 class LatestValue(Generic[T]):
-    """Carries the newest value to this loop from any thread; values that are not read in time are skipped."""
+    """Carries the newest value from any thread to this loop; values not read in time are skipped."""
 
     def __init__(self) -> None:
         self._signal = Signal()

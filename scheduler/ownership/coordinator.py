@@ -1,4 +1,4 @@
-"""Decides whether this process may run a citizen, and keeps its states and runs: by the lock of its home."""
+"""Decides by the lock of a home whether this process may run the citizen, and keeps its states and runs."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -29,26 +29,26 @@ class Claim(Protocol):
     store: Store
     recorder: Recorder
     copies: FileCopies
-    carrier: Carrier | None  # of runs that workers carry
+    carrier: Carrier | None  # of runs that workers carry out
 
     def counts(self, inside: Callable[[], int]) -> None:
-        """`inside` says how many handlers of the citizen run in this process."""
+        """Set `inside`, which counts the citizen's handlers that run in this process."""
 
     def in_place(self) -> bool:
-        """Whether it still holds; may block, for any thread."""
+        """Whether the claim still holds; may block, for any thread."""
 
     def over(self) -> str:
-        """Why it has ended for good; empty if it may still hold."""
+        """Why the claim has ended for good; empty if it may still hold."""
 
     async def release(self) -> None:
         """Let another process own the citizen."""
 
 
 class Remote(Protocol):
-    """A citizen that another machine may run: the way to its owner, and to its records."""
+    """A citizen that another machine may run: the access to its owner and its records."""
 
     async def connect(self) -> RemoteStream:
-        """A stream to its owner; raises Disconnected where there is none."""
+        """Return a stream to its owner; raises Disconnected if there is none."""
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]: ...
 
@@ -59,32 +59,32 @@ class Coordinator(Protocol):
     """Gives out claims."""
 
     async def acquire(self, citizen: CitizenSettings, role: str = "") -> Claim:
-        """Own the citizen, as what; raises Owned, naming who does, or Unreadable."""
+        """Own the citizen in this role; raises Owned, which names the owner, or Unreadable."""
 
     async def free(self) -> Collection[str]:
-        """Citizens of other machines whose owners are gone: this process may acquire them now."""
+        """Return the citizens of silent machines that this process may acquire now."""
 
     def remote(self, citizen: CitizenSettings) -> Remote | None:
-        """The way to its owner on another machine; None if it belongs to this one."""
+        """The access to its owner on another machine; None if the citizen belongs to this machine."""
 
     def copies(self, citizen: CitizenSettings | None) -> FileCopies:
-        """Where other machines read what a person says of it; None: of all citizens."""
+        """Where other machines read the citizen's files (None: those about all citizens)."""
 
     async def overview(self) -> Cluster | None:
-        """The machines that share citizens; None if there is this one alone."""
+        """Return the machines that share citizens; None if there is only this one."""
 
     async def move(self, citizen: str, machine: str) -> None:
         """Let another machine run a shared citizen; raises SchedulerError."""
 
     def stands_by(self) -> bool:
-        """Whether a citizen that another machine runs may come here later."""
+        """Whether this machine may later run a citizen that another machine runs now."""
 
     async def close(self) -> None: ...
 
 
 @dataclass(slots=True)
 class LocalClaim:
-    """A home of this machine, by its lock."""
+    """The right to run a citizen of this machine, by the lock of its home."""
 
     ownership: Ownership
     store: Store
@@ -93,7 +93,7 @@ class LocalClaim:
     carrier: Carrier | None = None
 
     def counts(self, inside: Callable[[], int]) -> None:
-        """No other process can run it while they do."""
+        """Nothing to do: no other process can take the lock while the handlers run."""
 
     def in_place(self) -> bool:
         return self.ownership.in_place()
@@ -103,7 +103,7 @@ class LocalClaim:
 
     async def release(self) -> None:
         releasing = asyncio.ensure_future(in_thread(self.ownership.release, "release", lambda _: None))
-        await asyncio.wait({releasing}, timeout=PATIENCE)  # no longer, if its disk hangs
+        await asyncio.wait({releasing}, timeout=PATIENCE)  # no longer, in case its disk hangs
 
 
 class LocalCoordinator:
@@ -116,7 +116,7 @@ class LocalCoordinator:
         self._history_writer = HistoryWriter()
 
     async def acquire(self, citizen: CitizenSettings, role: str = "", *, machine: str = "") -> LocalClaim:
-        """`machine`: this one, of those that share the home; whoever has the lease, too, has to sign."""
+        """With this `machine` given, the lock is its own, and a lease decides who owns the home."""
         options, now, home = self._options, self.clock.now(), citizen.home
         as_root, service = options.own_as_root, options.service
         ownership = await asyncio.to_thread(

@@ -1,11 +1,11 @@
-"""What a conversation between an owner and a client needs of the stream that carries it."""
+"""What a connection between an owner and a client needs of its stream."""
 
 import asyncio
 from typing import Any, Protocol
 
 
 class Transport(Protocol):
-    """What is used of asyncio's transport."""
+    """The part of asyncio's transport that is used."""
 
     def abort(self) -> None: ...
 
@@ -13,13 +13,13 @@ class Transport(Protocol):
 
 
 class Writer(Protocol):
-    """What is used of asyncio's StreamWriter."""
+    """The part of asyncio's StreamWriter that is used."""
 
     @property
     def transport(self) -> Transport: ...
 
     def get_extra_info(self, name: str) -> Any:
-        """The `socket`, if there is one; asyncio says Any, too."""
+        """Return the `socket`, if there is one; asyncio also types it as Any."""
 
     def write(self, data: bytes) -> None: ...
 

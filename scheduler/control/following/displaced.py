@@ -1,4 +1,4 @@
-"""Decides when a home that is not in its place is lost: a disk may be mounted again in a moment."""
+"""Decides when a displaced home counts as lost: its disk may be mounted again in a moment."""
 
 import asyncio
 import os
@@ -13,24 +13,24 @@ from scheduler.storage.state_file import FILE_NAME
 
 
 class DisplacedHomes:
-    """The homes of this process whose lock is not where it was."""
+    """The homes of this process whose lock is not in its place."""
 
     def __init__(self, elapsed: Callable[[], float]) -> None:
         self._elapsed = elapsed
-        self.since: dict[str, float] = {}  # by citizen, for homes without a state file
+        self.since: dict[str, float] = {}  # by citizen, when a home without its state file was first seen
 
     def keep(self, names: Collection[str]) -> None:
-        """Forget the others: they are back."""
+        """Forget all citizens but these: their homes are back."""
         self.since = {name: since for name, since in self.since.items() if name in names}
 
     async def why_lost(self, name: str, home: Path) -> SchedulerError | None:
-        """Owned: by another process, or the lock was removed; Unreadable: it is gone; None: not lost yet."""
-        # Some file systems change the number of a file: the note of the owner decides.
+        """Why the home is lost: Owned (another owner, or no lock), Unreadable (gone), or None: not lost."""
+        # Some file systems change a file's inode number, so the owner's note decides.
         owner, there = await asyncio.to_thread(_owner_and_state, home)
         if owner and owner.pid == os.getpid():
             return None
         now = self._elapsed()
-        # Without its state the home may be a disk that is mounted again in a moment.
+        # A home without its state file may be on a disk that is mounted again in a moment.
         if not (owner or there) and now - self.since.setdefault(name, now) < TAKEN_AWAY:
             return None
         exists = await asyncio.to_thread(home.is_dir)
@@ -41,5 +41,5 @@ class DisplacedHomes:
 
 
 def _owner_and_state(home: Path) -> tuple[Running | None, bool]:
-    """Who owns the home by its note, and whether its state file is there."""
+    """The owner by the home's note, and whether its state file is there."""
     return owner_of(home), (home / FILE_NAME).exists()

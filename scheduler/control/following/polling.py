@@ -1,4 +1,4 @@
-"""Looks again and again at what other hands change; how often follows from what a look costs."""
+"""Checks regularly what others change; the interval depends on the cost of a check."""
 
 import asyncio
 import contextlib
@@ -10,21 +10,21 @@ from typing import TypeVar
 log = logging.getLogger("experience.fleet")
 T = TypeVar("T")
 
-CHECK_EVERY = 2.0  # seconds between two looks at settings, state files and the homes of others
-CHECK_SHARE = 1000  # a look at a thousand homes takes 13 ms; looks may take a thousandth of the time
-LONGEST = 10.0  # seconds between two looks, however much they cost
+CHECK_EVERY = 2.0  # seconds between two checks of settings, state files and homes of other owners
+CHECK_SHARE = 1000  # checks may take 1/1000 of the time; a check of a thousand homes takes 13 ms
+LONGEST = 10.0  # seconds between two checks, however much they cost
 
-Look = Callable[[bool], Awaitable[float]]  # whether it was asked for; the seconds until the next
+Look = Callable[[bool], Awaitable[float]]  # gets whether it was asked for; gives the seconds until the next
 
 
 class Looks:
-    """The looks of one fleet, each in a task of its own."""
+    """The checks of one fleet, each in its own task."""
 
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self, look: Look, asked: asyncio.Event | None = None, *, first: float | None = None) -> None:
-        """Repeat the look until `cancel`, at once when it is asked for; the first after `first` seconds."""
+        """Repeat the check until `cancel`, at once when `asked` is set; the first after `first` seconds."""
         pause = pause_after(0) if first is None else first
         task = asyncio.create_task(_repeat(look, asked or asyncio.Event(), pause), name="look")
         task.add_done_callback(_log_failure)
@@ -36,12 +36,12 @@ class Looks:
 
 
 def pause_after(cost: float) -> float:
-    """Seconds until the next look after one that took this much of the processor."""
+    """Seconds until the next check after one that cost this many seconds of processor time."""
     return min(max(CHECK_EVERY, CHECK_SHARE * cost), max(CHECK_EVERY, LONGEST))
 
 
 async def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What the work gives, in a thread, and the seconds of the processor it took: waiting costs nothing."""
+    """Do the work in a thread; return its result and its processor seconds, which leave out waiting."""
     return await asyncio.to_thread(_timed, work)
 
 
@@ -56,7 +56,7 @@ async def _repeat(look: Look, asked: asyncio.Event, pause: float) -> None:
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Whether the event is set within this time; it is cleared."""
+    """Whether the event is set within this time; clears it."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
     was_set = event.is_set()

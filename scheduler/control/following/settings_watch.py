@@ -1,17 +1,15 @@
-"""Decides when changed settings count: files are written in steps, and what is missing may come back."""
+"""Decides when changed settings apply: files are written in steps, and missing parts may come back."""
 
 from collections.abc import Callable
 
 from scheduler.config.loader import Settings, fingerprint, takes_away
 
-AGAIN = 1.0  # seconds until the second look at a change
-TAKEN_AWAY = (
-    10.0  # seconds that something must be missing: a file that is copied, a disk that is mounted again
-)
+AGAIN = 1.0  # seconds until a change is read a second time
+TAKEN_AWAY = 10.0  # seconds for which a part must be missing: files may be copied or disks mounted again
 
 
 class SettingsWatch:
-    """Reads settings that have changed and holds them back until they have been the same for two looks."""
+    """Reads changed settings and holds them back until two readings agree."""
 
     def __init__(self, read: Callable[[], Settings], elapsed: Callable[[], float]) -> None:
         self._read, self._elapsed = read, elapsed
@@ -21,13 +19,13 @@ class SettingsWatch:
 
     @property
     def undecided(self) -> bool:
-        """Whether a change was seen that does not count yet."""
+        """Whether a change was seen that does not apply yet."""
         return self._found is not None
 
     def look(self, known: Settings, *, asked: bool = False) -> Settings | None:
-        """The settings that count from now on, if they are others than `known`; blocks.
+        """Return the settings that apply from now on, if they differ from `known`; blocks.
 
-        `asked`: a person says that they are complete, so what is missing in them was meant.
+        `asked`: a person says that they are complete, so anything missing in them is intended.
         """
         self._asked = self._asked or asked
         now, found = self._elapsed(), self._found

@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection: by what the kernel and this process know, not by what it says."""
+"""Who is at the other end of a connection, by what the kernel and this process know, not by its own claim."""
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,16 +14,16 @@ from scheduler.process.who import UNKNOWN_RUN, Who, this_process, user_name
 from scheduler.system.unix_socket import Peer, owners_among
 
 OriginOf = Callable[[int], Awaitable[Origin]]
-TAB = b"tui.serve.monitor"  # the program behind a tab of a browser
+TAB = b"tui.serve.monitor"  # the program behind a browser tab
 
 
 async def outside(pid: int) -> Origin:
-    """For an owner that runs no processes."""
+    """The origin of a client, for an owner that runs no processes."""
     return OUTSIDE
 
 
 class RemoteAsker:
-    """A client on another machine: whoever may use the database is believed."""
+    """A client on another machine; it is believed, since it may use the database."""
 
     def __init__(self, claimed: str) -> None:
         self._who = Who(user=claimed)
@@ -33,16 +33,16 @@ class RemoteAsker:
 
 
 class Asker:
-    """The client of one connection to the owner of this citizen."""
+    """The client of one connection to this citizen's owner."""
 
     def __init__(self, citizen: str, peer: Peer | None, origin: OriginOf) -> None:
         self._citizen, self._peer, self._origin = citizen, peer, origin
         self._who: Who | None = None
-        # Taken as it connects: the number of a process that has gone may be another one's later.
+        # Read when it connects: the pid of a process that has ended may be reused.
         self._process = Running(peer.pid, born(peer.pid) or 0.0, 0.0, BOOT) if peer and peer.pid else None
 
     async def who(self) -> Who:
-        """Raises SchedulerError if its process is gone: a run could hide behind one."""
+        """Return who asks; raises SchedulerError if its process is gone: a run could hide behind one."""
         if self._who is None:
             self._who = await self._found()
         if self._process and not alive(self._process):
@@ -51,9 +51,9 @@ class Asker:
         return self._who
 
     async def _found(self) -> Who:
-        if self._peer is None:  # a system that does not tell
+        if self._peer is None:  # the system does not report peers
             return Who(this_process().user)
-        if self._process is None:  # of a part of the machine that this process cannot see
+        if self._process is None:  # it is in a pid namespace that this process cannot see
             return Who(user_name(self._peer.uid))
         run = self._run(await self._origin(self._process.pid))
         return await in_thread(partial(_described, self._peer, run), "asker", lambda thread: None)
@@ -74,9 +74,9 @@ def _described(peer: Peer, run: str) -> Who:
 
 
 def this_asker() -> Who:
-    """Who asks with this process: a run of an owner that it descends from, whatever its environment says.
+    """Who asks through this process: the run that it descends from, whatever its environment says.
 
-    Blocks. A process of a run that has left all of its parents behind is known by its environment alone.
+    Blocks. A process of a run that has lost all its parents is known only by its environment.
     """
     who, line = this_process(), line_of(os.getppid())
     if line is None or line.ours:
@@ -89,7 +89,7 @@ def this_asker() -> Who:
 
 
 def _run_of_another_owner(pid: int) -> str:
-    """A run of an owner that the process descends from, unless that owner's user works in its session."""
+    """The run of another owner from which the process descends; empty in that owner's own session."""
     line = line_of(pid)
     if line is None or line.ours:
         return ""
@@ -97,7 +97,7 @@ def _run_of_another_owner(pid: int) -> str:
 
 
 def _run_below_an_owner(line: Sequence[tuple[int, int]]) -> str:
-    """The run of the first of these processes, each with its session and followed by its parent."""
+    """The run of the first process in `line`: pids with their sessions, each followed by its parent."""
     pids = [pid for pid, _ in line]
     for owner, citizen in owners_among(pids[1:]).items():
         place = pids.index(owner)

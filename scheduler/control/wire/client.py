@@ -1,4 +1,4 @@
-"""A citizen of another process: its snapshots, and requests to its owner, through the socket."""
+"""A citizen of another process, through the socket: its snapshots, and requests to its owner."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -26,10 +26,10 @@ from scheduler.system.unix_socket import HomeSocket, client_socket, peer_of
 
 T = TypeVar("T")
 
-ANSWER_TIMEOUT = 10.0  # seconds; a save on a slow disk takes some
+ANSWER_TIMEOUT = 10.0  # seconds; a save on a slow disk takes a while
 GREETING_TIMEOUT = 3.0  # seconds for the first line
-# Seconds between two attempts to attach again, at first and at most: a thousand citizens whose owner is
-# gone would otherwise keep the loop busy.
+# Seconds between two attempts to attach again, at first and at most: a thousand citizens whose owner has
+# ended would otherwise keep the loop busy.
 RETRY, RETRY_MAX, BACKOFF = 0.5, 5.0, 1.3
 PING_AFTER = 1.0  # seconds of silence after which the owner is pinged
 
@@ -46,7 +46,7 @@ class Connection:
     ) -> None:
         self.pid, self.zone, self._machine = greeting.pid, greeting.zone, machine
         socket = writer.get_extra_info("socket")
-        self.peer = peer_of(socket) if socket else None  # the kernel knows no peer on another machine
+        self.peer = peer_of(socket) if socket else None  # for a peer on another machine there is no socket
         self._reader, self._writer = reader, writer
         self._numbers = count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
@@ -56,9 +56,9 @@ class Connection:
 
     @classmethod
     async def open(cls, at: HomeSocket) -> "Connection":
-        """Raises Disconnected where nothing listens, Refused where this citizen's owner does not admit us.
+        """Connect; raises Disconnected if nothing listens, Refused if the citizen's owner rejects this user.
 
-        Nothing is sent to what is not the owner of this very home: an agent can put any socket there.
+        Nothing is sent to a listener that is not the owner of this home: an agent can put any socket there.
         """
         path, limit = at.path, messages.ANSWER_LIMIT
         await require_answer(at.home)
@@ -84,7 +84,7 @@ class Connection:
 
     @classmethod
     async def over(cls, stream: RemoteStream, citizen: str) -> "Connection":
-        """Over a stream that leads to the citizen's owner on another machine; raises Disconnected."""
+        """Connect over a stream to the citizen's owner on another machine; raises Disconnected."""
         try:
             async with asyncio.timeout(GREETING_TIMEOUT):
                 line = await stream.reader.readuntil(b"\n")
@@ -94,7 +94,7 @@ class Connection:
             raise Disconnected(f"the owner of {citizen} on {stream.machine} does not answer") from None
 
     async def ask(self, method: str, *, timeout: float | None = ANSWER_TIMEOUT, **params: Any) -> Any:
-        """The result of a request; raises the owner's refusal, or Disconnected."""
+        """Return the result of a request; raises the owner's refusal, or Disconnected."""
         number, answer = self._request(method, params)
         try:
             async with asyncio.timeout(timeout):
@@ -105,7 +105,7 @@ class Connection:
             del self._answers[number]
 
     async def watch(self, after: int, receive: Callable[[Any], None]) -> None:
-        """Pass each snapshot to `receive`, the first before this returns; only events after this number."""
+        """Pass each snapshot to `receive`, the first before this returns; only with events after `after`."""
         first = asyncio.get_running_loop().create_future()
 
         def received(raw: Any) -> None:
@@ -121,7 +121,7 @@ class Connection:
             raise Disconnected(f"the owner (pid {self.pid}) does not show its state")
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
-        """What a run prints, until it has ended."""
+        """Yield the output of a run until it has ended."""
         chunks = ChunkQueue()
         number, answer = self._request("follow", {"task": task})
         answer.add_done_callback(lambda done: chunks.close(_error_of(done)))
@@ -135,7 +135,7 @@ class Connection:
                 self._send(next(self._numbers), "cancel", {"id": number})
 
     def ping(self) -> None:
-        """Send a ping; `on_message` is called for any line of the owner."""
+        """Send a ping; any line from the owner calls `on_message`."""
         self._send(next(self._numbers), "ping", {})
 
     async def closed(self) -> None:
@@ -183,7 +183,7 @@ class Connection:
 
 
 async def require_answer(home: Path) -> None:
-    """Raise Disconnected if the disk of this home hangs: whoever looks for a socket there waits with it."""
+    """Raise Disconnected if the disk of this home hangs: looking for a socket there would hang, too."""
     if await asyncio.to_thread(hanging, (str(home),)):
         raise Disconnected(f"{home}: {SILENT}")
 
@@ -192,7 +192,7 @@ Open = Callable[[], Awaitable[Connection]]
 
 
 def _error_of(answer: "asyncio.Future[Any]") -> SchedulerError | None:
-    """The error that ended the answer, if any."""
+    """The error in place of the answer, if any."""
     error = None if answer.cancelled() else answer.exception()
     return error if isinstance(error, SchedulerError) else None
 
@@ -209,7 +209,7 @@ class ObservableControl(RequestingControl):
         return self._snapshot
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back, on this loop, whenever there is a new snapshot; calling the result ends that."""
+        """Call back on this loop for each new snapshot; call the result to unsubscribe."""
         return self._subscribers.add(callback)
 
     def watch(self) -> AsyncIterator[Snapshot]:
@@ -221,10 +221,10 @@ class ObservableControl(RequestingControl):
 
 
 class RemoteControl(ObservableControl):
-    """A Control for a citizen of another process; attaches again when its owner is back."""
+    """A Control for a citizen of another process; attaches again when an owner is back."""
 
     def __init__(self, at: HomeSocket, clock: Clock, open: Open | None = None) -> None:
-        """`open`: another way to its owner than the socket of the home."""
+        """`open` connects to the owner in another way than by the home's socket."""
         super().__init__(Snapshot(at.citizen, owner="", stale="looking for its owner"))
         self._open, self._clock = open or partial(Connection.open, at), clock
         self._owner = ""
@@ -233,7 +233,7 @@ class RemoteControl(ObservableControl):
         self._last_message_at, self._pinged_at = clock.elapsed(), 0.0
 
     async def start(self) -> None:
-        """Attach, and stay attached; raises Disconnected if there is no owner at first."""
+        """Attach and stay attached; raises Disconnected if there is no owner now."""
         self._loop = asyncio.get_running_loop()
         await self._attach()
         self._attaching = asyncio.create_task(self._keep_attached(), name=f"{self.citizen}/attached")
@@ -246,7 +246,7 @@ class RemoteControl(ObservableControl):
             self._connection.close()
 
     def pulse(self) -> Heartbeat:
-        """The heartbeat; also pings an owner that has been silent for a while."""
+        """Return the owner's heartbeat; also pings an owner that has been silent for a while."""
         if self._connection is None:
             return Heartbeat()  # the snapshot says that the owner is gone
         now = self._clock.elapsed()
@@ -269,7 +269,7 @@ class RemoteControl(ObservableControl):
         return messages.typed(result, answer)
 
     async def look_at_freeze(self) -> Freeze | None:
-        """Let the owner look whether it is frozen; raises SchedulerError from one that knows no freezes."""
+        """Let the owner check whether it is frozen; raises SchedulerError if its version knows no freezes."""
         answer = await self._connected().ask("look_at_freeze")
         return None if answer is None else messages.typed(Freeze, answer)
 
@@ -294,7 +294,7 @@ class RemoteControl(ObservableControl):
             self._owner = connection.owner
             self._snapshot = replace(self._snapshot, events=())
         events = self._snapshot.events
-        self._connection = connection  # before the first snapshot: its reader may send a request at once
+        self._connection = connection  # before the first snapshot: a subscriber may send a request at once
         try:
             await connection.watch(events[-1].seq if events else 0, self._receive)
         except (Disconnected, asyncio.CancelledError):
@@ -320,7 +320,7 @@ class RemoteControl(ObservableControl):
             pause = min(pause * BACKOFF, RETRY_MAX)
 
     def _gone(self) -> str:
-        """Why the newest picture is old."""
+        """Why the newest snapshot is out of date."""
         return f"{OWNER_GONE}: {self._owner.replace('pid', 'process')} ended"
 
     def _on_message(self) -> None:
@@ -334,7 +334,7 @@ class RemoteControl(ObservableControl):
 
 @asynccontextmanager
 async def owner_at(citizen: str, home: Path) -> AsyncIterator[RemoteControl | None]:
-    """The process that runs the citizen, for as long as the block lasts; None where nothing answers."""
+    """The citizen's owner for the length of the block; None if nothing answers."""
     clock = SystemClock()
     owner: RemoteControl | None = None
     try:

@@ -1,15 +1,15 @@
-"""Who stays connected when a socket is full: its own user gets in, and whoever does nothing makes room."""
+"""Decides who stays connected when a socket is full: idle clients make room, and its own user gets in."""
 
 import asyncio
 from dataclasses import dataclass, field
 
 CLIENTS = 256
-OTHERS = 224  # of them members of the group; the rest is kept for the owner's user and root
+OTHERS = 224  # of these for members of the group; the rest is reserved for the owner's user and root
 
 
 @dataclass(eq=False, slots=True)
 class Seat:
-    """A connected client; `requests` are those under way, a watched or followed one among them."""
+    """A connected client; `requests` holds those under way, including watches and follows."""
 
     task: asyncio.Task[None]
     trusted: bool
@@ -23,7 +23,7 @@ class ConnectionLimits:
         self._taken: dict[Seat, None] = {}
 
     def take(self, seat: Seat) -> bool:
-        """Whether there is a seat; the idle client that came first may lose its own."""
+        """Whether there is a seat; the longest connected idle client may lose its seat."""
         if self._full(seat.trusted):
             idle = self._first_idle(seat.trusted)
             if idle is None:
@@ -41,7 +41,7 @@ class ConnectionLimits:
         return len(self._taken) >= CLIENTS or (not trusted and others >= OTHERS)
 
     def _first_idle(self, for_trusted: bool) -> Seat | None:
-        """Members of the group go first; they displace none of the owner's user."""
+        """The first idle client, of the group if possible; a client of the group displaces no trusted one."""
         idle = [seat for seat in self._taken if not seat.requests]
         others = [seat for seat in idle if not seat.trusted]
         return next(iter([*others, *(idle if for_trusted else [])]), None)

@@ -1,4 +1,4 @@
-"""Whether what listens at a citizen's socket is its owner: an agent can put any socket into its home."""
+"""Checks that the listener at a citizen's socket is its owner: an agent can put any socket into its home."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from scheduler.system.unix_socket import HomeSocket, Peer, home_id
 
 
 def check_user(at: HomeSocket, peer: Peer | None) -> None:
-    """Raise WrongOwner if it runs as another user than the home's and root."""
+    """Raise WrongOwner if the listener runs neither as the home's user nor as root."""
     if peer and not at.allows(peer):
         raise WrongOwner(
             f"{at.citizen}: what listens at {at.path} (pid {peer.pid}) runs as user {peer.uid}, "
@@ -18,7 +18,7 @@ def check_user(at: HomeSocket, peer: Peer | None) -> None:
 
 
 def checked_greeting(message: Mapping[str, Any], at: HomeSocket) -> messages.Greeting:
-    """The greeting of the owner; raises Disconnected for anything but one of its owner in this version."""
+    """The greeting of this home's owner in this version; raises Disconnected for anything else."""
     greeting = greeting_of(message, at.citizen)
     if greeting.citizen != at.citizen or greeting.home not in ("", home_id(at.home)):
         whose = "another home" if greeting.citizen == at.citizen else f"the citizen {greeting.citizen!r}"

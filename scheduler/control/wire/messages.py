@@ -13,8 +13,8 @@ from scheduler.schema.json_codec import InvalidJson, from_json, to_json
 
 T = TypeVar("T")
 
-PROTOCOL = 3  # 2 knows neither runs that are stopped nor rows that wait
-LINE_LIMIT = 16 * 1024  # bytes of a request; most have a hundred, one may name each task on a tall screen
+PROTOCOL = 3  # version 2 knows neither stopped runs nor waiting rows
+LINE_LIMIT = 16 * 1024  # bytes of a request; most have a hundred, but one may name each task on a tall screen
 ANSWER_LIMIT = 64 * 1024 * 1024  # bytes of a snapshot: ten thousand tasks have three million
 EVENTS_KEPT = 200
 SHORTEST_CELL, LATEST = 1.0, 1e11  # seconds, and seconds since 1970
@@ -59,8 +59,8 @@ class Method:
 
     required: Mapping[str, Any] = field(default_factory=dict)
     optional: Mapping[str, Any] = field(default_factory=dict)
-    exclusive: bool = False  # one at a time: it reads the disk or computes for a millisecond
-    verb: bool = False  # it changes something: without an answer it is unknown whether it did
+    exclusive: bool = False  # one at a time, since it reads the disk or computes for a millisecond
+    verb: bool = False  # it changes something; without an answer it is unknown whether it did
 
     def arguments(self, params: Any) -> dict[str, Any]:
         """The parameters as values; raises ProtocolError."""
@@ -100,7 +100,7 @@ METHODS = {
 
 
 def _bounded(value: Any) -> Any:
-    """The parameter, its numbers within what a database or a calendar holds; raises ProtocolError."""
+    """The parameter; raises ProtocolError for a number that a database or a calendar cannot hold."""
     if isinstance(value, int) and not 0 <= value < 1 << 63:
         raise ProtocolError("a number is out of range")
     if isinstance(value, float) and not 0 <= value < LATEST:
@@ -113,7 +113,7 @@ def _bounded(value: Any) -> Any:
 
 
 class Request(NamedTuple):
-    """What a client asks for."""
+    """A client's request."""
 
     id: int
     method: str
@@ -139,13 +139,13 @@ class Greeting:
     protocol: int
     citizen: str = ""
     pid: int = 0
-    home: str = ""  # its `home_id`; older owners send none
-    zone: str = ""  # in which its cron times are read
+    home: str = ""  # the owner's `home_id`; older owners send none
+    zone: str = ""  # the time zone of its cron expressions
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One of several values for a request; its answer comes after the last."""
+    """One of several values for a request; the answer follows the last one."""
 
     id: int
     value: Any
@@ -184,7 +184,7 @@ _ERRORS = {
 
 
 def error_from(raw: Mapping[str, Any]) -> SchedulerError:
-    """The error in an answer, of the class that it had in the owner."""
+    """The error in an answer, as an instance of the class that the owner raised."""
     data = raw.get("data")
     kind = _ERRORS.get(str(data.get("code")), SchedulerError) if isinstance(data, dict) else SchedulerError
     error = kind.__new__(kind)  # some classes build their text from other arguments
@@ -196,9 +196,9 @@ def error_from(raw: Mapping[str, Any]) -> SchedulerError:
 
 
 def without_events(snapshot: Snapshot, after: int) -> Snapshot:
-    """The snapshot without the events up to `after`, which the client has received.
+    """The snapshot without the events up to `after`, which the client already has.
 
-    If `after` is beyond the last event it was another owner's, with the same pid as in a container.
+    If `after` is beyond the last event, it came from another owner (in a container, with the same pid).
     """
     last = snapshot.events[-1].seq if snapshot.events else 0
     return replace(
@@ -207,7 +207,7 @@ def without_events(snapshot: Snapshot, after: int) -> Snapshot:
 
 
 def with_events(snapshot: Snapshot, before: tuple[Event, ...]) -> Snapshot:
-    """The snapshot with the events `before` in front of its own, unless they are another owner's."""
+    """The snapshot with the events `before` in front of its own, unless they came from another owner."""
     fresh = snapshot.events
     if fresh and before and fresh[0].seq <= before[-1].seq:
         before = ()

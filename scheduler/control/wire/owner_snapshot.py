@@ -1,4 +1,4 @@
-"""The newest snapshot of a citizen's owner, by one exchange that blocks: `--status` does without asyncio."""
+"""The newest snapshot from a citizen's owner, by one blocking exchange: `--status` needs no asyncio."""
 
 import socket
 from dataclasses import replace
@@ -11,11 +11,11 @@ from scheduler.core.views import Snapshot
 from scheduler.errors import Disconnected
 from scheduler.system.unix_socket import HomeSocket, client_path, peer_of
 
-PATIENCE = 0.25  # seconds without a byte of the owner, after which the files have to do
+PATIENCE = 0.25  # seconds without a byte from the owner after which the files are read instead
 
 
 def owner_snapshot(citizen: str, home: Path, patience: float = PATIENCE) -> Snapshot | None:
-    """The citizen as its owner sees it; None if there is no owner, or none that answers within seconds."""
+    """The citizen as its owner sees it; None without an owner that answers within `patience` seconds."""
     try:
         at = HomeSocket(client_path(home), citizen, home)
         with socket.socket(socket.AF_UNIX) as connection:

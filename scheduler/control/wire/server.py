@@ -1,4 +1,4 @@
-"""The owner's end of the socket: answers requests, within limits that protect the owner from its clients."""
+"""The owner's end of the socket: answers requests within limits that protect it from its clients."""
 
 import asyncio
 import logging
@@ -37,17 +37,17 @@ from scheduler.system.unix_socket import (
 
 log = logging.getLogger("experience.server")
 
-REQUESTS = 32  # of one client at a time, runs that it follows or waits for among them
+REQUESTS = 32  # of one client at a time, including runs that it follows or waits for
 MISTAKES = 8  # invalid requests after which the connection is closed
 PACE = 0.005  # seconds between two requests of one client
 STUCK = 30.0  # seconds without reading a byte after which a client is disconnected
 READ_SIZE = 8 * 1024  # bytes read from a client at a time; asyncio would keep a buffer of 256 KB for each
-# A new client costs 0.2 ms; asyncio would accept all that wait in the kernel in one turn of the loop.
+# A new client costs 0.2 ms; asyncio would accept all waiting clients in one turn of the loop.
 ACCEPTED, BACKLOG = 4, 512
 
 
 class Served(Protocol):
-    """What the server needs of a scheduler, together with the requests in METHODS."""
+    """What the server needs of a scheduler, besides the requests in METHODS."""
 
     citizen: str
 
@@ -63,12 +63,12 @@ def _not_stoppable() -> None:
 
 
 def _other_user() -> None:
-    raise NotOurs("only the user who runs it may stop it")  # who could not start it again
+    raise NotOurs("only the user who runs it may stop it")  # others could not start it again
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What a client may ask of the whole process; each does it soon, or raises why not."""
+    """What a client may ask of the whole process; each call acts soon, or raises the reason why not."""
 
     stop: Callable[[], None] = _not_stoppable
     hand_over: Callable[[], None] = _not_stoppable
@@ -78,7 +78,7 @@ _OF_ANOTHER_USER = Process(_other_user, _other_user)
 
 
 class Server:
-    """Listens for one citizen, whose home this is, until closed."""
+    """Listens for one citizen at the socket of its home until closed."""
 
     def __init__(
         self,
@@ -96,12 +96,12 @@ class Server:
         self._ended = False
         self._open: dict[Path, tuple[asyncio.Server, tuple[int, int] | None]] = {}
         self._shared: tuple[Path, int] | None = None
-        self._user: int | None = None  # of the home: another than this process's own where root runs it
+        self._user: int | None = None  # the home's user, which is not this process's own if root runs it
         self.encoder, self.exclusive = _SnapshotEncoder(), asyncio.Lock()
 
     @property
     def clients(self) -> int:
-        """How many are connected."""
+        """The number of connected clients."""
         return len(self._clients)
 
     async def open(self) -> None:
@@ -133,12 +133,12 @@ class Server:
             await asyncio.wait(self._clients)
 
     async def serve_remote(self, stream: RemoteStream, asked_by: str) -> None:
-        """Serve a client of another machine, for as long as its stream lasts; who it is, its machine says."""
+        """Serve a client of another machine while its stream lasts; its machine names it in `asked_by`."""
         asker, serving = RemoteAsker(asked_by), asyncio.current_task()
         assert serving
-        self._clients.add(serving)  # it ends with this server, not with its process
+        self._clients.add(serving)  # it ends with this server, not only with the process
         try:
-            if self._ended:  # its citizen is about to run elsewhere
+            if self._ended:  # the citizen is about to run elsewhere
                 return
             stream.write(self._greeting())
             await _Client(self, stream.reader, stream, {}, _OF_ANOTHER_USER, asker).serve()
@@ -163,9 +163,9 @@ class Server:
             serve, limit = partial(self._serve, group), messages.LINE_LIMIT
             server = await asyncio.start_unix_server(serve, sock=listener, limit=limit, backlog=ACCEPTED)
             self._open[path] = server, identity
-            listener.listen(BACKLOG)  # the kernel lets more wait than are accepted in a turn
+            listener.listen(BACKLOG)  # the kernel queues more than are accepted in a turn
         finally:
-            if path not in self._open:  # also when this is cancelled
+            if path not in self._open:  # it failed or was cancelled
                 asyncio.get_running_loop().remove_reader(listener)
                 listener.close()
                 remove(path)
@@ -174,9 +174,9 @@ class Server:
         server, identity = self._open.pop(path, (None, None))
         if server:
             server.close()
-        if hanging((str(self._home),)):  # whoever listens there next takes its place
+        if hanging((str(self._home),)):  # leave it: the next owner replaces it
             return
-        if identity is None or file_id(path) in (identity, None):  # else another owner has bound it
+        if identity is None or file_id(path) in (identity, None):  # otherwise another owner has bound it
             remove(path)
 
     async def _serve(
@@ -215,7 +215,7 @@ class Server:
 
 
 class _SnapshotEncoder:
-    """Encodes a snapshot once for all clients that have had the same events."""
+    """Encodes a snapshot once for all clients that have received the same events."""
 
     def __init__(self) -> None:
         self._newest: tuple[Snapshot, int] | None = None
@@ -229,7 +229,7 @@ class _SnapshotEncoder:
 
 
 class _Client:
-    """One connection: a task for each of its requests."""
+    """One connection, with a task for each of its requests."""
 
     def __init__(
         self,
@@ -245,7 +245,7 @@ class _Client:
         self._encoder, self._exclusive = server.encoder, server.exclusive
         self._mistakes = 0
         self._requests = requests
-        writer.transport.set_write_buffer_limits(high=0)  # drained: the client has read all of it
+        writer.transport.set_write_buffer_limits(high=0)  # drained: the client has read everything
         writer.transport.max_size = READ_SIZE  # type: ignore[attr-defined]  # of asyncio's own transports
 
     async def serve(self) -> None:
@@ -311,7 +311,7 @@ class _Client:
         self._writer.write(messages.failure(number, code, text))
 
     async def _drained(self) -> None:
-        """Return when the client has read what was sent; raises OSError when it does not, or has left."""
+        """Return when the client has read everything sent; raises OSError if it reads nothing or has left."""
         try:
             async with asyncio.timeout(STUCK):
                 await self._writer.drain()
@@ -321,14 +321,14 @@ class _Client:
     # ------------------------------------------------------------------ requests that need the connection
 
     async def on_ping(self, number: int) -> None:
-        """The answer is all that the client needs."""
+        """Answer: that is all the client needs."""
 
     async def on_stop(self, number: int) -> None:
-        """End the process, or answer why not; the client waits for the end."""
+        """End the process, or answer why not; the client waits until it has ended."""
         self._process.stop()
 
     async def on_hand_over(self, number: int) -> None:
-        """Pass what the process runs to one in the background, or answer why not; it does so soon."""
+        """Soon pass what this process runs to one in the background, or answer why not."""
         self._process.hand_over()
 
     async def on_cancel(self, number: int, id: int) -> None:
