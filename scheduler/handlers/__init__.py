@@ -1,1 +1,1 @@
-"""The built-in tasks, one folder each; `net/` is what several of them share."""
+"""The built-in tasks, one folder each; several of them share `net/`."""

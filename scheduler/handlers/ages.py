@@ -1,15 +1,15 @@
-"""Whether files of days agree with the clock: nothing is too old because a clock is ahead."""
+"""Compares daily files with the clock, so that no file counts as too old because the clock is ahead."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-LEAP = timedelta(days=14)  # between two days with a file: the machine was off, or its clock was set
+LEAP = timedelta(days=14)  # a gap this long between daily files: the machine was off, or its clock was set
 
 
 def believed_today(today: date, days: Iterable[date]) -> date:
     """The day from which ages count: today, or the last day before a leap.
 
-    After a leap the clock must have agreed with the files for as long again to be believed.
+    After a leap the clock must agree with the files for as long again before it is trusted.
     """
     later = today
     for day in sorted({day for day in days if day <= today}, reverse=True):

@@ -1,4 +1,4 @@
-"""Files of a home that built-in tasks keep; a failure names the file and the reason."""
+"""Reads and writes the files that built-in tasks keep in a home; a failure names the file and the reason."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ def task_fails(file: Path, problem: str) -> Iterator[None]:
 
 
 def read_memory(file: Path) -> dict[str, Any]:
-    """What a task remembers between runs; a file that is not a JSON object is set aside."""
+    """The memory of a task between runs; a file that is not a JSON object is moved aside."""
     with task_fails(file, "cannot be read; correct its owner"):
         return read_json_for_update(file)
 
@@ -35,7 +35,7 @@ def write_memory(file: Path, document: Mapping[str, Any]) -> None:
 
 
 def append_lines(file: Path, data: bytes) -> int:
-    """Append whole lines, so that a crash costs at most the line being written; the size now, in bytes."""
+    """Append whole lines, so that a crash costs at most one line; returns the new size in bytes."""
     with task_fails(file, "cannot be written"):
         make_folder(file.parent)
         descriptor = open_file(file, os.O_RDWR | os.O_APPEND | os.O_CREAT)
@@ -49,7 +49,7 @@ def append_lines(file: Path, data: bytes) -> int:
 
 
 def count_files(folder: Path) -> int:
-    """The entries of a folder; 0 if it cannot be listed."""
+    """The number of entries in a folder; 0 if it cannot be listed."""
     try:
         return sum(1 for _ in folder.iterdir())
     except OSError:

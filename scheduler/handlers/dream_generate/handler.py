@@ -1,4 +1,4 @@
-"""dream_generate: a prompt made of recent memory, and with a language model the dream itself."""
+"""dream_generate: makes a prompt from recent memory and, if a language model is set, the dream itself."""
 
 from asyncio import to_thread
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ Message = Mapping[str, Any]
 
 
 async def dream_generate(ctx: Context) -> str:
-    """What was queued or dreamt, in one line; a model that gives no dream leaves the prompt queued."""
+    """One line on what was queued or dreamt; a model that gives no dream leaves the prompt queued."""
     options = ctx.options or Options()
     made, new = await to_thread(_queued, ctx.home, options)
     if ctx.llm is None or not options.llm:
@@ -32,7 +32,7 @@ async def dream_generate(ctx: Context) -> str:
 
 
 def _queued(home: Path, options: Options) -> tuple[Prompt, bool]:
-    """The prompt, and whether it is a new one; the last one still waits otherwise."""
+    """The prompt, and whether it is new or the last one, which still waits."""
     now = SystemClock.now()
     made = prompt(home, now, options.events, options.instructions)
     return made, add(home, message("user", made.text, now, type="dream_prompt"), options.keep)
@@ -66,9 +66,9 @@ def message(role: str, content: str, at: float, **more: Any) -> Message:
 
 
 def add(home: Path, new: Message, keep: int) -> bool:
-    """Append `new` and drop all but the last `keep`; False if it is there as the last one already.
+    """Append `new` and drop all but the last `keep`; False if it is the last message already.
 
-    A file without a list of messages is set aside, not lost; raises TaskFailed if it cannot be written.
+    A file without a list of messages is moved aside; raises TaskFailed if it cannot be written.
     """
     path = home / FILE
     with task_fails(path, "cannot be written; correct that, or move it away"):

@@ -1,4 +1,4 @@
-"""The prompt of a dream: yesterday's summary, the last events, and what waits in the queue."""
+"""The prompt of a dream: yesterday's summary, the last events, and the work in the queue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from scheduler.handlers.memory_summary.daily import clock_of, line_of
 from scheduler.handlers.memory_summary.files import day_file, events_of
 from scheduler.system.files import read_json
 
-RECENT = 7  # days back in which a summary still counts as recent
-SUMMARY = 2000  # characters of it
+RECENT = 7  # days for which a summary counts as recent
+SUMMARY = 2000  # characters of the summary
 WAITING = 10  # entries of the queue that are listed
-QUEUE_FILE = 1 << 20  # bytes: work is a few lines; a longer file is not read
+QUEUE_FILE = 1 << 20  # bytes; a longer file is not read: work takes a few lines
 LINE = 160  # characters
 
 INSTRUCTIONS = (
@@ -31,7 +31,7 @@ class Prompt:
 
 
 def prompt(home: Path, now: float, events: int, instructions: str = INSTRUCTIONS) -> Prompt:
-    """What to dream of, as far as it can be read; blocks."""
+    """The prompt, from as much of the memory as can be read; blocks."""
     today = datetime.fromtimestamp(now, UTC).date()
     parts = [
         ("What the day was like", _newest_summary(home, today)),
@@ -53,7 +53,7 @@ def _newest_summary(home: Path, today: date) -> Sequence[str]:
 
 
 def _recent_events(home: Path, today: date, events: int) -> Sequence[str]:
-    """The last events of yesterday and today, equal ones in a row only once."""
+    """The last events of yesterday and today, without repetitions in a row."""
     lines: list[str] = []
     for day in (today - timedelta(days=1), today):
         for event in events_of(home, day):
@@ -73,7 +73,7 @@ def _queued_work(queue: Path) -> Sequence[str]:
 
 
 def _title_of(file: Path) -> str:
-    """What a piece of queued work is about."""
+    """The subject of a piece of queued work."""
     try:
         work = read_json(file, {}) if file.stat().st_size <= QUEUE_FILE else {}
     except OSError:

@@ -9,7 +9,7 @@ from scheduler.handlers.email_check.flowed import unflowed
 from scheduler.handlers.email_check.message import to_text
 from scheduler.handlers.email_check.page import without_tags
 
-# Texts that no program shows as the letter; they count only where there is nothing else.
+# Texts that no program shows as the letter; they count only if there is nothing else.
 _NO_LETTER = {
     *("calendar", "x-vcalendar", "vcard", "x-vcard", "directory", "x-amp-html", "css"),
     *("rfc822-headers", "rfc822-header"),
@@ -20,7 +20,7 @@ Wanted = Callable[[Message], str]
 
 
 def body(raw: bytes) -> str:
-    """The text of a message of which perhaps only the beginning is here; "" if there is none in it."""
+    """The text of a message, which may be cut off after its beginning; "" if it has none."""
     try:
         return _body_of(message_from_bytes(raw))
     except (LookupError, ValueError, TypeError, RecursionError):
@@ -33,7 +33,7 @@ def _body_of(message: Message) -> str:
 
 
 def _gathered(part: Message, wanted: Wanted) -> str:
-    """What is wanted in the part and in those within it, in their order; "" if all of it is blank."""
+    """The wanted text in the part and in the parts within it, in order; "" if all of it is blank."""
     part = _with_parts(part)
     if part.get_content_maintype() != "multipart" or not part.is_multipart():
         return wanted(part)
@@ -41,17 +41,17 @@ def _gathered(part: Message, wanted: Wanted) -> str:
     parts = [each for each in within if isinstance(each, Message)]
     texts = (_gathered(each, wanted) for each in (_best_first(parts) if kind == "alternative" else parts))
     found = filter(None, texts)
-    # A related part's others are pictures and styles of its first.
+    # In a related part, all but the first are its pictures and styles.
     return next(found, "") if kind in ("alternative", "related") else "\n".join(found)
 
 
 def _best_first(parts: Iterable[Message]) -> list[Message]:
-    """Plain text, then the last, which is the one that says most."""
+    """Plain text first, then the others from the last, which is the richest."""
     return sorted(reversed([*parts]), key=lambda each: each.get_content_type() != "text/plain")
 
 
 def _with_parts(part: Message) -> Message:
-    """The part itself; one that names no boundary, or a wrong one, is parsed with the one it has."""
+    """The part itself; without a boundary, or with a wrong one, parsed again by the one in its text."""
     payload = part.get_payload()
     if part.get_content_maintype() != "multipart" or not isinstance(payload, str):
         return part
@@ -71,7 +71,7 @@ def _any_text(part: Message) -> str:
 
 
 def _status(part: Message) -> str:
-    """The blocks of a delivery report, each of which the parser takes for a message."""
+    """The blocks of a delivery report; the parser takes each of them for a message."""
     inner = part.get_payload()
     if part.get_content_type() != "message/delivery-status" or not isinstance(inner, list):
         return ""
@@ -79,7 +79,7 @@ def _status(part: Message) -> str:
 
 
 def _forwarded(part: Message) -> str:
-    """The text of a whole message that is in this one."""
+    """The text of a whole message within this one."""
     inner = part.get_payload()
     if part.get_content_type() != "message/rfc822" or not isinstance(inner, list):
         return ""
@@ -88,7 +88,7 @@ def _forwarded(part: Message) -> str:
 
 
 def _decoded(outer: Message, inner: Message) -> Message:
-    """The message within; some servers encode all of it, which the parser does not expect."""
+    """The message within, decoded first where a server has encoded all of it."""
     encoding = outer["Content-Transfer-Encoding"]
     if inner.keys() or encoding is None:
         return inner

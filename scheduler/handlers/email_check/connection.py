@@ -1,4 +1,4 @@
-"""A TLS connection to a mail server that checks its certificate, bounds its answers, and can be cut."""
+"""A TLS connection to a mail server that checks its certificate, limits its answers and can be cut."""
 
 import imaplib
 import re
@@ -12,15 +12,15 @@ from imap_tools.errors import ImapToolsError, MailboxFolderSelectError, Unexpect
 from scheduler.handlers.email_check.options import Options
 
 TIMEOUT = 15.0  # seconds that a server may be silent
-MOST = 10 << 20  # bytes that the answer to one command may have
+MOST = 10 << 20  # bytes of the answer to one command
 
 
 class NotTrusted(Exception):
-    """The authorities that the settings name cannot be used; the text says why."""
+    """The authorities in the settings cannot be used; the text says why."""
 
 
 class Refused(Exception):
-    """The server refuses the login; the text is its own."""
+    """The server refuses the login; the text is the server's own."""
 
 
 # Everything that can go wrong with a mail server, or on the way to it.
@@ -45,7 +45,7 @@ def _quoted(char: str) -> str:
 
 
 class CuttableSocket:
-    """The open socket, which another thread can shut down: a cancelled run waits for no server."""
+    """The open socket, which another thread can shut down so that a cancelled run waits for no server."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
@@ -57,11 +57,11 @@ class CuttableSocket:
             self.cut()
 
     def cut(self) -> None:
-        """Make all waiting for the server fail now; may be called from any thread."""
+        """Make every wait for the server fail now; may be called from any thread."""
         self._over = True
         if self._socket is not None:
             with suppress(OSError):
-                # Not SSLSocket's own shutdown: it takes the TLS state away from under the reading thread.
+                # Not SSLSocket's own shutdown, which drops the TLS state that the reading thread uses.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
@@ -105,7 +105,7 @@ class Client(imaplib.IMAP4_SSL):
 
 
 def _trust(ca_file: str) -> ssl.SSLContext:
-    """Certificates of the system's authorities, or only those of `ca_file`."""
+    """The context with the certificates of the system's authorities, or only those of `ca_file`."""
     try:
         return ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
@@ -132,7 +132,7 @@ _CUT = "cut the connection; the next run tries again"
 
 
 def why(error: Exception, options: Options) -> str:
-    """The sentence for one of FAILURES, with the fix; it may quote the server, which may quote the login."""
+    """The sentence for one of FAILURES, with the fix; the server's words in it may quote the login."""
     server = f"{options.host}:{options.port}"
     match error:
         case NotTrusted():
@@ -165,14 +165,14 @@ def _no_connection(error: OSError) -> str:
 
 
 def _no_answer(error: Exception) -> str:
-    """imaplib has texts where the others have types."""
+    """The sentence for an error of IMAP; imaplib tells its errors apart by text, not by type."""
     text = server_text(error)
     match error:
         case Refused():
             return f"refuses the login; check user and password: {text}"
         case MailboxFolderSelectError():
             return f"does not open the folder; check folder: {text}"
-        case imaplib.IMAP4.abort() if "socket error" in text:  # at the end of a line, or within one
+        case imaplib.IMAP4.abort() if "socket error" in text:  # between two lines, or within one
             return _CUT
     if isinstance(error, UnicodeError) or "unexpected response" in text or "CAPABILITY" in text:
         return _NO_IMAP
@@ -180,7 +180,7 @@ def _no_answer(error: Exception) -> str:
 
 
 def server_text(error: Exception) -> str:
-    """The server's own words."""
+    """The server's own words in this error."""
     text: object = error.args[0] if error.args else ""
     if isinstance(error, UnexpectedCommandStatusError):
         text = (error.command_result[1] or [b""])[-1]

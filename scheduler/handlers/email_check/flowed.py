@@ -1,4 +1,4 @@
-"""Joins the lines of a text in format=flowed (RFC 3676), whose sender broke them for narrow screens."""
+"""Joins the lines of format=flowed text (RFC 3676), which the sender broke for narrow screens."""
 
 import re
 
@@ -7,7 +7,7 @@ _SIGNATURE = "-- "
 
 
 def unflowed(text: str, delete_space: bool) -> str:
-    """The text with its paragraphs in one line each; `delete_space` where the breaks are not spaces."""
+    """The text with each paragraph on one line; `delete_space` if the breaks do not stand for spaces."""
     lines: list[str] = []
     flowing = ""  # the quote marks of the line that the next one continues
     open_line = False

@@ -1,4 +1,4 @@
-"""email_check: urgent mail becomes work in tasks/queue, once per message ever; the mailbox never changes."""
+"""email_check: turns urgent mail into work in tasks/queue, once per message; never changes the mailbox."""
 
 from asyncio import to_thread
 from collections.abc import Callable
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from scheduler.handlers.email_check.mailbox import Found, Mailbox
 
 
-A_RUN = 500  # urgent messages queued by one run; the next one goes on
+A_RUN = 500  # urgent messages queued per run; the next run continues
 
 Progress = Callable[[float, float, str], None]
 
 
 async def email_check(ctx: Context) -> str | Report:
-    """How much mail is unread; `URGENT:n ...` when n messages were queued that cannot wait."""
+    """One line on the unread mail; `URGENT:n ...` if n urgent messages were queued."""
     from scheduler.handlers.email_check.connection import CuttableSocket
 
     options, line = ctx.options or Options(), CuttableSocket()
     try:
         return await to_thread(check, ctx.home, options, SystemClock.now(), ctx.progress, line)
     finally:
-        line.cut()  # a run that was cancelled leaves no thread behind that waits for the server
+        line.cut()  # so that a cancelled run leaves no thread that waits for the server
 
 
 def check(
     home: Path, options: Options, now: float, progress: Progress, line: "CuttableSocket"
 ) -> str | Report:
-    """Check the mailbox once; raises TaskFailed, unless urgent mail was found before that."""
+    """Check the mailbox once; raises TaskFailed, unless urgent mail was found before the failure."""
     from scheduler.handlers.email_check.mailbox import mailbox
 
     queue = MailQueue(home, now, options.since)
@@ -58,7 +58,7 @@ def check(
 
 
 class MailboxCheck:
-    """The unread messages: how many there are, and which became work."""
+    """One check of a mailbox: the number of unread messages, and those that became work."""
 
     def __init__(self, options: Options, queue: MailQueue, now: float) -> None:
         self.queued: list[MailHeaders] = []
@@ -69,7 +69,7 @@ class MailboxCheck:
         self._refusal = ""
 
     def read(self, box: "Mailbox", progress: Progress) -> None:
-        """Go through the headers, newest first, and queue what cannot wait."""
+        """Go through the headers, newest first, and queue urgent messages."""
         since = datetime.fromtimestamp(max(0.0, self._oldest), UTC)
         uids = box.unread(since)
         checked, read = uids[: self._options.limit], set[str]()
@@ -80,12 +80,12 @@ class MailboxCheck:
             self._queue.save()
             read |= {found.uid for found in messages}
             progress(len(read), len(checked), "unread messages")
-        if missing := {*checked} - read:  # read or removed elsewhere since? Then it is not unread any more
+        if missing := {*checked} - read:  # those read or removed elsewhere since are not unread now
             self._unreadable = len(missing & {*box.unread(since)})
         self._refusal = box.refusal
 
     def report(self, problem: str) -> str | Report:
-        """What there was, in one line; raises TaskFailed if nothing could be read of what is unread."""
+        """The result in one line; raises TaskFailed if there is unread mail and none could be read."""
         full, lacking = bool(self._waiting) and not self._queue.room, self._lacking()
         if self._unreadable and not self._unread and not problem:
             raise TaskFailed(f"{lacking}; the next run tries again")
@@ -114,7 +114,7 @@ class MailboxCheck:
             raw = box.start(found.uid)
             self._textless += not raw
             text = body(raw) or (_later_text(box, found.uid) if len(raw) < found.size else "")
-        finally:  # what is urgent is queued, also when its text cannot be had
+        finally:  # an urgent message is queued even without its text
             email = _email(message, raw, text, found.size)
             self._queue.add(message.key, work(email, message.subject, urgency, self._now))
             self.queued.append(message)
@@ -129,7 +129,7 @@ class MailboxCheck:
         return f"{self._unread + self._beyond} unread, {urgent}"
 
     def _lacking(self) -> str:
-        """What the server did not send, in its own words if it gave any."""
+        """A text on what the server did not send, with its reason if it gave one."""
         refusal = f": {one_line(self._refusal)}" if self._refusal else ""
         lacks = [
             f"{plural(self._unreadable, 'unread message')} cannot be read" if self._unreadable else "",

@@ -1,4 +1,4 @@
-"""Reads a mailbox over IMAP and TLS: headers and beginnings of messages; nothing in it ever changes."""
+"""Reads headers and beginnings of messages over IMAP and TLS, without changing anything in the mailbox."""
 
 import contextlib
 import imaplib
@@ -26,11 +26,11 @@ from scheduler.handlers.email_check.connection import (
 from scheduler.handlers.email_check.message import one_line
 from scheduler.handlers.email_check.options import Options
 
-BATCH = 500  # messages of which the headers are asked for at once
-HEADERS = 8192  # bytes of them that are read, of each message
+BATCH = 500  # messages whose headers are requested at once
+HEADERS = 8192  # bytes of headers that are read per message
 START = 65_536  # bytes of a message that are read for its text
-FAREWELL = 2.0  # seconds that a server may be silent when all is done
-SECTIONS = 8  # of a message with its attachments first: where its text is looked for
+FAREWELL = 2.0  # seconds that a server may be silent at logout
+SECTIONS = 8  # parts in which the text is searched if attachments come first
 
 _FIELDS = f"BODY.PEEK[HEADER.FIELDS (MESSAGE-ID FROM SUBJECT DATE CONTENT-TYPE)]<0.{HEADERS}>"
 _TEXT = re.compile(rb"^content-type:\s*(text/(plain|html)|multipart/)", re.I | re.M)
@@ -41,7 +41,7 @@ _QUOTED = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? "((?:[^"\\]|\\.)*)"')
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One message as the server lists it: `raw` is what was asked for of its content."""
+    """One message as the server lists it; `raw` is the requested part of its content."""
 
     uid: str
     raw: bytes
@@ -51,7 +51,7 @@ class Found:
 
 @contextlib.contextmanager
 def mailbox(options: Options, line: CuttableSocket) -> Iterator["Mailbox"]:
-    """The folder, opened for reading alone; every failure is a TaskFailed of one line."""
+    """The folder, opened read-only; every failure is a TaskFailed of one line."""
     try:
         with contextlib.closing(Mailbox(options, line)) as box:
             box.enter()
@@ -93,13 +93,13 @@ class Mailbox(BaseMailBox):
 
     def unread(self, since: datetime) -> list[str]:
         """The UIDs of unread messages that arrived at this time or up to a day before it, newest first."""
-        # SEARCH knows days only, in the server's zone.
+        # SEARCH takes only days, in the server's zone.
         criteria = AND(seen=False, date_gte=(since - timedelta(days=1)).date())
         uids = self.uids(criteria, charset=None)
         return sorted(filter(str.isdigit, uids), key=int, reverse=True)
 
     def headers(self, uids: Sequence[str]) -> Iterator[list[Found]]:
-        """What is needed of the headers, in batches; a message that does not come is left out."""
+        """The needed headers, in batches, without messages that the server does not send."""
         for start in range(0, len(uids), BATCH):
             batch = uids[start : start + BATCH]
             found = _messages(self._fetched(batch, f"(UID INTERNALDATE RFC822.SIZE {_FIELDS})"))
@@ -119,17 +119,17 @@ class Mailbox(BaseMailBox):
                 yield head + b"".join(each.raw for each in found)
 
     def _fetched(self, uids: Sequence[str], parts: str) -> Sequence[Any]:
-        """UID FETCH; what the server sent counts also where it could not send all."""
+        """The answer to UID FETCH, even if the server could not send all of it."""
         self.client.refill()
         status, data = self.client.uid("FETCH", ",".join(uids), parts)
-        if status != "OK":  # an ill server, or only a message that another client has deleted since
+        if status != "OK":  # a faulty server, or a message that another client has deleted
             self.refusal = hide_login(" ".join(_words(data)), self._options)  # it may quote anything
             data = self.client.response("FETCH")[1]
         return data or ()
 
 
 def _messages(data: Sequence[Any]) -> Iterator[Found]:
-    """The UID of a message may be on either side of its content."""
+    """The messages in an answer, where the UID may be on either side of the content."""
     for line, content in _contents(data):
         uid, size = re.search(rb"\bUID (\d+)", line), re.search(rb"RFC822\.SIZE (\d+)", line)
         moment = imaplib.Internaldate2tuple(line)
@@ -148,7 +148,7 @@ def _sections(data: Sequence[Any]) -> Iterator[tuple[str, bytes]]:
 
 
 def _contents(data: Sequence[Any]) -> Iterator[tuple[bytes, bytes]]:
-    """The line and each content in it: imaplib gives (line, literal) pairs and the rest of each line."""
+    """Each content with its line; imaplib gives (line, literal) pairs, then the rest of the line."""
     for position, item in enumerate(data):
         if isinstance(item, tuple):
             rest = data[position + 1] if position + 1 < len(data) else b""

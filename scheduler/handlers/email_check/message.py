@@ -11,10 +11,10 @@ from scheduler.handlers.email_check.rules import addresses
 
 BODY = 20_000  # characters of the text that are kept
 LINE = 500  # characters of a header that are kept
-HEADER = 2000  # bytes of a header that are looked at: patterns take their time on long lines of junk
+HEADER = 2000  # bytes of a header that are examined: patterns are slow on long lines of junk
 
 _FOLD = re.compile(rb"\r?\n[ \t]+")
-# What senders call by the name of a smaller set; the wider one reads both.
+# Charsets that senders label with the name of a smaller one; the wider one reads both.
 _WIDER = {
     "ascii": "utf-8",
     "us-ascii": "utf-8",
@@ -28,13 +28,13 @@ _WIDER = {
     "x-sjis": "cp932",
     "iso-2022-jp": "iso2022_jp_ext",
 }
-# Python counts these among its text encodings; no mail is written in them, and some warn or never end well.
+# Python's text encodings that no mail uses; some of them warn or fail badly.
 _NO_CHARSET = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
 
 
 @dataclass(frozen=True, slots=True)
 class MailHeaders:
-    """The headers of one message, as text; `key` is the same whenever and wherever it is met again."""
+    """The headers of one message, as text; `key` identifies the message in every run and folder."""
 
     key: str
     id: str = ""
@@ -45,9 +45,9 @@ class MailHeaders:
 
 
 def read_headers(raw: bytes, facts: str = "") -> MailHeaders:
-    """The values of these header lines; what is missing is empty.
+    """The values of these header lines; missing ones are empty.
 
-    `facts` tell messages without an id apart: when the message arrived, and its size.
+    `facts`, the arrival time and size, distinguish messages without an id.
     """
     found = headers(raw)
     charset = _declared(found)
@@ -63,7 +63,7 @@ def read_headers(raw: bytes, facts: str = "") -> MailHeaders:
 
 
 def headers(raw: bytes) -> dict[str, bytes]:
-    """Unfolded header lines by their lower-case names; of several with one name the first."""
+    """Unfolded header lines by lower-case name; the first of several with one name."""
     found: dict[str, bytes] = {}
     for line in _FOLD.sub(b" ", raw).splitlines():
         name, colon, value = line.partition(b":")
@@ -91,21 +91,21 @@ def decoded(line: str) -> str:
 
 
 def _word(data: bytes, charset: str | None) -> str:
-    """The library gives what lies between encoded words in a code of its own."""
+    """Decode the text between encoded words, which the library returns in its own encoding."""
     return (
         to_text(data, charset.partition("*")[0]) if charset else data.decode("raw-unicode-escape", "replace")
     )
 
 
 def to_text(data: bytes, charset: str) -> str:
-    """These bytes in this charset; if there is no such charset, as UTF-8, or else as Windows would."""
+    """The bytes as text in this charset; if it is unknown, as UTF-8 or else as Windows would."""
     name = charset.lower()
     found = _try(data, _WIDER.get(name, name), "replace") if name else None
     return found if found is not None else _undeclared(data)
 
 
 def _undeclared(data: bytes, charset: str = "") -> str:
-    """Bytes of an unknown charset; `charset` is what the body is in."""
+    """The text of bytes in an unknown charset; `charset` is that of the body."""
     if b"\x1b$" in data:
         charset = charset or "iso-2022-jp"
     elif (found := _try(data, "utf-8", "strict")) is not None:
@@ -114,7 +114,7 @@ def _undeclared(data: bytes, charset: str = "") -> str:
 
 
 def one_line(text: str) -> str:
-    """On one line, of bounded length, without control characters or halves of characters."""
+    """The text on one line of limited length, without control characters or lone surrogates."""
     whole = text.encode("utf-8", "replace").decode()
     return " ".join("".join(char if char.isprintable() else " " for char in whole).split())[:LINE]
 
@@ -129,14 +129,14 @@ def _try(data: bytes, charset: str, errors: str) -> str | None:
 
 
 def _declared(found: Mapping[str, bytes]) -> str:
-    """The charset of the body: what an undeclared header is probably written in, too."""
+    """The charset of the body, probably used by undeclared headers, too."""
     match = re.search(rb'charset\s*=\s*"?([\w.:+-]{1,40})', found.get("content-type", b""), re.IGNORECASE)
     name = match[1].decode("ascii", "replace").lower() if match else ""
     return "" if name in ("utf-8", "us-ascii", "ascii") else name
 
 
 def _key(found: Mapping[str, bytes], facts: str) -> str:
-    """From the Message-ID; a message without one is known by sender, date, subject and the facts."""
+    """The key: from the Message-ID, or else from sender, date, subject and the facts."""
     named = (found.get(name, b"") for name in ("from", "date", "subject"))
     ident = _id(found)
     source = b"id\0" + ident if ident else b"\0".join((*named, *([facts.encode()] if facts else [])))
@@ -144,6 +144,6 @@ def _key(found: Mapping[str, bytes], facts: str) -> str:
 
 
 def _id(found: Mapping[str, bytes]) -> bytes:
-    """The Message-ID; some senders write `<>`."""
+    """The Message-ID, "" for the `<>` that some senders write."""
     ident = b"".join(found.get("message-id", b"").split())
     return ident if re.search(rb"[^<>@\"'\s]", ident) else b""

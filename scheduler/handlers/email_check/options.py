@@ -32,7 +32,7 @@ urgent_from = ["ct@example.org"]
 
 @reads(type="string")
 def single_line(value: Any) -> str:
-    """Text on one line: a line break would be a command of its own to the server."""
+    """Text on one line: to the server, a line break would start another command."""
     given = text(value)
     if not given.strip() or not given.isprintable():
         raise InvalidValue("is empty or has control characters; write it on one line")

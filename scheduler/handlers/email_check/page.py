@@ -40,6 +40,6 @@ class _Words(HTMLParser):
 def without_tags(page: str) -> str:
     """The text of the page, each block on a line of its own."""
     words = _Words()
-    words.feed(f"{page}\n")  # or a word with "&" at the very end is held back
+    words.feed(f"{page}\n")  # else a word with "&" at the very end is held back
     lines = (" ".join(line.split()) for line in "".join(words.texts).split("\n"))
     return "\n".join(line for line in lines if line)

@@ -1,4 +1,4 @@
-"""Work from urgent mail: one file in tasks/queue per message, once ever."""
+"""Turns urgent mail into work: one file in tasks/queue per message, never twice."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,15 +9,15 @@ from scheduler.handlers.home_files import count_files, read_memory, task_fails, 
 from scheduler.system.files import require_home, write_json
 
 KEPT = 400 * 86400.0  # seconds that a message is remembered after it was last seen unread
-REFRESH = 86400.0  # seconds after which being seen again is worth a write
-FULL = 5000  # files in the queue from which on messages wait, unqueued, until the queue gets shorter
+REFRESH = 86400.0  # seconds after which seeing a message again is saved
+FULL = 5000  # files in the queue; with as many, messages stay unqueued until it gets shorter
 
 _MEMORY = Path(".experience") / "urgent_mail.json"
 _SEEN = "seen"
 
 
 class MailQueue:
-    """The queue of one home, and the memory of what was ever put there."""
+    """The queue of one home, and the memory of what was queued before."""
 
     def __init__(self, home: Path, now: float, window: float) -> None:
         self._folder, self._memory, self._now = home / "tasks" / "queue", home / _MEMORY, now
@@ -28,7 +28,7 @@ class MailQueue:
         self.room = max(0, FULL - count_files(self._folder))
 
     def knows(self, key: str) -> bool:
-        """Whether this message was queued before; being asked keeps it in memory."""
+        """Whether this message was queued before; asking keeps it remembered."""
         if key not in self._seen:
             return False
         if self._now - self._seen[key] > REFRESH:
@@ -36,9 +36,9 @@ class MailQueue:
         return True
 
     def add(self, key: str, work: Mapping[str, Any]) -> None:
-        """Queue this work; it is remembered with the next `save`.
+        """Queue this work; the next `save` remembers it.
 
-        The name comes from the message, so that a run which died between the two does not queue it twice.
+        The file is named after the message, so that a run that dies between the two does not queue it twice.
         """
         file = self._folder / f"email_{key}.json"
         with task_fails(file, "cannot be saved"):
@@ -49,7 +49,7 @@ class MailQueue:
         self.room -= 1
 
     def save(self) -> None:
-        """Remember what was queued; what was not seen for KEPT is forgotten."""
+        """Remember what was queued, and forget messages that were not seen for KEPT."""
         if self._changed:
             write_memory(self._memory, {**self._document, _SEEN: self._seen})
             self._changed = False

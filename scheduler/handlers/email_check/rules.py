@@ -1,4 +1,4 @@
-"""Whether a message cannot wait: its sender and its subject against the settings."""
+"""Decides by sender and subject, as set in the settings, whether a message is urgent."""
 
 import re
 import unicodedata
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from scheduler.schema.values import InvalidValue, text
 
-URGENT, HIGH = "urgent", "high"  # the sender counts for more than words that anybody may write
+URGENT, HIGH = "urgent", "high"  # by sender, and by words, which count less since anybody can write them
 
 _QUOTED = re.compile(r'"((?:\\.|[^"\\])*)"(\s*@)?')
 _COMMENT = re.compile(r"\((?:\\.|[^()\\])*\)")
@@ -16,7 +16,7 @@ _ADDRESS = re.compile(r'[^\s@,;<>"]+@[^\s@,;<>"]+')
 def priority(
     senders: Iterable[str], subject: str, urgent_from: Iterable[str], urgent_subjects: Iterable[str]
 ) -> str:
-    """URGENT for a sender that is named, HIGH for a subject with one of the words, "" for what can wait."""
+    """URGENT for a listed sender, HIGH for a subject with a listed word, "" for any other message."""
     if any(_is_from(sender, wanted) for sender in senders for wanted in urgent_from):
         return URGENT
     folded = normalize_words(subject)
@@ -26,7 +26,7 @@ def priority(
 def addresses(header: str) -> tuple[str, ...]:
     """The addresses in a From header, in one spelling.
 
-    Read strictly, before encoded words are decoded: a display name that looks like an address is none.
+    Read strictly, before encoded words are decoded, so that a display name never counts as an address.
     """
     plain = re.sub(r"\s*@\s*", "@", _without_comments(_QUOTED.sub(_unquoted, header)))
     found = (_address(entry) for entry in re.split(r"[,;]", plain))
@@ -34,7 +34,7 @@ def addresses(header: str) -> tuple[str, ...]:
 
 
 def normalize_address(address: str) -> str:
-    """Lower case, the domain as DNS writes it."""
+    """The address in lower case, its domain as DNS writes it."""
     local, _, domain = address.rpartition("@")
     return f"{local.lower()}@{_domain(domain)}"
 
@@ -52,7 +52,7 @@ def sender(value: object) -> str:
 
 
 def normalize_words(words: str) -> str:
-    """For comparing: without regard to case, width and spacing."""
+    """The words for comparison, without differences of case, width and spacing."""
     return " ".join(unicodedata.normalize("NFKC", words).casefold().split())
 
 
@@ -61,7 +61,7 @@ def _is_from(address: str, wanted: str) -> bool:
 
 
 def _contains_words(subject: str, words: str) -> bool:
-    """Whole words, so that `help` is not in `helpful`."""
+    """Whether the subject has them as whole words: `help` is not in `helpful`."""
     if not words:
         return False
     pattern = _edge(words[0], "<!") + re.escape(words) + _edge(words[-1], "!")
@@ -69,13 +69,13 @@ def _contains_words(subject: str, words: str) -> bool:
 
 
 def _edge(char: str, direction: str) -> str:
-    """The edge of a word; Chinese and Japanese are written without spaces and have no such edge."""
+    """A pattern for the edge of a word, empty for Chinese and Japanese, which use no spaces."""
     wide = unicodedata.east_asian_width(char) in "WF"
     return "" if wide or not (char.isalnum() or char == "_") else rf"(?{direction}\w)"
 
 
 def _address(entry: str) -> str:
-    """The one address of an entry; what is ambiguous has none."""
+    """The only address of an entry, "" if it is ambiguous."""
     bracketed = re.findall(r"<([^<>]*)>", entry)
     words = (bracketed[-1].rpartition(":")[2] if bracketed else entry.rpartition(":")[2]).split()
     found = [word for word in words if _ADDRESS.fullmatch(word)]
@@ -83,14 +83,14 @@ def _address(entry: str) -> str:
 
 
 def _unquoted(quoted: re.Match[str]) -> str:
-    """Nothing of a display name; of a quoted local part what needs no quotes."""
+    """The replacement of a quoted text: blank for a display name, a local part without needless quotes."""
     if not quoted[2]:
         return " "
     return f"{quoted[1]}@" if re.fullmatch(r"[\w.+-]+", quoted[1]) else '"@'
 
 
 def _without_comments(header: str) -> str:
-    """Comments nest, so they go from the inside out."""
+    """Remove comments from the inside out, since they nest."""
     while header != (less := _COMMENT.sub(" ", header)):
         header = less
     return header

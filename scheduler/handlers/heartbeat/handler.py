@@ -1,4 +1,4 @@
-"""heartbeat: the machine's disk, memory and load against limits, and whether the peers are awake."""
+"""heartbeat: checks the machine's disk, memory and load against limits, and whether the peers are awake."""
 
 from asyncio import to_thread
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from scheduler.system.clock import SystemClock
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was measured: shares in per cent, the load per processor."""
+    """The measured values: shares in per cent, the load per processor."""
 
     disk: float
     memory: float
@@ -26,14 +26,14 @@ class Reading:
 
 
 async def heartbeat(ctx: Context) -> str | Report:
-    """One line about the machine and the peers; a warning or a failure when a limit is passed."""
+    """One line about the machine and the peers; a warning or a failure if a limit is exceeded."""
     options = ctx.options or Options()
     reading = await to_thread(measure, ctx.home, SystemClock.now(), options.peers)
     return evaluate(reading, options)
 
 
 def measure(home: Path, now: float, peers: bool = True) -> Reading:
-    """How things are; raises TaskFailed if the disk of `home` cannot be measured."""
+    """The present values; raises TaskFailed if the disk of `home` cannot be measured."""
     import psutil
 
     try:
@@ -51,7 +51,7 @@ def measure(home: Path, now: float, peers: bool = True) -> Reading:
 
 
 def evaluate(reading: Reading, options: Options) -> str | Report:
-    """The reading in one line; a Report when it wants attention. Raises TaskFailed past a failure limit."""
+    """The reading in one line, as a Report if it needs attention; raises TaskFailed past a failure limit."""
     if failures := _failures(reading, options):
         raise TaskFailed("; ".join(failures))
     warnings = _warnings(reading, options)

@@ -1,4 +1,4 @@
-"""Checks the other citizens: when each last woke, and whether its owner is alive."""
+"""Checks when each of the other citizens last woke, and whether its owner is alive."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import read_json
 from scheduler.system.homes import homes
 
-# Each citizen checks the next fifty by name: together they cover all, even a thousand.
+# Each citizen checks the next fifty by name; together they cover all, even a thousand.
 MOST = 50
 
 
@@ -59,7 +59,7 @@ def _time(value: Any) -> float | None:
 
 
 def _is_gone(note: Path) -> bool:
-    """Whether an owner was noted and that process has ended; False without a readable note."""
+    """Whether the noted owner's process has ended; False without a readable note."""
     from scheduler.process.process_info import alive
 
     try:

@@ -1,4 +1,4 @@
-"""Daily summaries: one for each finished day that has none, or has changed since."""
+"""Writes daily summaries: for each finished day that has none, or has changed since."""
 
 import hashlib
 import json
@@ -19,15 +19,15 @@ from scheduler.system.files import write_json
 
 Progress = Callable[[float, float, str], None]
 
-FAILURES = 20  # kept of one day
-QUOTED = 5  # lines quoted of one day
+FAILURES = 20  # kept per day
+QUOTED = 5  # lines quoted per day
 WIDTH = 200  # characters of each line
 
 Event = Mapping[str, Any]
 
 _TEXTS = ("content", "text", "message", "summary", "error")
 _BAD = frozenset({"failed", "timed out", "interrupted", "error"})
-OF_A_MODEL = ("extract", "model", "duration", "cut")  # the keys that prose adds
+OF_A_MODEL = ("extract", "model", "duration", "cut")  # the keys that a model's prose adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def _summarise_day(home: Path, day: date) -> Outcome:
 
 
 def needs_summary(old: dict[str, Any] | None, source: str) -> bool:
-    """A summary without `source` was not written by this task, and stays as it is."""
+    """Whether the day needs a new summary; one without `source` is not this task's and stays as it is."""
     return old is None or ("source" in old and old["source"] != source)
 
 
@@ -83,7 +83,7 @@ def save(file: Path, content: dict[str, Any]) -> None:
 
 
 def summary(day: date, events: Sequence[Event]) -> dict[str, Any]:
-    """What the daily file holds of these events."""
+    """The content of the daily file for these events."""
     counts = Counter(_type(event) for event in events)
     failures = [f"{clock_of(event)} {line_of(event)}".strip() for event in events if failed(event)]
     return {
@@ -111,7 +111,7 @@ def describe_counts(counts: Counter[str]) -> str:
 
 
 def _representative_lines(events: Sequence[Event]) -> list[str]:
-    """The lines whose words come back most often over the day, in the order in which they were written."""
+    """The lines whose words recur most over the day, in the order in which they were written."""
     lines = list(dict.fromkeys(line for line in map(line_of, events) if line))
     frequency = Counter(word for line in lines for word in _words(line))
     best = sorted(lines, key=lambda line: -_weight(line, frequency))[:QUOTED]
@@ -120,7 +120,7 @@ def _representative_lines(events: Sequence[Event]) -> list[str]:
 
 def _weight(line: str, frequency: Counter[str]) -> float:
     words = _words(line)
-    return sum(frequency[word] for word in words) / (len(words) + 3)  # a single common word is not a sentence
+    return sum(frequency[word] for word in words) / (len(words) + 3)  # a single common word is no sentence
 
 
 def _words(line: str) -> set[str]:

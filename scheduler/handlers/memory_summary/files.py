@@ -1,4 +1,4 @@
-"""The files of a citizen's memory: where they are, and what is in them."""
+"""Finds and reads the files of a citizen's memory."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ def day_file(home: Path, kind: str, day: date) -> Path:
 
 
 def days_in(home: Path, kind: str) -> list[date]:
-    """The days that have a file, the oldest first."""
+    """The days that have a file, oldest first."""
     return sorted(_days(home / "memory" / kind))
 
 
@@ -31,7 +31,7 @@ def _days(folder: Path) -> Iterator[date]:
 
 
 def content_of(file: Path) -> bytes:
-    """What is in the file; raises NoDay if it cannot be read, is too long, or would not end."""
+    """The content of the file; raises NoDay if it cannot be read, is too long or is endless."""
     try:
         return read_file(file)
     except FileNotFoundError as error:
@@ -49,7 +49,7 @@ def events_of(home: Path, day: date) -> Sequence[dict[str, Any]]:
 
 
 def summary_of(file: Path) -> dict[str, Any]:
-    """The summary in the file; an empty one if there is none, or it cannot be read."""
+    """The summary in the file; an empty one if it is missing or cannot be read."""
     try:
         return summary_in(file) or {}
     except NoDay:
@@ -57,7 +57,7 @@ def summary_of(file: Path) -> dict[str, Any]:
 
 
 def summary_in(file: Path) -> dict[str, Any] | None:
-    """The summary in the file, None if there is none; a file that is not one is set aside. Raises NoDay."""
+    """The summary in the file, None if there is none; moves an invalid file aside. Raises NoDay."""
     try:
         found = json.loads(read_file(file))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""memory_summary: days, weeks and months in a few lines, in prose where a language model is set."""
+"""memory_summary: sums up days, weeks and months in a few lines, in prose if a language model is set."""
 
 from asyncio import to_thread
 from collections import Counter
@@ -20,7 +20,7 @@ from scheduler.system.clock import SystemClock
 
 
 async def memory_summary(ctx: Context) -> str | Report:
-    """How much was summarised; a warning names the days that could not be read, or why there is no prose."""
+    """One line on what was summarised; a warning names unreadable days, or why there is no prose."""
     options = ctx.options or Options()
     today = datetime.fromtimestamp(SystemClock.now(), UTC).date()
     llm = ctx.llm if options.llm else None
@@ -35,7 +35,7 @@ async def summarise(
     llm: Llm | None = None,
     used: Used = not_counted,
 ) -> str | Report:
-    """Bring all summaries up to date with the days before `today`; raises TaskFailed if that fails."""
+    """Bring all summaries up to date with the days before `today`; raises TaskFailed."""
     prose = Prose(home, llm, options.prose_time, progress, used)
     days = await to_thread(summarise_days, home, today, progress)
     await prose.of(recent_days(home, today))
@@ -52,7 +52,7 @@ def _before(today: date, kept: float) -> date:
 
 
 def _oldest(today: date, options: Options) -> date:
-    """Summaries outlive their raw days, or they would be written again and again."""
+    """The day from which summaries stay: no later than for raw days, else they would be written again."""
     return min(_before(today, options.keep_raw), _before(today, options.keep_summaries))
 
 

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from scheduler.schema.table import Table, key
 from scheduler.schema.values import Flag, seconds
 
-SHORTEST = 40 * 86400.0  # what is younger may still be part of a week or a month
+SHORTEST = 40 * 86400.0  # younger files may still belong to an unfinished week or month
 
 
 @seconds().variant
 def age(value: Any) -> float:
-    """How long something is kept; 0 is for ever."""
+    """The time for which something is kept; 0 means forever."""
     length = seconds()(value)
     return max(length, SHORTEST) if length else 0.0
 

@@ -1,4 +1,4 @@
-"""Summaries in prose: written by a language model from the summaries made of quotations."""
+"""Has a language model write prose summaries, to replace those made of quotations."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from scheduler.handlers.memory_summary.rollup import DAY, Period, month_of, week
 from scheduler.handlers.net.llm import Answer, Used, ask, describe_model, not_counted
 from scheduler.system.clock import SystemClock
 
-DAYS, WEEKS, MONTHS = 7, 4, 2  # how far back prose is requested
-MATERIAL = 12_000  # characters
-QUOTED = 100  # events of a day
+DAYS, WEEKS, MONTHS = 7, 4, 2  # for so many of the last ones prose is requested
+MATERIAL = 12_000  # characters that the model gets
+QUOTED = 100  # events per day
 
 INSTRUCTIONS = (
     "Summarise {what} in plain prose, at most {words} words, past tense. Say what was done, what failed and "
@@ -28,7 +28,7 @@ INSTRUCTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A summary that may become prose: its file, and what it is about."""
+    """A summary that may become prose: its file and its subject."""
 
     file: Path
     what: str
@@ -37,13 +37,13 @@ class Piece:
 
 
 def recent_days(home: Path, today: date) -> list[Piece]:
-    """The days of the last week, the newest first."""
+    """The days of the last week, newest first."""
     days = [today - back * DAY for back in range(1, DAYS + 1)]
     return [Piece(day_file(home, "daily", day), f"the day {day}", 150, (day,)) for day in days]
 
 
 def recent_periods(home: Path, today: date) -> list[Piece]:
-    """The last weeks and months that are over, the newest first."""
+    """The last weeks and months that are over, newest first."""
     weeks = [week_of(today - timedelta(weeks=back)) for back in range(1, WEEKS + 1)]
     months = [month_of(today)]
     while len(months) <= MONTHS:
@@ -58,7 +58,7 @@ def _piece(home: Path, period: Period) -> Piece:
 
 
 class Prose:
-    """Asks for prose as long as there is time and nothing went wrong; `written` summaries have it now."""
+    """Requests prose until time runs out or a request fails; `written` summaries now have it."""
 
     def __init__(
         self, home: Path, llm: Llm | None, seconds: float, progress: Progress, used: Used = not_counted
@@ -69,7 +69,7 @@ class Prose:
         self._end = SystemClock.elapsed() + seconds
 
     async def of(self, pieces: Sequence[Piece]) -> None:
-        """Ask for those that are not prose yet; the next run continues where time runs out."""
+        """Request prose for the pieces without it; if time runs out, the next run continues."""
         if self._llm is None or self.problem:
             return
         try:
@@ -98,7 +98,7 @@ class Prose:
 
 
 def _summary_awaiting_prose(file: Path) -> dict[str, Any]:
-    """The summary, if this task wrote it, it has events, and it is not prose yet; else an empty one."""
+    """The summary if it is this task's, has events and is not yet prose; else an empty one."""
     found = summary_of(file)
     wanted = "source" in found and "model" not in found and found.get("event_count")
     return found if wanted else {}
@@ -111,7 +111,7 @@ def _material(home: Path, piece: Piece, found: dict[str, Any]) -> str:
 
 
 def _events(home: Path, day: date) -> list[str]:
-    """Events from all over the day."""
+    """Events spread over the day."""
     lines = [f"{clock_of(event)} {line}" for event in events_of(home, day) if (line := line_of(event))]
     return lines[:: max(1, -(-len(lines) // QUOTED))]
 
@@ -123,7 +123,7 @@ def _dailies(home: Path, days: Sequence[date]) -> list[str]:
 
 
 def _save_prose(file: Path, answer: Answer) -> None:
-    """The prose takes the place of the summary, which is kept as its extract."""
+    """Put the prose in the place of the summary, which is kept as `extract`."""
     if found := _summary_awaiting_prose(file):  # unless another run was faster
         more = {"extract": found["summary"], "model": answer.model, "duration": answer.duration}
         save(file, {**found, "summary": answer.text, **more, **({"cut": True} if answer.cut else {})})

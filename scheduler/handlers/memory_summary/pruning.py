@@ -14,13 +14,13 @@ from scheduler.system.foreign_home import remove
 
 
 def prune_raw(home: Path, before: date) -> int:
-    """Remove raw days before that day which this task has summarised; how many those were."""
+    """Remove raw days before that day if this task has summarised them; returns how many."""
     old = [day for day in days_in(home, "raw") if day < before]
     return sum(_remove(day_file(home, "raw", day)) for day in old if _is_summarised(home, day))
 
 
 def prune_summaries(home: Path, before: date) -> int:
-    """Remove summaries by this task of days, weeks and months that ended before that day; how many."""
+    """Remove this task's summaries of periods that ended before that day; returns how many."""
     files = [day_file(home, "daily", day) for day in days_in(home, "daily") if day < before]
     files += [period.file(home) for period in _periods(home) if period.last < before]
     return sum(_remove(file) for file in files if "source" in summary_of(file))
@@ -55,6 +55,6 @@ def _remove(file: Path) -> bool:
     with task_fails(file, "is old and cannot be removed"):
         remove(file)
     for folder in (file.parent, file.parent.parent):
-        with contextlib.suppress(OSError):  # there is more in it
+        with contextlib.suppress(OSError):  # the folder is not empty
             folder.rmdir()
     return True

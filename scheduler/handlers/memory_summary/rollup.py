@@ -1,4 +1,4 @@
-"""Weeks and months: made of the daily summaries, once they are over, and again when one of those changes."""
+"""Sums up weeks and months that are over from their daily summaries, and again when one of these changes."""
 
 import hashlib
 from collections import Counter
@@ -57,7 +57,7 @@ def periods(days: Iterable[date], today: date) -> list[Period]:
 
 
 def roll_up(home: Path, today: date, since: date) -> list[Period]:
-    """The weeks and months that were written, none that began before `since`; raises TaskFailed.
+    """Write the weeks and months since `since` that need it, and return them; raises TaskFailed.
 
     Earlier periods may already lack daily summaries.
     """
@@ -113,7 +113,7 @@ def _lines(
 
 
 def _typical(daily: dict[str, Any]) -> str:
-    """The line that stands for a day: the first one quoted, else the first."""
+    """The line that represents a day: its first quoted one, else its first."""
     summary = daily.get("summary")
     lines = summary.splitlines() if isinstance(summary, str) else []
     quoted = [line[2:] for line in lines if line.startswith("- ")]
