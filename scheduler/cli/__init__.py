@@ -1,1 +1,1 @@
-"""The command line: arguments in, text or JSON for a shell out."""
+"""The command line: reads arguments, prints text or JSON for a shell."""

@@ -1,4 +1,4 @@
-"""Completion for shells: citizens and their tasks."""
+"""Shell completion of citizens and their tasks."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,7 +18,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def citizens(context: click.Context, option: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Names of citizens that are not given yet, one per word."""
+    """The citizens that are not given yet; each one is a word of its own."""
     given = context.params.get(option.name or "") or ()
     return _items(incomplete, {each.name: "" for each in _known(context) if each.name not in given})
 
@@ -26,7 +26,7 @@ def citizens(context: click.Context, option: click.Parameter, incomplete: str) -
 def tasks_of_citizens(
     context: click.Context, option: click.Parameter, incomplete: str
 ) -> "list[CompletionItem]":
-    """First a comma-separated list of citizens, then tasks that one of them has."""
+    """Citizens first, as a comma-separated list, then tasks that one of them has."""
     words: tuple[str, ...] = context.params.get(option.name or "") or ()
     known = _known(context)
     if context.params.get("every"):
@@ -41,7 +41,7 @@ def tasks_of_citizens(
 def tasks_of_citizen(
     context: click.Context, option: click.Parameter, incomplete: str
 ) -> "list[CompletionItem]":
-    """The tasks of the citizen that is named before."""
+    """The tasks of the citizen named before."""
     citizen = context.params.get("citizen")
     return _tasks(incomplete, [each for each in _known(context) if each.name == citizen], ())
 
@@ -62,7 +62,7 @@ def _items(incomplete: str, words: dict[str, str]) -> "list[CompletionItem]":
 
 
 def _known(context: click.Context) -> tuple["CitizenSettings", ...]:
-    """All citizens; none if the settings cannot be read."""
+    """All citizens; empty if the settings cannot be read."""
     from scheduler.config.loader import load
 
     config = context.params.get("config")

@@ -23,7 +23,7 @@ def interact(citizen: str, config: Path | None, status: Callable[[], str]) -> No
 
 
 class Status:
-    """Reads the same with and without parentheses: `background_status` and `background_status()`."""
+    """Gives the same result with and without parentheses: `background_status` and `background_status()`."""
 
     def __init__(self, status: Callable[[], str]) -> None:
         self._status = status
@@ -48,7 +48,7 @@ def _names(citizen: str, config: Path | None, status: Callable[[], str]) -> dict
 
 
 class _Prompt(code.InteractiveConsole):
-    """Python's own prompt, with one line for an error that a person can cause."""
+    """Python's own prompt; an error that a person can cause takes one line."""
 
     def showtraceback(self) -> None:
         error = sys.exception()

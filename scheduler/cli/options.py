@@ -18,18 +18,18 @@ as_document = click.option("--json", "as_json", is_flag=True, help="For scripts:
 as_root = click.option(
     "--own-as-root", "as_root", is_flag=True, help="As root, act on other users' citizens, too."
 )
-# How a monitor that closes starts the loop that goes on: the citizens are free one after another.
+# Given by a closing monitor to the loop that succeeds it, since citizens become free one by one.
 successor_of = click.option("--successor-of", type=int, default=0, hidden=True)
 every_citizen = click.option("--all", "every", is_flag=True, help="Every citizen.")
 
 
 def action_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every verb that acts, as run_verb takes them."""
+    """Add the options that every acting verb has, as run_verb takes them."""
     return as_lines(config_file(as_root(command)))
 
 
 def seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
-    """The seconds of an option's duration; for click."""
+    """Convert an option's duration to seconds; a click callback."""
     from scheduler.core.schedules.schedule import Every, duration
 
     return None if text is None else Every(duration(text)).seconds
@@ -53,7 +53,7 @@ tasks_or_all = click.argument(
 
 
 def one_task_argument(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A citizen and one of its tasks, as `citizen` and `task`."""
+    """Add the arguments `citizen` and `task`: a citizen and one of its tasks."""
     task = click.argument("task", shell_complete=tasks_of_citizen)
     return click.argument("citizen", shell_complete=citizens)(task(command))
 
@@ -64,7 +64,7 @@ def names_in(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def citizens_and_rest(words: Sequence[str], every: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The citizens that the first word names (none means all), and the other words; raises UsageError."""
+    """The citizens in the first word (empty means all), and the other words; raises UsageError."""
     if every:
         return (), tuple(words)
     names = names_in(words[:1])
@@ -74,7 +74,7 @@ def citizens_and_rest(words: Sequence[str], every: bool) -> tuple[tuple[str, ...
 
 
 def citizens_and_tasks(words: Sequence[str], every: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The same where there must be a task."""
+    """The same, but at least one task is required."""
     names, tasks = citizens_and_rest(words, every)
     if not tasks:
         raise click.UsageError("which task? Name it" + ("" if every else " after the citizen"))

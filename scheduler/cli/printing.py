@@ -7,16 +7,16 @@ from collections.abc import Collection, Iterator, Sequence
 from scheduler.core.views import OutputChunk
 from scheduler.core.wording.text import clean
 
-LINE = 4096  # characters of a line without an end that are held back for its beginning
+LINE = 4096  # characters of an unfinished line that are held back to print it whole
 
-# The beginning of an escape sequence, or of a line end, whose rest is still to come.
+# The start of an escape sequence or line end that the next piece may complete.
 _INCOMPLETE = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]{0,200}|[()])?|\r)\Z")
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 def table(rows: Sequence[Sequence[str]], width: int, right: Collection[str] = ()) -> list[str]:
-    """A line for each row, none wider than `width`; columns whose title is in `right` are aligned there."""
+    """A line per row, none wider than `width`; columns whose title is in `right` are right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     cells = [
         f"{{:{'>' if title in right else '<'}{wide}}}" for title, wide in zip(rows[0], widths, strict=True)
@@ -26,7 +26,7 @@ def table(rows: Sequence[Sequence[str]], width: int, right: Collection[str] = ()
 
 
 def width(otherwise: int) -> int:
-    """The columns of the terminal; `otherwise` where the output goes elsewhere."""
+    """The columns of the terminal; `otherwise` if the output is not a terminal."""
     if not sys.stdout.isatty():
         return otherwise
     from shutil import get_terminal_size
@@ -35,13 +35,13 @@ def width(otherwise: int) -> int:
 
 
 class Printout:
-    """Pieces of a run's output, made safe as they come; with a `prefix`, whole lines that begin with it."""
+    """Makes a run's output safe piece by piece; with a `prefix`, in whole lines that begin with it."""
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix, self._held, self._fresh = prefix, "", True
 
     def add(self, piece: OutputChunk) -> str:
-        """What can be shown now."""
+        """The text that can be shown now."""
         shown = ""
         if piece.skipped:
             shown = self.end() + f"{self._prefix}… {piece.skipped:,} bytes left out …\n"
@@ -51,7 +51,7 @@ class Printout:
         return shown + self._show(text[:cut])
 
     def end(self) -> str:
-        """The rest that was held back, and the end of its line."""
+        """The text still held back, with a line end."""
         shown, self._held = self._show(self._held), ""
         shown += "" if self._fresh else "\n"
         self._fresh = True
@@ -74,7 +74,7 @@ class Printout:
 
 
 def readable(text: str) -> Iterator[str]:
-    """Its lines, each with its end if it has one: no colours, no cursor moves, tabs as blanks."""
+    """The lines of `text`, with their ends: no colours, no cursor moves, tabs as blanks."""
     from scheduler.executors.output import ESCAPES
 
     text = ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")

@@ -1,4 +1,4 @@
-"""Problems on standard error, one line each; signs that an old terminal lacks in ASCII."""
+"""Prints problems on standard error, one line each; signs that an old terminal lacks become ASCII."""
 
 import codecs
 import io
@@ -13,7 +13,7 @@ from scheduler.core.wording.text import ASCII_GLYPHS, GLYPHS, clean
 
 
 def print_to_stderr(problems: Iterable[str]) -> None:
-    for problem in problems:  # most are one line; the advice on what to set up is the lines to add
+    for problem in problems:  # usually one line; advice on what to set up has several
         click.echo("experience: " + "\n".join(map(clean, problem.split("\n"))), err=True)
 
 
@@ -23,13 +23,13 @@ def print_errors(*problems: str) -> int:
 
 
 def print_problems(found: Sequence[Snapshot]) -> int:
-    """Say what is wrong with these citizens; the exit code, WRONG if the tasks of one are unknown for it."""
+    """Print the problems of these citizens; WRONG if they leave the tasks of any citizen unknown, else OK."""
     print_to_stderr(problem for one in found for problem in one.problems)
     return WRONG if any(one.problems and not one.tasks for one in found) else OK
 
 
 def replace_unprintable() -> None:
-    """A terminal with an old encoding shows a sign that it lacks in ASCII, any other letter as `?`."""
+    """Print signs that the terminal's encoding lacks in ASCII, and any other such letter as `?`."""
     codecs.register_error("ascii_signs", _in_ascii)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -18,7 +18,7 @@ from scheduler.system.version import VERSION
 
 
 class Options(SimpleNamespace):
-    """The flags of one call of core.py, under the names that click gives them."""
+    """The flags of one core.py command, under the names that click gives them."""
 
     citizen: str | None
 
@@ -34,7 +34,7 @@ class Options(SimpleNamespace):
 
     @property
     def fleet(self) -> FleetOptions:
-        """The citizen, and how much of it the loop or a single wake runs."""
+        """The citizen, and which parts of it the loop or a single wake runs."""
         return FleetOptions(
             config=self.config,
             only=names_in((self.name,)),
@@ -99,7 +99,7 @@ def _loop(options: Options) -> int:
 def _wake(options: Options) -> int:
     from scheduler.runtime.headless import run_once
 
-    fleet = replace(options.fleet, wakes=True)  # by hand, also with --background-only
+    fleet = replace(options.fleet, wakes=True)  # a person asked for it, even with --background-only
     return run_once(fleet, wake=not options.background_only, log_json=options.log_json)
 
 
@@ -109,7 +109,7 @@ def _interactive(options: Options) -> int:
     def status() -> str:
         return status_text([background.read_citizen(options.name, options.config)], alone=True)
 
-    status()  # an unknown citizen ends here, before the prompt
+    status()  # an unknown citizen ends the command here, before the prompt
     interact(options.name, options.config, status)
     return OK
 

@@ -1,4 +1,4 @@
-"""Reads the settings of one citizen, from every source, into CitizenSettings."""
+"""Reads the settings of one citizen from every source into CitizenSettings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ BAD_NAME = "is not a valid name: use a-z, 0-9, _ and -, starting with a letter, 
 
 @reads(anyOf=[{"type": "boolean"}, {"type": "array", "items": {"enum": list(BACKGROUND_TASKS)}}])
 def built_in_tasks(value: Any) -> frozenset[str] | None:
-    """The built-in tasks that a citizen has; None: all of them."""
+    """The built-in tasks that a citizen has; None for all of them."""
     if isinstance(value, list):
         for each in value:
             if each not in BACKGROUND_TASKS:
@@ -45,7 +45,7 @@ def built_in_tasks(value: Any) -> frozenset[str] | None:
 
 @built_in_tasks.variant
 def built_in_as_written(value: Any) -> Any:
-    """The same, for a table that is merged with others before it is read."""
+    """The value as written, checked, for a table that is merged with others before it is read."""
     built_in_tasks(value)
     return value
 
@@ -55,7 +55,7 @@ BUILT_IN_KEY = key(None, 'Which built-in tasks there are: false, true, or a list
 
 
 def _tasks_schema(handler: Any) -> dict[str, Any]:
-    """The keys of each built-in task, and those that any other task may have."""
+    """The schemas of each built-in task, and of any other task."""
 
     def shape(name: str) -> Any:
         known = built_in(name)
@@ -95,11 +95,11 @@ class CitizenTable(Table):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is set for a citizen outside its home, and the environment for its ${NAME}s."""
+    """Settings of a citizen from outside its home, and the environment for its ${NAME}s."""
 
     main: Mapping[str, Any]
     environment: Mapping[str, Any]
-    file: str  # the main one
+    file: str  # the main file
     environ: Mapping[str, str] = field(repr=False)
     shared: Mapping[str, Any] = field(
         default_factory=dict
@@ -110,16 +110,16 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class LoadedCitizen:
-    """A citizen's settings, the scripts in its home, and the problems from other files than its own."""
+    """A citizen's settings, the scripts in its home, and the problems found in other files."""
 
     citizen: CitizenSettings
-    looked_for: frozenset[str] = frozenset()  # the tasks that may have a script
+    looked_for: frozenset[str] = frozenset()  # tasks that may have a script
     scripts: Mapping[str, str] = field(default_factory=dict)
     shared: tuple[tuple[Source, str], ...] = ()
 
 
 def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitizen:
-    """The citizen's settings; if any of them cannot be used, its problems and no tasks."""
+    """The citizen's settings; if any of them cannot be used, only the problems, and no tasks."""
     own_file = str(home / "experience.toml")
     try:
         written = files.toml(own_file)
@@ -160,7 +160,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
 
 
 def _hidden(task: Task) -> bool:
-    """Whether a built-in task was disabled without ever being set up: it is none of the citizen's."""
+    """Whether this is a built-in task that was disabled but never set up, and so is not shown."""
     return task.name in BUILT_IN and not task.enabled and not task.set_up
 
 

@@ -1,4 +1,4 @@
-"""The table of built-in tasks: what every citizen has without a line of settings."""
+"""The table of built-in tasks, which every citizen has without any settings."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ STARTER = """\
 # command = ["sh", "-c", "cat > last_wake.json"]
 """
 
-# Name, interval and max_runtime in seconds, description; a priority is the place in this table.
+# Name, interval and max_runtime in seconds, description; the priority is the position in this table.
 _BUILT_IN = (
     ("heartbeat", 300, 30, "disk, memory, load and peers"),
     ("price_monitor", 900, 60, "prices and their moves"),
@@ -26,7 +26,7 @@ BACKGROUND_TASKS: Final[dict[str, dict[str, Any]]] = {
     for priority, (name, every, longest, words) in enumerate(_BUILT_IN, 1)
 }
 BACKGROUND_TASKS["offsite_backup"]["retries"] = 2
-for _name in ("heartbeat", "price_monitor"):  # they say measurements: other ones each time
+for _name in ("heartbeat", "price_monitor"):  # their messages are measurements, different each time
     BACKGROUND_TASKS[_name]["news"] = False
 
 # The scripts that v1's crontab ran, as examples for homes that still have them.
@@ -40,6 +40,6 @@ V1_SCRIPTS: Final = {
 
 
 def advice(header: str, task: str) -> str:
-    """The lines that make this task run something, ready to be pasted below that header."""
+    """Lines that give this task something to run, ready to paste; they start with `header`."""
     script = V1_SCRIPTS.get(task, f"scripts/{task}.py")
     return f'{header}\ncommand = ["python3", "{script}"]'

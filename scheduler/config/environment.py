@@ -1,4 +1,4 @@
-"""Settings outside the files: EXPERIENCE_CITIZENS__OPUS__WAKE__EVERY=5m, and the secrets in a .env."""
+"""Settings from variables (EXPERIENCE_CITIZENS__OPUS__WAKE__EVERY=5m), and the secrets in a .env."""
 
 import io
 import json
@@ -24,7 +24,7 @@ class _Environment(BaseSettings):
 
 
 class _Given(EnvSettingsSource):
-    """The variables that were handed in, instead of the process's own."""
+    """Reads the given variables instead of those of this process."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -39,7 +39,7 @@ class _Given(EnvSettingsSource):
 
 
 def citizens(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """The table `citizens` that the variables spell, and what is wrong with them."""
+    """The table `citizens` that the variables define, and what is wrong with them."""
     if not any(name.upper().startswith("EXPERIENCE_CITIZENS") for name in environ):
         return {}, []
     try:
@@ -67,7 +67,7 @@ def _outside(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The names in one .env, and the environment behind it. Values never show in a repr."""
+    """The secrets of one .env, and the environment to fall back on. Values never show in a repr."""
 
     file: str
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -75,7 +75,7 @@ class Secrets:
     bad_lines: tuple[int, ...] = ()
 
     def used(self, value: Any) -> frozenset[str]:
-        """The values of the .env, and of the environment those in `value` and those that fill it."""
+        """Values to hide: all of the .env, and those of the environment that `value` holds or refers to."""
         return frozenset((*self.values.values(), *self._from_outside(value)))
 
     def _from_outside(self, value: Any) -> Iterator[str]:
@@ -119,7 +119,7 @@ class Secrets:
 
 
 def parse(content: str, file: str, environ: Mapping[str, str]) -> Secrets:
-    """The secrets in the text of a .env file; nothing is interpolated, nothing reaches os.environ."""
+    """The secrets in the text of a .env file; nothing is interpolated, and os.environ stays unchanged."""
     values, bad = {}, []
     for binding in parse_stream(io.StringIO(content)):
         if binding.error:

@@ -1,4 +1,4 @@
-"""Finds and reads the files that settings come from, and remembers what they looked like."""
+"""Finds and reads settings files, and remembers their state when they were read."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from typing import Any
 from scheduler.system.files import FileStamp, allowed, stamp
 from scheduler.system.foreign_home import Refused, open_file
 
-# What one citizen writes must not hold up the others: tomllib takes gigabytes for one key of 100,000 parts.
+# One citizen's file must not hold up the others: tomllib takes gigabytes for one key of 100,000 parts.
 LIMIT = 256 << 10  # bytes of a settings file
 DOTS = 100  # in one line, outside quotes
 DEPTH = 20  # of tables in tables
@@ -24,16 +24,14 @@ class Unusable(Exception):
 
 
 class Files:
-    """Reads files and keeps the stamp each had when it was read: None for one that is not there."""
+    """Reads files, and keeps the stamp of each as of reading: None for a missing file."""
 
     def __init__(self) -> None:
         self.stamps: dict[str, FileStamp | None] = {}
-        self.given: dict[
-            str, frozenset[str]
-        ] = {}  # the names that each file sets; not of one that is invalid
+        self.given: dict[str, frozenset[str]] = {}  # the names that each valid file sets
 
     def text(self, path: str) -> str | None:
-        """What is in the file, None if there is none; raises Unusable."""
+        """The text of the file, None if there is none; raises Unusable."""
         content = self._bytes(path)
         if content is None:
             return None
@@ -55,7 +53,7 @@ class Files:
         except (
             ValueError,
             RecursionError,
-        ) as error:  # TOMLDecodeError, and endless numbers or nesting
+        ) as error:  # TOMLDecodeError, or endless digits or nesting
             raise Unusable(_syntax(path, content, str(error))) from error
         _check_depth(path, tables)
         self.given[path] = frozenset(_names(tables))
@@ -81,7 +79,7 @@ class Files:
 
 
 class FilesWithUnwritten(Files):
-    """The files as they are, but for some that are not written yet; None: one that will be gone."""
+    """Files of which some have new, unwritten texts; None stands for a file that will be removed."""
 
     def __init__(self, texts: Mapping[str, str | None]) -> None:
         super().__init__()
@@ -99,7 +97,7 @@ def _read(path: str, handle: int) -> bytes:
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise Unusable(f"{path}: is {kind}; put a file in its place")
-    with open(handle, "rb", closefd=False) as file:  # it is open already
+    with open(handle, "rb", closefd=False) as file:  # the handle is open already
         content = file.read(LIMIT + 1)
     if len(content) > LIMIT:
         raise Unusable(f"{path}: is longer than 256 KiB; settings never are")
@@ -107,13 +105,13 @@ def _read(path: str, handle: int) -> bytes:
 
 
 def _closed_folder(path: Path) -> str:
-    """The outermost folder on the way to the file that may not be entered; "" if there is none."""
+    """The outermost folder on the path to the file that cannot be entered; "" if there is none."""
     closed = (f"the {each.name}/ folder's" for each in reversed(path.parents) if not allowed(each, os.X_OK))
     return next(closed, "")
 
 
 def _names(tables: Mapping[str, Any], above: str = "") -> Iterable[str]:
-    """Every key of the file, with those of the tables around it."""
+    """Every key in the file, prefixed with its tables."""
     for key, value in tables.items():
         yield f"{above}{key}"
         if isinstance(value, dict):
@@ -151,12 +149,12 @@ def _syntax(path: str, content: str, error: str) -> str:
 
 
 def main_candidates(config: Path | None, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Where the main file may be, best first; an explicit choice is the only one."""
+    """The places for the main file, the best first; an explicit choice is the only one."""
     if config is not None:
         return (config.absolute(),)
     if chosen := environ.get("EXPERIENCE_CONFIG"):
         return (Path(chosen).expanduser().absolute(),)
-    from platformdirs import user_config_path  # 20 ms, and only without a choice
+    from platformdirs import user_config_path  # takes 20 ms, so only without a choice
 
     return (user_config_path("experience") / "experience.toml", SYSTEM_FILE)
 
@@ -168,7 +166,7 @@ def default_root() -> Path:
 
 
 def scripts(home: str, tasks: Collection[str]) -> dict[str, str]:
-    """The script of each task that has one by its name."""
+    """The script of each task that has a script with its name."""
     found: dict[str, str] = {}
     for folder in SCRIPT_FOLDERS:
         for name in _names_in(f"{home}/{folder}"):

@@ -29,9 +29,9 @@ def load(
     only: Collection[str] = (),
     create: bool = False,
 ) -> Settings:
-    """All settings, and all problems in them; never raises for a bad file.
+    """All settings, and all problems in them; a bad file raises nothing.
 
-    `only` leaves out other citizens; `create` makes the homes that are missing, and a first citizen.
+    `only` limits the load to these citizens; `create` makes missing homes, and a first citizen.
     """
     from scheduler.config.main_file import load_all
 
@@ -44,7 +44,7 @@ def load_or_raise(
     environ: Mapping[str, str] = os.environ,
     only: Collection[str] = (),
 ) -> Settings:
-    """The settings, if nothing is wrong with any of them; raises BadSettings with every problem."""
+    """The settings, if nothing at all is wrong with them; raises BadSettings with every problem."""
     settings = load(config=config, environ=environ, only=only)
     own = (line for each in settings.citizens for line in each.problems)
     if problems := tuple(dict.fromkeys((*settings.problems, *own))):
@@ -53,7 +53,7 @@ def load_or_raise(
 
 
 def peek(config: Path | None, environ: Mapping[str, str] = os.environ) -> Monitor:
-    """The monitor's options for the first frame, from the main file alone; its problems are left out."""
+    """The monitor's options for the first frame, from the main file alone; problems are ignored."""
     files = Files()
     for each in main_candidates(config, environ):
         try:

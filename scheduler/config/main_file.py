@@ -1,4 +1,4 @@
-"""Reads the main file and every citizen named in it, in the environment or by a home, into Settings."""
+"""Reads the main file and every citizen that it, the environment or a home names, into Settings."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -44,7 +44,7 @@ from scheduler.system.hanging_disks import SILENT, hanging
 from scheduler.system.homes import NAME
 from scheduler.system.time_zones import zone_named, zones_now
 
-# The keys of the main file that are for every citizen.
+# The keys of the main file that apply to every citizen.
 SHARED = ("llm", "alerts", "history", "prices", "refusals", "socket_group", "timezone", "builtin")
 
 
@@ -81,8 +81,8 @@ def load_all(
     create: bool,
     files: Files | None = None,
 ) -> Settings:
-    """All settings, and all problems in them; `files` may hold some that are not written yet."""
-    files, machine = files or Files(), zones_now(())  # before the tasks: a change meanwhile is one to notice
+    """All settings, and all problems in them; `files` may hold texts that are not written yet."""
+    files, machine = files or Files(), zones_now(())  # before the tasks, to notice later changes
     main, file, wrong = _main(files, config, environ)
     root = _root(main, environ)
     spelt, more = citizens(environ)
@@ -109,7 +109,7 @@ def load_all(
         else citizen(name, root / name, given(name), files)
         for name in wanted
     ]
-    if database:  # a run has it in its environment, and may print that
+    if database:  # a run has it in its environment, and may print it
         found = [_hiding(passwords(database.url), each) for each in found]
     of_main = sorted((each for home in found for each in home.shared), key=_is_of_a_citizen)
     return Settings(
@@ -151,7 +151,7 @@ def _silent(name: str, home: Path) -> LoadedCitizen:
 
 
 def _zones_of(found: Iterable[LoadedCitizen], others: Collection[tzinfo]) -> dict[str, tzinfo]:
-    """By its name, each zone in which the times of a task or a wake are set, but for these others."""
+    """By name, each zone that times of tasks, wakes or budgets use, except `others`."""
     tasks = [task for each in found for task in each.citizen.tasks]
     times: list[object] = [each for task in tasks for each in (task.schedule, task.active)]
     times += [each for one in found for each in (one.citizen.wake.schedule, one.citizen.wake.active)]
@@ -165,7 +165,7 @@ def _zones_of(found: Iterable[LoadedCitizen], others: Collection[tzinfo]) -> dic
 
 
 def _main(files: Files, config: Path | None, environ: Mapping[str, str]) -> tuple[MainTable, str, list[str]]:
-    """The main file's tables, its name, and what is wrong with it."""
+    """The main file's tables, its path, and what is wrong with it."""
     candidates = [str(each) for each in main_candidates(config, environ)]
     for file in candidates:
         try:
@@ -184,7 +184,7 @@ def _main(files: Files, config: Path | None, environ: Mapping[str, str]) -> tupl
 def _engine(
     raw: Mapping[str, Any] | None, file: str, environ: Mapping[str, str]
 ) -> tuple[EngineSettings | None, list[str]]:
-    """The database of `[engine]`, and what is wrong with it; its ${NAME}s come from the environment."""
+    """The database of `[engine]`, and what is wrong with it; ${NAME}s are filled from the environment."""
     secrets = parse("", "", environ)
     problems = Problems({(): Source(file)}, Masks(secrets.used(raw)).hide)
     filled = None if raw is None else secrets.fill(dict(raw), ("engine",), problems)
@@ -193,7 +193,7 @@ def _engine(
 
 
 def _hiding(secrets: frozenset[str], found: LoadedCitizen) -> LoadedCitizen:
-    """What the citizen shows holds none of these either."""
+    """The citizen, with these secrets hidden from its output, too."""
     return replace(found, citizen=replace(found.citizen, hidden=found.citizen.hidden | secrets))
 
 
@@ -204,14 +204,14 @@ def _root(main: MainTable, environ: Mapping[str, str]) -> Path:
 
 
 def _together(main: MainTable, file: str) -> tuple[Budget, list[str]]:
-    """The limits of all citizens together; a mistake in one stops them all, for it is no limit."""
+    """The limits of all citizens together; a mistake in one stops all, since no limit would apply."""
     problems = Problems({(): Source(file)})
     zone = zone_named(main.timezone) if main.timezone else None
     return replace(budget(main.budget, ("budget",), problems), zone=zone), problems.lines
 
 
 def _is_of_a_citizen(problem: tuple[Source, str]) -> bool:
-    """Sorts the problems of shared keys before those of single citizens."""
+    """A sort key that puts problems of shared keys before those of single citizens."""
     return bool(problem[0].above)
 
 
@@ -230,7 +230,7 @@ def _of(tables: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
 
 
 def _blocked_by_main_file(citizen: CitizenSettings, wrong: list[str]) -> CitizenSettings:
-    """A citizen runs nothing while the main file is broken: its tasks are unknown."""
+    """A citizen that runs nothing, since its tasks are unknown while the main file has errors."""
     if not wrong:
         return citizen
     return CitizenSettings(citizen.name, citizen.home, problems=(*wrong, *citizen.problems))
@@ -240,7 +240,7 @@ def _blocked_by_main_file(citizen: CitizenSettings, wrong: list[str]) -> Citizen
 
 
 def _create(root: Path, named: Collection[str], only: Collection[str]) -> list[str]:
-    """Make the homes that are missing; a first citizen, if there is none. What could not be made."""
+    """Make missing homes, and a first citizen if there is none; return what could not be made."""
     missing = [name for name in named if not only or name in only]
     if not named and list_homes(root) == ([], []):
         missing = [name for name in only or (FIRST,) if NAME.fullmatch(name)]

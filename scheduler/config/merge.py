@@ -1,4 +1,4 @@
-"""Merges the settings of a citizen with pydantic-settings: environment over own file over main file."""
+"""Merges a citizen's settings with pydantic-settings: environment over own file over main file."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,18 +7,18 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from scheduler.schema.table import At, Source
 
-# A key in a higher place replaces these in lower ones: they answer the same question.
+# A key in a higher layer replaces these in lower ones, since both answer the same question.
 _REPLACES: Mapping[str, At] = {
     "every": ("cron", "timezone"),
     "cron": ("every",),
     "command": ("handler", "isolated"),
     "handler": ("command", "input", "environment", "inherit_environment", "working_folder"),
-    "url": ("key",),  # the key of one server must not reach another
+    "url": ("key",),  # one server's key must not reach another
 }
 
 
 class Layer(InitSettingsSource):
-    """What one file, or the environment, sets: without the keys that a higher place replaces."""
+    """The settings of one file or of the environment, without the keys that a higher layer replaces."""
 
     def __init__(self, table: Mapping[str, Any], source: Source, where: dict[At, Source]) -> None:
         super().__init__(_Merged, {**table})
@@ -34,7 +34,7 @@ class Layer(InitSettingsSource):
         kept = {}
         for name, value in table.items():
             path = (*at, name)
-            self._where.setdefault(path, self._source)  # also what is replaced replaces what is below it
+            self._where.setdefault(path, self._source)  # a replaced key still replaces those below
             of_hours = name == "timezone" and "active" in table
             if path not in replaced or of_hours:
                 kept[name] = self._kept(value, path, replaced) if isinstance(value, dict) else value
@@ -60,7 +60,7 @@ def _is_choice(at: At) -> bool:
 
 
 def merge(tables: Iterable[tuple[Mapping[str, Any], Source]]) -> tuple[dict[str, Any], dict[At, Source]]:
-    """One table out of `tables`, highest first, and for every key in it where it was written."""
+    """The merged table of `tables`, highest first, and where each key in it was written."""
     where: dict[At, Source] = {}
     layers = tuple(Layer(table, source, where) for table, source in tables if table)
     return _Merged(layers=layers).model_extra or {}, where

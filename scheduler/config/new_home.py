@@ -12,7 +12,7 @@ from scheduler.system.homes import NAME
 
 
 def make_citizen(name: str, config: Path | None) -> tuple[Path, bool]:
-    """The settings file of a citizen, and whether it was made now; raises SchedulerError, OSError."""
+    """The settings file of a citizen, and whether this call made it; raises SchedulerError, OSError."""
     if not NAME.fullmatch(name):
         raise SchedulerError(f"{name!r} {BAD_NAME}")
     home = load(config=config, only=(name,)).valid().root / name
@@ -27,7 +27,7 @@ def make_citizen(name: str, config: Path | None) -> tuple[Path, bool]:
 
 
 def make_home(home: Path) -> None:
-    """Make the folder, the root above it and the file in it; nothing if it is there. Raises OSError."""
+    """Make the folder, its root and its settings file; does nothing if it exists. Raises OSError."""
     if home.is_dir():
         return
     _make_root(home.parent)
@@ -43,7 +43,7 @@ def write_starter(home: Path) -> None:
 
 
 def _make_root(folder: Path) -> None:
-    """Others may enter it, since their homes may lie there, too; none may write, whatever the umask."""
+    """Make the root: others may enter it, since their homes may lie there, but only the owner may write."""
     if not folder.exists():
         _make_root(folder.parent)
         folder.mkdir(mode=0o755, exist_ok=True)

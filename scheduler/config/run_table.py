@@ -1,4 +1,4 @@
-"""The keys that every run has, of a task or the wake: what, when, how long, and what follows a failure."""
+"""The keys that tasks and the wake share: what runs, when, how long, and what follows a failure."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,7 +70,7 @@ class RunTable(WorkTable):
 
 
 def limits_of(table: RunTable, at: At, problems: Problems) -> dict[str, Any]:
-    """The fields that a Task and a WakeConfig have under these names."""
+    """The limits, under the field names that a Task and a WakeConfig share."""
     on_failure = read(OnFailureTable, table.on_failure or {}, (*at, "on_failure"), problems)
     return {name: getattr(table, name) for name in _LIMITS} | {"pause_after": on_failure.pause_after}
 

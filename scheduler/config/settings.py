@@ -32,7 +32,7 @@ class EngineSettings:
 
 @value
 class CitizenSettings:
-    """One citizen; while it has `problems`, nothing of it may run."""
+    """One citizen; while it has `problems`, nothing of it runs."""
 
     name: str
     home: Path
@@ -42,42 +42,38 @@ class CitizenSettings:
     grace: float = 10.0
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     problems: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()  # tasks that cannot run on this machine: one line each; the others do
+    refused: tuple[str, ...] = ()  # lines on tasks that cannot run on this machine; the others do
     llm: Llm | None = None
     alerts: Alerts | None = None
     history: Retention = Retention()
-    socket_group: Group | None = None  # whose members may steer it, too
-    refusals: "tuple[RefusalRule, ...]" = ()  # besides those that are known
+    socket_group: Group | None = None  # its members may steer the citizen, too
+    refusals: "tuple[RefusalRule, ...]" = ()  # besides the built-in ones
     spending: SpendingRules = SpendingRules()
-    machines: tuple[str, ...] = ()  # where it may run, in this order; empty: wherever its home is
-    hidden: frozenset[str] = field(default=frozenset(), repr=False)  # what nothing may show: see core/secrets
+    machines: tuple[str, ...] = ()  # where it may run, in order of preference; empty: where its home is
+    hidden: frozenset[str] = field(default=frozenset(), repr=False)  # to mask everywhere: see core/secrets
 
 
 @value
 class SettingsFingerprint:
-    """What the settings were read from, and what that looked like at the time."""
+    """What the settings were read from, and its state at that time."""
 
     files: tuple[str, ...]
     root: Path
-    looked_for: tuple[
-        tuple[str, frozenset[str]], ...
-    ]  # each home, and the tasks that may have a script there
+    looked_for: tuple[tuple[str, frozenset[str]], ...]  # each home, and its tasks that may have a script
     stamps: tuple[FileStamp | None, ...] = ()
     homes: tuple[str, ...] = ()
     scripts: frozenset[str] = frozenset()
     silent: frozenset[str] = frozenset()  # homes on disks that did not answer
-    zones: Mapping[str, tzinfo] = field(
-        default_factory=dict
-    )  # by name, as they were; the machine's own is ""
+    zones: Mapping[str, tzinfo] = field(default_factory=dict)  # by name, as of loading; "" is the machine's
 
 
 @value
 class Settings:
     """All settings, loaded before anything runs.
 
-    `problems` are those of the main file and the environment; a citizen that one of them is about has it
-    among its own too. `known` names every citizen there is, also those that `only` left out. `mark` is the
-    fingerprint of what was read: while `fingerprint(settings)` equals it, nothing has changed. `given` holds
+    `problems` are those of the main file and the environment; each is also among the problems of the
+    citizen it concerns. `known` names every citizen, including those that `only` left out. `mark` is the
+    fingerprint of what was read: while `fingerprint(settings)` equals it, nothing has changed. `given` has
     the names that each file sets.
     """
 
@@ -88,12 +84,12 @@ class Settings:
     known: tuple[str, ...] = ()
     monitor: Monitor = field(default=Monitor())
     engine: EngineSettings | None = None
-    file: str = ""  # the main one, whether it is there or not
+    file: str = ""  # the main file, whether it exists or not
     mark: SettingsFingerprint | None = field(default=None, repr=False, compare=False)
     given: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def valid(self) -> "Settings":
-        """These settings; raises BadSettings if anything is wrong in the main file."""
+        """These settings; raises BadSettings if the main file has any error."""
         if self.problems:
             raise BadSettings(self.problems)
         return self
@@ -108,36 +104,36 @@ class Settings:
         raise self._unknown(name)
 
     def chosen(self, names: Collection[str]) -> tuple[CitizenSettings, ...]:
-        """The citizens of these names, all if there are none; raises UnknownCitizen, BadSettings."""
+        """The citizens with these names, or all without names; raises UnknownCitizen, BadSettings."""
         for name in names:
             if name not in self.known:
                 raise self._unknown(name)
         return tuple(each for each in self.citizens if not names or each.name in names)
 
     def _unknown(self, name: str) -> SchedulerError:
-        """What is wrong with the root or the main file may be why it is not known."""
+        """The error for an unknown name; problems of the root or the main file may be the reason."""
         return BadSettings(self.problems) if self.problems else UnknownCitizen(name, self.known)
 
 
 def taken_up(before: Settings, after: Settings) -> Settings:
-    """The settings that apply from now on: with problems in the main file, those from before."""
+    """The settings that apply from now on: the previous ones if the main file has problems."""
     if after.problems:
         return replace(before, mark=after.mark, files=after.files)
     found = {file: names for file, names in after.given.items() if file not in _wrong_files(after)}
-    given = {**before.given, **found}  # a file that is wrong now had set names before
+    given = {**before.given, **found}  # a file with errors keeps the names it set before
     return replace(after, given=given)
 
 
 def _wrong_files(settings: Settings) -> set[str]:
-    """The own files of citizens that change nothing, because something in them is wrong."""
+    """The citizens' own files that have errors, and therefore change nothing."""
     return {str(each.home / "experience.toml") for each in settings.citizens if each.problems}
 
 
 def takes_away(before: Settings, after: Settings) -> bool:
-    """Whether a citizen, a script or a name that a file had set is missing.
+    """Whether a citizen, a script or a name that a file set before is missing now.
 
-    A file that is cut, empty or away for a moment looks like this, and so does a disk that is not mounted. An
-    invalid file has lost nothing: it changes nothing.
+    It also looks like this while a file is truncated or missing for a moment, or a disk is not mounted. An
+    invalid file removes nothing, since it changes nothing.
     """
     if after.problems:
         return False
@@ -152,7 +148,7 @@ def _scripts(settings: Settings) -> frozenset[str]:
 
 
 def fingerprint(settings: Settings) -> Hashable:
-    """Differs from `settings.mark` once a file, the homes, a script found by name or a time zone changed."""
+    """The present state; differs from `settings.mark` once files, homes, found scripts or zones change."""
     if (mark := settings.mark) is None:
         return None
     silent = hanging(home for home, _ in mark.looked_for)

@@ -1,4 +1,4 @@
-"""Turns the table of one task into a Task: its schedule, what it runs, its limits."""
+"""Turns the table of one task into a Task: schedule, work and limits."""
 
 import sys
 from collections.abc import Mapping
@@ -50,25 +50,25 @@ class TaskTable(RunTable):
 
 
 class Place(NamedTuple):
-    """The citizen that a task belongs to, its home, and the scripts there."""
+    """The citizen that a task belongs to, with its home and the scripts there."""
 
     citizen: str
     home: str
     main: str  # the main settings file, for advice
     scripts: Mapping[str, str]
     own: str = ""  # the citizen's own settings file, if there is one
-    engine: bool = False  # there is a database, and workers may be
-    zone: tzinfo | None = None  # of the citizen; None: the machine's
+    engine: bool = False  # whether there is a database, so that workers are possible
+    zone: tzinfo | None = None  # the citizen's; None: the machine's
 
     def header(self, task: str) -> str:
-        """Where the lines for this task go, and its table there."""
+        """The lines that name the file and the table for this task's settings."""
         if self.own:
             return f"# in {self.own}\n[tasks.{task}]"
         return f"# in {self.main}\n[citizens.{self.citizen}.tasks.{task}]"
 
 
 def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
-    """The task of this name; None, and the problems noted, if its settings cannot be used."""
+    """The task of this name; None if its settings cannot be used, which is noted."""
     at, before = ("tasks", name), len(problems.found)
     given = is_table(raw, at, problems)
     if len(problems.found) > before:
@@ -92,7 +92,7 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     try:
         schedule = _schedule(table, given, place.zone, at, problems)
         hours = active_hours(table, schedule, place.zone)
-    except BadSchedule as error:  # of the machine: no reason to stop the citizen's other tasks
+    except BadSchedule as error:  # the machine's zone is unknown: the citizen's other tasks still run
         asks = "cron" if table.cron else "active"
         problems.refuse((*at, asks), reason(given[asks], error))
         schedule = Cron(table.cron) if table.cron else Every(table.every or LONGEST)
@@ -114,7 +114,7 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
 
 
 def _check_queue(table: TaskTable, at: At, place: Place, problems: Problems) -> None:
-    """Note what keeps the runs of a task from a worker."""
+    """Note what prevents the task's runs on a worker."""
     if not table.queue:
         return
     if not place.engine:
@@ -129,7 +129,7 @@ def _zone_advice(name: str, place: Place) -> str:
 
 @lru_cache(maxsize=64)
 def _default_task(name: str) -> Task | None:
-    """A built-in task of which nothing is set: the same for every citizen, but for the script it may find."""
+    """A built-in task without settings: the same for every citizen, except for a script it may find."""
     if name not in BACKGROUND_TASKS:
         return None
     every, table = Every(BACKGROUND_TASKS[name]["interval"]), TaskTable.model_construct(**_defaults(name))
@@ -193,7 +193,7 @@ def _work(
 
 
 def _named_script(name: str, table: TaskTable, place: Place, given: Mapping[str, Any] | None = None) -> Work:
-    """The script of the task's name; else what is missing, with the lines to add."""
+    """The script with the task's name, or what is missing, with the lines to add."""
     if name in place.scripts:
         return command(table, (_python(), place.scripts[name]))
     builtin = built_in(name)
@@ -207,7 +207,7 @@ def _named_script(name: str, table: TaskTable, place: Place, given: Mapping[str,
 
 
 def explicit_work(table: WorkTable, home: str, at: At, problems: Problems) -> Work | None:
-    """What `command` or `handler` asks for, None if neither is there or it cannot be used."""
+    """The work that `command` or `handler` defines; None if there is neither or it cannot be used."""
     if table.command and table.handler:
         problems.add(at, "has both command and handler; keep one of them")
     elif table.command:
@@ -224,7 +224,7 @@ def explicit_work(table: WorkTable, home: str, at: At, problems: Problems) -> Wo
 
 
 def command(table: WorkTable, argv: tuple[str, ...]) -> Command:
-    given = getattr(table, "input", None) or ""  # a task's only: the wake gets its own
+    given = getattr(table, "input", None) or ""  # only tasks have it; the wake gets its own input
     content = given.encode("utf-8", "surrogateescape")
     hidden = isinstance(given, Sensitive)
     return Command(
@@ -237,7 +237,7 @@ def command(table: WorkTable, argv: tuple[str, ...]) -> Command:
 
 
 def only_commands(table: WorkTable, at: At, problems: Problems) -> None:
-    """Note the keys that a Python handler has no use for."""
+    """Note the keys that have no meaning for a Python handler."""
     for name in ("environment", "inherit_environment", "working_folder", "input"):
         if getattr(table, name, None) is not None:
             problems.add(
@@ -274,8 +274,8 @@ def _handler(target: str, isolated: bool, home: str) -> Work:
 
 
 def _is_installed(package: str) -> bool:
-    """Whether a top package can be found; to find `a.b`, Python would import `a`."""
+    """Whether a top-level package can be found; to find `a.b`, Python would import `a`."""
     try:
         return find_spec(package) is not None
-    except ValueError:  # one without a spec, such as __main__
+    except ValueError:  # a module without a spec, such as __main__
         return False

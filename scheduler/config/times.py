@@ -1,4 +1,4 @@
-"""Reads at which times a task or the wake runs: its cron expression, its zone, its hours."""
+"""Reads the times of a task or the wake: cron expression, zone, active hours."""
 
 import re
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def hours_text(value: Any) -> str:
 
 @zone.variant
 def zone_as_written(value: Any) -> str:
-    """The same, for a table that is merged with others before it is read."""
+    """The zone as written, checked, for a table that is merged with others before it is read."""
     zone_named(name := text(value))
     return name
 
@@ -59,11 +59,11 @@ class Times(Table):
 def cron_schedule(
     table: Times, given: Mapping[str, Any], usual: tzinfo | None, at: At, problems: Problems
 ) -> Schedule | None:
-    """The schedule that `cron` asks for, in the `usual` zone if it names none.
+    """The schedule of `cron`, in the `usual` zone if the table names none.
 
-    None if there is none, or it cannot be used.
+    None if there is no `cron`, or it cannot be used.
 
-    Raises BadSchedule if it needs the machine's own time zone, and that is unknown.
+    Raises BadSchedule if it needs the machine's own time zone and that is unknown.
     """
     if "every" in given and "cron" in given:
         problems.add(at, "has both every and cron; keep one of them")
@@ -75,9 +75,9 @@ def cron_schedule(
 
 
 def active_hours(table: Times, schedule: Schedule | None, usual: tzinfo | None) -> ActiveHours | None:
-    """The hours that `active` asks for, in the zone of the schedule, else in the `usual` one.
+    """The hours of `active`, in the schedule's zone, or else the `usual` one.
 
-    Raises BadSchedule if they need the machine's own time zone, and that is unknown.
+    Raises BadSchedule if they need the machine's own time zone and that is unknown.
     """
     if table.active is None:
         return None

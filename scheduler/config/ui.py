@@ -49,7 +49,7 @@ def monitor(keys: Mapping[str, Any] | None, table: Mapping[str, Any] | None, fil
     looks = read(MonitorTable, table or {}, ("monitor",), problems)
     keymap = dict(_keys(keys or {}, problems))
     for name, text_of in list(_conflicts(keymap)):
-        if keymap.pop(name, None):  # reported once for all screens
+        if keymap.pop(name, None):  # reported once, not per screen
             problems.add(("keys", name), text_of)
     return Monitor(keys=keymap, problems=tuple(problems.lines), **looks.model_dump())
 
@@ -67,7 +67,7 @@ def _keys(table: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str, s
 
 
 def _key(value: Any) -> str:
-    """A key as Textual names it; one character stands for itself."""
+    """A key as Textual names it; a single character stands for itself."""
     if not isinstance(value, str) or not value:
         raise InvalidValue(f"is {type_name(value) if value != '' else 'empty'}; {FIX}")
     if len(value) == 1 and value.isprintable():
@@ -79,7 +79,7 @@ def _key(value: Any) -> str:
 
 
 def _conflicts(keymap: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Each name whose key does something else on a screen where both are active."""
+    """Each name whose key is also used for something else on a screen where both are active."""
     for screen, names in KEYS.items():
         active = {**KEYS[EVERYWHERE], **names}
         taken: dict[str, str] = {}
@@ -99,5 +99,5 @@ def _short(name: str) -> str:
     return _SPELLED.get(name, name)
 
 
-# How the keys that are there from the start are written by people.
+# How people write the built-in keys.
 _SPELLED = {"question_mark": "?", "slash": "/", "colon": ":", "plus": "+", "equals_sign": "=", "minus": "-"}

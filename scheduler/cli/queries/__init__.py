@@ -1,1 +1,1 @@
-"""Commands that only read, and print what they found."""
+"""Commands that only read and print."""

@@ -36,7 +36,7 @@ class Cost:
     citizen: str
     spent: Spent
     days: dict[date, Spending]
-    shown: Spending  # in these days
+    shown: Spending  # within these days
     forecast: Forecast | None
 
 
@@ -59,7 +59,7 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
     for each in chosen:
         try:
             costs.append(_cost(each, days))
-        except OSError as error:  # one home must not keep the costs of all others from being seen
+        except OSError as error:  # one unreadable home must not hide the costs of the others
             if not each.problems:
                 wrong[f"{each.name}: {error.filename}: {error.strerror or error}"] = None
     print_to_stderr(wrong)
@@ -79,12 +79,12 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
 
 
 def spent_by(citizen: CitizenSettings) -> Spent:
-    """What the citizen has spent, and its limits."""
+    """What the citizen has spent, with its limits."""
     return spent_of(loaded(citizen.home), citizen.spending.budget, SystemClock.now())
 
 
 def spent_together(citizens: Sequence[CitizenSettings]) -> Spent | None:
-    """What all citizens of the root have spent; None if no limit is set for them together."""
+    """What all citizens of the root have spent; None if they have no common limit."""
     limits = next((each.spending.together for each in citizens), None)
     if limits is None or not has_limits(limits):
         return None
@@ -147,7 +147,7 @@ def _by_day(cost: Cost) -> list[str]:
 
 
 def _document(cost: Cost) -> dict[str, Any]:
-    """Amounts as text, so that no digit is lost."""
+    """The JSON for scripts; amounts are text, so that no digit is lost."""
     expected = cost.forecast
     end = EXACT.add(cost.spent.month.total, expected.rest_of_month) if expected else None
     return {
@@ -163,7 +163,7 @@ def _document(cost: Cost) -> dict[str, Any]:
 
 
 def amounts(spent: Spent) -> dict[str, Any]:
-    """What was spent and what may be, for scripts."""
+    """Amounts spent and limits, for scripts."""
     limits = {name: _text(getattr(spent.budget, name)) for name in ("run", "day", "month")}
     return {
         "today_usd": str(spent.today.total),

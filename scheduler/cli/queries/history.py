@@ -117,7 +117,7 @@ def _printed(one: Snapshot, run: int, config: Path | None) -> str:
 
 
 def _found(snapshots: Sequence[Snapshot], asked: RunQuery, config: Path | None) -> Runs:
-    """The runs that match, in the order of the time that is shown."""
+    """The matching runs, the newest start first."""
     found = [(one.citizen, run) for one in snapshots for run in _runs(snapshots, one, asked, config)]
     return sorted(found, key=lambda each: (each[1].started, each[1].id), reverse=True)[: asked.limit]
 
@@ -130,7 +130,7 @@ def _print(found: Runs, snapshots: Sequence[Snapshot], asked: RunQuery) -> None:
 
 
 def _document(citizen: str, run: RunRecord) -> dict[str, Any]:
-    """Amounts as text, so that no digit is lost."""
+    """The JSON of a run; amounts are text, so that no digit is lost."""
     facts = {name: to_json(getattr(run, name)) for name in ("cost", "who", "stopped_by")}
     return {"citizen": citizen, **asdict(run), **facts}
 
@@ -138,7 +138,7 @@ def _document(citizen: str, run: RunRecord) -> dict[str, Any]:
 def _runs(
     snapshots: Sequence[Snapshot], one: Snapshot, query: RunQuery, config: Path | None
 ) -> Iterable[RunRecord]:
-    """The runs of one of these citizens; a task that any of them has is not an unknown one."""
+    """The runs of one citizen; a task counts as known if any of these citizens has it."""
     from scheduler.cli.queries.shared_history import shared_runs
     from scheduler.control.offline import ask_owner
     from scheduler.storage import history_reader as history
@@ -153,7 +153,7 @@ def _runs(
     try:
         return history.runs(home, query, known) if answer is None else answer
     except (UnknownTask, Unreadable):
-        if one.problems:  # they are the reason, and are said
+        if one.problems:  # the problems are the reason, and are printed
             return ()
         raise
 
@@ -164,7 +164,7 @@ def _failing(snapshot: Snapshot, task: str | None) -> bool:
 
 
 def run_table(runs: Runs, width: int, without: Collection[str] = ()) -> list[str]:
-    """A line per run below the titles, none wider than `width`; times are the machine's."""
+    """A line per run below the titles, none wider than `width`; times are in the machine's zone."""
     one_machine = set() if any(run.machine for _, run in runs) else {"machine"}
     titles = [title for title in TITLES if title not in {*without, *one_machine}]
     rows = [_cells(*run) for run in runs]

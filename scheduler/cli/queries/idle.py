@@ -1,4 +1,4 @@
-"""Says on standard error which citizens have no owner, with the command that runs them."""
+"""Reports on standard error which citizens have no owner, with the command that runs them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,13 +10,13 @@ from scheduler.errors import PROGRAM
 from scheduler.storage.lock import managed_by
 from scheduler.storage.shared_home import is_shared
 
-LISTED = 10  # citizens by name
+LISTED = 10  # citizens named
 
 
 def print_idle(snapshots: Iterable[Snapshot]) -> None:
-    """One line on standard error for those that nothing runs, one for each that a service should run.
+    """Print one line for all citizens that nothing runs, and one for each that a service should run.
 
-    None for one whose settings are wrong: nothing could run it.
+    Citizens with errors in their settings are left out: nothing could run them.
     """
     startable = (one for one in snapshots if one.home and (one.tasks or not one.problems))
     idle = {one.citizen: Path(one.home) for one in startable if not one.owner}

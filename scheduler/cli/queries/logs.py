@@ -22,7 +22,7 @@ from scheduler.system.clock import SystemClock
 if TYPE_CHECKING:
     from scheduler.control.member import LocalControl
 
-FIRST_PRINTS = 0.5  # seconds in which an owner sends what a run has printed so far
+FIRST_PRINTS = 0.5  # seconds within which an owner sends what a run has printed so far
 
 
 @click.command(
@@ -75,10 +75,10 @@ class _Logs:
 
     def __init__(self, control: "LocalControl", task: str) -> None:
         self._control, self._task = control, task
-        self._shown = 0.0  # the start of the newest run that was printed
+        self._shown = 0.0  # the start of the newest printed run
 
     async def print_newest(self) -> None:
-        """What runs now, as far as it has come; else the last run."""
+        """Print the output so far of the current run; if none is under way, the last run."""
         newest = await self._newest()
         if await self._print_running(FIRST_PRINTS):
             return
@@ -88,7 +88,7 @@ class _Logs:
             await self._print(newest)
 
     async def follow(self) -> None:
-        """The last run, then each further one, for ever."""
+        """Print the last run, then every later one, until interrupted."""
         if newest := await self._newest():
             row = self._row(self._control.snapshot())
             if row is None or row.running_since is None:
@@ -101,21 +101,21 @@ class _Logs:
             row = self._row(snapshot)
             if row is not None and row.running_since is not None:
                 await self._print_running(None)
-            elif row is not None and row.run_count != runs:  # one that was too short to be seen
+            elif row is not None and row.run_count != runs:  # a run too short to be noticed
                 runs = row.run_count
                 newest = await self._newest()
                 if newest and newest.started > self._shown:
                     await self._print(newest)
 
     async def _newest(self) -> RunRecord | None:
-        """The last finished run, past the times that a gate let go; raises UnknownTask."""
+        """The last run that began, without skipped times; raises UnknownTask."""
         return last_begun(await self._control.history(self._task, limit=MOST_LISTED))
 
     def _row(self, snapshot: Snapshot) -> TaskView | None:
         return next((row for row in snapshot.tasks if row.name == self._task), None)
 
     async def _print_running(self, seconds: float | None) -> bool:
-        """What the run under way prints until it ends, or in so many seconds; False if none is."""
+        """Print the current run until it ends, or for so many seconds; False if none is under way."""
         row = self._row(self._control.snapshot())
         if row is None or row.running_since is None or row.running_since <= self._shown:
             return False

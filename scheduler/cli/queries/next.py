@@ -23,14 +23,14 @@ from scheduler.system.clock import SystemClock
 from scheduler.system.time_zones import local_zone_name
 
 WIDEST = 200  # columns
-COUNT = 5  # runs, unless said otherwise
+COUNT = 5  # runs, by default
 DAY, HOUR = 86400.0, 3600.0  # seconds
 
 Known = Mapping[tuple[str, str], Task]  # by citizen and task
 
 
 class Run(NamedTuple):
-    """A run to come; `schedule` is that of its row, `zone` that of its owner, None for this machine's."""
+    """A future run; `schedule` as in its row, `zone` its owner's, None for this machine's."""
 
     when: float
     citizen: str
@@ -142,13 +142,13 @@ def _firsts(found: Sequence[Snapshot], now: float) -> Iterator[Run]:
 
 
 def _until(end: float, firsts: Sequence[Run], often: Sequence[Run], known: Known) -> list[Run]:
-    """All runs before `end`, of those that are `often` none."""
+    """All runs before `end`, except for tasks in `often`."""
     listed = (one for one in firsts if one.when < end and one not in often)
     return sorted(run for one in listed for run in (one, *_after(one, end, known)))
 
 
 def _after(first: Run, end: float, known: Known) -> Iterator[Run]:
-    """Those after it if each starts on time; none if the settings have another schedule than the row."""
+    """The runs after it, if each starts on time; none if the settings have another schedule than the row."""
     from scheduler.core.schedules.forecast import TimeGrid, slots
     from scheduler.core.state import TaskState
 
@@ -162,7 +162,7 @@ def _after(first: Run, end: float, known: Known) -> Iterator[Run]:
 
 
 def _often(first: Run, known: Known) -> bool:
-    """Whether four more follow within four hours: a list over days would hold little else."""
+    """Whether four more runs follow within four hours: such a task would fill a list over days."""
     return len(list(_after(first, first.when + 4 * HOUR + 1, known))) >= 4
 
 
@@ -180,13 +180,13 @@ def _print_zones_and_freezes(found: Sequence[Snapshot], now: float) -> None:
 
 
 def _columns(at: datetime, past: str = "now", day: str = "") -> tuple[str, str]:
-    """When it is, on a clock and from now: the form of every time that this command prints."""
+    """The time on a clock, and from now: the form in which this command prints every time."""
     ahead = at.timestamp() - SystemClock.now()
     return f"{at:{day}%Y-%m-%d %H:%M:%S %Z}", f"in {until(ahead)}" if ahead > 0 else past
 
 
 def _known(citizens: Sequence[str], config: Path | None) -> Known:
-    """The tasks in the settings: a row has no time zone."""
+    """The tasks in the settings, which know their time zones; rows do not."""
     found = load(config=config, only=citizens).citizens
     return {(one.name, task.name): task for one in found for task in (one.wake.task, *one.tasks)}
 
@@ -206,7 +206,7 @@ def _in_words(run: Run, known: Known) -> str:
 
 
 def _zone(one: Snapshot) -> tzinfo | None:
-    """The zone of its owner; None, which means this machine's, if there is none."""
+    """The owner's zone; None, which means this machine's, if it is unknown."""
     try:
         return zone_named(one.zone) if one.zone else None
     except BadSchedule:

@@ -12,11 +12,11 @@ COLUMNS = (
     *("id", "citizen", "task", "started", "finished", "seconds", "outcome", "trigger", "attempt"),
     *("cost_usd", "tokens_in", "tokens_out", "who", "machine", "text"),
 )
-FORMULA = ("=", "+", "-", "@", "\t")  # a spreadsheet computes what begins so, and a run can print it
+FORMULA = ("=", "+", "-", "@", "\t")  # a run can print such a text, and a spreadsheet would compute it
 
 
 def write_csv(runs: Iterable[tuple[str, RunRecord]], to: TextIO) -> None:
-    """A line of titles, then one for each run."""
+    """Write a line of titles, then a line for each run."""
     lines = csv.writer(to, lineterminator="\n")
     lines.writerow(COLUMNS)
     lines.writerows(_row(*each) for each in runs)

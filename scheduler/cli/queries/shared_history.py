@@ -1,4 +1,4 @@
-"""The history of citizens that machines share: it is in their database, not in a file of the home."""
+"""The history of citizens that machines share: it is in their database, not in the home."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -18,7 +18,7 @@ T = TypeVar("T")
 def shared_runs(
     config: Path | None, citizen: str, home: Path, asked: RunQuery, known: Collection[str]
 ) -> tuple[RunRecord, ...] | None:
-    """Its runs; None if it is not shared. Raises UnknownTask, DatabaseAway."""
+    """The runs; None if the citizen is not shared. Raises UnknownTask, DatabaseAway."""
 
     async def read(database: "Database") -> tuple[RunRecord, ...]:
         from scheduler.cluster.history import read_runs
@@ -29,7 +29,7 @@ def shared_runs(
 
 
 def shared_output(config: Path | None, citizen: str, home: Path, run: int) -> str | None:
-    """What a run of it printed; None if it is not shared. Raises UnknownRun, DatabaseAway."""
+    """What a run printed; None if the citizen is not shared. Raises UnknownRun, DatabaseAway."""
 
     async def read(database: "Database") -> str:
         from scheduler.cluster.history import read_output
@@ -43,7 +43,7 @@ def _read(config: Path | None, home: Path, read: "Callable[[Database], Awaitable
     if not is_shared(home):
         return None
     engine = load(config=config).engine
-    if engine is None:  # set on other machines only: what this home knows is all there is
+    if engine is None:  # set on other machines only: this home's files are all there is
         return None
     return asyncio.run(_asked(engine.url, read))
 

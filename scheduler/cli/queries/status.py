@@ -45,7 +45,7 @@ def print_status(names: tuple[str, ...], config: Path | None, as_json: bool = Fa
 
 
 def _goes_on(snapshot: Snapshot) -> str:
-    """What runs while the settings in the files are wrong."""
+    """What runs while the settings files have errors; empty if nothing does."""
     if snapshot.settings_from is None:
         return ""
     return f"{snapshot.citizen} goes on with the settings of {moment(snapshot.settings_from, time())}"

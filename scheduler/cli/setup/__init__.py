@@ -1,1 +1,1 @@
-"""Commands that set citizens up: their homes, settings and services, backups, leaving cron, sharing."""
+"""Commands that set citizens up: homes, settings, services, backups, moving from cron, sharing."""

@@ -10,7 +10,7 @@ from scheduler.runtime.engine_report import Seen
 
 
 def document(seen: Seen) -> dict[str, Any]:
-    """The same for scripts."""
+    """The report as JSON, for scripts."""
     return {
         "database": seen.database,
         "clock_skew": seen.skew,
@@ -21,7 +21,7 @@ def document(seen: Seen) -> dict[str, Any]:
 
 
 def as_text(seen: Seen, width: int) -> Iterator[str]:
-    """The tables; queues and workers only where there are any."""
+    """The report as tables; queues and workers only if there are any."""
     yield f"{seen.database}: {len(seen.citizens)} citizens"
     rows = [("citizen", "machine", "pid", "epoch", "lease")]
     rows += [

@@ -27,7 +27,7 @@ from scheduler.system.clock import SystemClock
 if TYPE_CHECKING:
     from scheduler.migration.settings_writer import Target
 
-WIDEST = 1000  # columns without a terminal: a pipe cuts no command
+WIDEST = 1000  # columns without a terminal, so that a pipe cuts no command
 
 
 @click.command(
@@ -132,11 +132,11 @@ def _home_of(user: str) -> str:
         raise SchedulerError(f"unknown user {user}; correct --user") from error
 
 
-# ------------------------------------------------------------------ doing it
+# ------------------------------------------------------------------ applying
 
 
 def _apply(target: "Target", wanted: MigrationRequest, crontabs: Sequence[CrontabPlan]) -> Path | None:
-    """The folder of the journal; None if there is nothing to move."""
+    """Move the lines and return the journal's folder; None if there is nothing to move."""
     from scheduler.config.citizen import CitizenTable
     from scheduler.migration.journal import Change, File, apply
     from scheduler.migration.settings_writer import crontab_without, settings_with
@@ -160,13 +160,13 @@ def _apply(target: "Target", wanted: MigrationRequest, crontabs: Sequence[Cronta
             changes.append(Change(what, source.content, crontab_without(crontab, wanted.citizen)))
     journal = apply(target.home, changes)
     if before is None:
-        with suppress(OSError):  # for editors: the lines have moved without it, too
+        with suppress(OSError):  # only editors need it; the lines have moved anyway
             write_beside(target.file, CitizenTable)
     return journal
 
 
 def _check_owner(home: Path, user: str) -> None:
-    """A task runs as the owner of its home; another user's lines must not."""
+    """Refuse another user's lines: a task runs as the owner of its home."""
     from pwd import getpwnam
 
     owner = home.stat().st_uid if home.exists() else os.getuid()
@@ -197,7 +197,7 @@ def _show(crontabs: Sequence[CrontabPlan], wanted: MigrationRequest) -> None:
 def _closing(
     target: "Target", crontabs: Sequence[CrontabPlan], applying: bool, journal: Path | None
 ) -> list[str]:
-    """What was done, and what to do now."""
+    """What was done, and what to do next."""
     if journal:
         lines = [
             f"moved to {target.file}; copies of what was there before are in {journal}",

@@ -1,4 +1,4 @@
-"""`experience-tui restore`: brings a citizen's backup back, into a folder that is empty."""
+"""`experience-tui restore`: restores a citizen's backup into an empty folder."""
 
 import os
 import stat
@@ -20,8 +20,8 @@ from scheduler.handlers.offsite_backup.place import NOTE, remembered
 from scheduler.system.clock import SystemClock
 from scheduler.system.foreign_home import User, is_ours, open_folder, other_user_of, place
 
-LISTED = 30  # backups that are shown, the newest
-SHOWN = 20  # entries of the restored folder that are shown
+LISTED = 30  # backups listed, the newest
+SHOWN = 20  # entries of the restored folder listed
 TASK = "offsite_backup"
 
 
@@ -31,7 +31,7 @@ class Backup:
 
     name: str
     when: str
-    place: str  # for restic the whole id, else the file
+    place: str  # the full id for restic, else the file
 
 
 @click.command(
@@ -59,7 +59,7 @@ def restore_command(
             return _list(backups(ctx))
         _check(to)
         return _restore(ctx, _chosen(backups(ctx), name, snapshot), to.absolute())
-    except TaskFailed as error:  # the handler's sentence fits here, too
+    except TaskFailed as error:  # the handler's message fits here, too
         raise SchedulerError(masks.hide(str(error))) from error
     except OSError as error:
         text = f"{error.filename or to}: {error.strerror or error}"
@@ -67,9 +67,9 @@ def restore_command(
 
 
 def backups(ctx: Context) -> list[Backup]:
-    """The citizen's backups, the oldest first; raises TaskFailed where they cannot be listed."""
+    """The citizen's backups, the oldest first; raises TaskFailed if they cannot be listed."""
     if ctx.options.repository:
-        from asyncio import run  # 30 ms that a .tar.gz does not need
+        from asyncio import run  # 30 ms that a .tar.gz backup does not need
 
         from scheduler.handlers.offsite_backup.restic_backup import snapshots
 
@@ -77,7 +77,7 @@ def backups(ctx: Context) -> list[Backup]:
         return [Backup(each["short_id"], each["time"][:19], each["id"]) for each in found]
     from scheduler.handlers.offsite_backup.archive import archive_name, archives, moment_of
 
-    made = remembered(ctx.home / NOTE).made  # nothing on a new machine: then names from the future are old
+    made = remembered(ctx.home / NOTE).made  # empty on a new machine: then names from the future count as old
     now = made[-1] if made else archive_name(ctx.citizen, SystemClock.now())
     paths = archives(ctx.citizen, ctx.options.directory, made, now)
     return [Backup(path.name, f"{moment_of(path):%Y-%m-%dT%H:%M:%S}", str(path)) for path in paths]
@@ -86,7 +86,7 @@ def backups(ctx: Context) -> list[Backup]:
 def _context(name: str, config: Path | None) -> tuple[Context, Masks]:
     settings = load(config=config, only=(name,))
     citizen = settings.named(name)
-    if other_user_of(citizen.home):  # its settings must not ask for what is in root's environment
+    if other_user_of(citizen.home):  # the settings must not get at root's environment
         ours = {name: value for name, value in os.environ.items() if name.startswith("EXPERIENCE_")}
         citizen = load(config=config, environ=ours, only=(name,)).named(name)
     if problems := citizen.problems or settings.problems:
@@ -132,13 +132,13 @@ def _restore(ctx: Context, backup: Backup, to: Path) -> int:
     click.echo(f"restoring {ctx.citizen} as of {backup.when} ({backup.name}) to {clean(str(to))}")
     owner = _owner_of(ctx.home)
     with place(to, make=True, follow=True) as at, suppress(FileExistsError):
-        at.make_folder(give=False)  # root's own until everything is in it
+        at.make_folder(give=False)  # root's own until everything is restored
     if ctx.options.repository:
         from asyncio import run
 
         from scheduler.handlers.offsite_backup.restic_backup import unpack as from_restic
 
-        if user := other_user_of(ctx.home):  # as whom restic runs
+        if user := other_user_of(ctx.home):  # restic runs as this user
             _check_way(to, user)
             _give(to, user)
         run(from_restic(ctx, ctx.options, backup.place, to))
@@ -157,7 +157,7 @@ def _restore(ctx: Context, backup: Backup, to: Path) -> int:
 
 
 def _owner_of(home: Path) -> User | None:
-    """Whom root gives everything to: whoever wrote the backup could have put any user into it."""
+    """The user that gets the restored files; the backup's author could have put any user into it."""
     if os.geteuid() != 0:
         return None
     return other_user_of(home) or User(os.geteuid(), os.getegid())
@@ -179,7 +179,7 @@ def _give(to: Path, owner: User | None) -> None:
 
 
 def _shown(to: Path) -> Iterator[str]:
-    """What the folder holds now: its first entries, then all of it in numbers."""
+    """What the folder holds now: its first entries, then the totals."""
     entries = {path: _sizes(path) for path in sorted(to.iterdir())}
     for path, sizes in list(entries.items())[:SHOWN]:
         slash = "/" if path.is_dir() and not path.is_symlink() else ""
@@ -191,7 +191,7 @@ def _shown(to: Path) -> Iterator[str]:
 
 
 def _sizes(path: Path) -> list[int]:
-    """The bytes of the file, or of each file in the folder."""
+    """The size of the file, or of each file in the folder, in bytes."""
     inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
     found = [each.lstat() for each in inside]
     return [

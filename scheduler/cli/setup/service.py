@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What the three verbs share."""
+    """Add the options that the three verbs share."""
     for option in (
         click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file."),
         click.option(

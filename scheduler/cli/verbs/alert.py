@@ -1,4 +1,4 @@
-"""`experience-tui alert --test`: whether alerts arrive, before one is needed."""
+"""`experience-tui alert --test`: sends a test alert, to know that alerts arrive."""
 
 from pathlib import Path
 
@@ -34,12 +34,12 @@ def alert_command(names: tuple[str, ...], test: bool, config: Path | None) -> in
 
 
 async def _delivered(citizen: CitizenSettings) -> bool:
-    """Whether every target took it; a line for each."""
+    """Send a test to every target and print a line for each; whether all of them took it."""
     from scheduler.alerts.alerter import message
     from scheduler.alerts.targets import Targets
 
     assert citizen.alerts
-    if not is_ours(citizen.home):  # its settings say what is run, and where its secrets go
+    if not is_ours(citizen.home):  # its settings decide what runs here, and who gets secrets
         raise SchedulerError(f"{citizen.name} is another user's: {citizen.home}; ask as that user")
     if citizen.problems:
         raise SchedulerError(f"{citizen.name}: {citizen.problems[0]}")

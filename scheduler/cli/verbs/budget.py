@@ -1,4 +1,4 @@
-"""`experience-tui budget`: what runs may cost, and a limit lifted for a day."""
+"""`experience-tui budget`: what runs may cost, and lifting a limit for a day."""
 
 import json
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def budget_command(
     settings = load(config=config, only=names)
     chosen = settings.chosen(names)
     if problems := settings.problems or (chosen[0].problems if citizen else ()):
-        raise BadSettings(problems)  # its limits are unknown
+        raise BadSettings(problems)  # the limits are unknown
     if not chosen:
         raise SchedulerError(NO_CITIZENS)
     spent = _spent(chosen, every)

@@ -44,7 +44,7 @@ def force_command(words: tuple[str, ...], every: bool, wait: bool, again: bool, 
         result(receipt.text, saved=receipt.saved)
         return 0
 
-    with capture_prints():  # a handler in this process prints into the output of its run
+    with capture_prints():  # a handler in this process prints into its run's output
         return run_verb(citizens, tasks, act, interrupted=waiting.interrupted, **how)
 
 
@@ -55,7 +55,7 @@ class _Waiting:
         self._under_way: dict[str, LocalControl] = {}
 
     async def force(self, control: "LocalControl", result: ResultPrinter, *, again: bool, show: bool) -> int:
-        """Run the task and print its outcome: the exit code."""
+        """Run the task and print its outcome; return the exit code."""
         from scheduler.control.session import force_and_wait, outcome_of
 
         name, prints = f"{result.citizen}/{result.task}", _Prints(result)
@@ -77,7 +77,7 @@ class _Waiting:
 
 
 class _Prints:
-    """The output of one run: printed as it comes, or collected for a script's object."""
+    """The output of one run: printed as it comes, or collected for the JSON object."""
 
     def __init__(self, result: ResultPrinter) -> None:
         self._result, self.text = result, ""
@@ -95,7 +95,7 @@ class _Prints:
 
 
 async def _echo(text: str) -> None:
-    """In a thread: a blocked terminal must not hold up the run, which may be in this process."""
+    """Print in a thread: a blocked terminal must not hold up the run, which may be in this process."""
     from asyncio import to_thread
 
     if text:

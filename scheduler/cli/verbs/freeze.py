@@ -1,4 +1,4 @@
-"""`experience-tui freeze` and `thaw`: nothing of citizens is started, wakes included."""
+"""`experience-tui freeze` and `thaw`: keep citizens from starting anything, including wakes."""
 
 import json
 from collections.abc import Callable, Coroutine, Sequence
@@ -68,7 +68,7 @@ def _run(
     ask: "Callable[[Freezer], Coroutine[Any, Any, list[Answer]]]",
     as_json: bool,
 ) -> int:
-    """Print each answer: the worst exit code."""
+    """Print each answer; return the worst exit code."""
     import asyncio
 
     from scheduler.control.coordinator import copies_of

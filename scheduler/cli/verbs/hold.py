@@ -1,4 +1,4 @@
-"""Until when and why something is held: options of pause and freeze."""
+"""The options of pause and freeze: until when, and why."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HoldOptions:
-    """What was typed; `length` is in seconds."""
+    """The options as typed; `length` is in seconds."""
 
     end: str | None
     length: float | None
     why: str
 
     def until(self, now: float, zone: "tzinfo") -> float | None:
-        """When it ends; None if only a person lifts it. Raises BadSchedule."""
+        """The end; None if only a person lifts the hold. Raises BadSchedule."""
         if self.end is not None and self.length is not None:
             raise click.UsageError("--until and --for exclude each other")
         if self.length is not None:
@@ -35,7 +35,7 @@ class HoldOptions:
 
 
 def hold_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--until, --for and --why, as `end`, `length` and `why`."""
+    """Add --until, --for and --why, as `end`, `length` and `why`."""
     for option in (
         click.option("--why", metavar="TEXT", default="", help="Shown wherever it is."),
         click.option("--for", "length", callback=seconds, metavar="TIME", help="How long: 2h, 30m."),
@@ -46,8 +46,8 @@ def hold_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def zone_of(control: "LocalControl") -> "tzinfo":
-    """The zone of the citizen's owner."""
+    """The time zone of the citizen's owner, or this machine's if that is unknown."""
     try:
         return zone_named(control.snapshot().zone)
-    except BadSchedule:  # it is owned here, or its owner has not said
+    except BadSchedule:  # owned here, or not reported yet
         return local_zone()

@@ -75,7 +75,7 @@ async def _each(
     act: Callable[[str], Awaitable[Receipt]],
     all_tasks: Sequence[str],
 ) -> int:
-    """Act on the task of this result, or if it is for all of a citizen on each of these."""
+    """Act on the result's task, or on all of these if the result is for the whole citizen."""
     for task in [result.task] if result.task else all_tasks:
         receipt = await act(task)
         result.of(task)(receipt.text, saved=receipt.saved)

@@ -98,7 +98,7 @@ def exit_code_for(control: "LocalControl", what: str) -> None:
         click.echo(f"{what} continues in {owner}", err=True)
 
 
-# ------------------------------------------------------------------ many at once
+# ------------------------------------------------------------------ several at once
 
 
 class ResultPrinter:
@@ -110,14 +110,14 @@ class ResultPrinter:
         self.prefix = "" if alone or not task else f"{citizen}/"
 
     def of(self, task: str) -> "ResultPrinter":
-        """For this task of the citizen."""
+        """A printer for this task of the same citizen."""
         return ResultPrinter(self.citizen, task, as_json=self.as_json, alone=self.alone)
 
     def __call__(self, text: str, **more: Any) -> None:
         click.echo(self._object(text=text, **more) if self.as_json else clean(f"{self.prefix}{text}"))
 
     def refused(self, error: SchedulerError) -> int:
-        """Print why it was refused: the exit code."""
+        """Print why it was refused; return the exit code."""
         if self.as_json:
             click.echo(self._object(error=str(error), code=error.code))
             return error.exit_code
@@ -145,7 +145,7 @@ def run_verb(
     wakes: bool = False,
     interrupted: Callable[[], object] = lambda: None,
 ) -> int:
-    """Act on each task of each citizen (of all, if none is named) at once: the worst exit code."""
+    """Act on each task of each citizen (all, if none is named) at once; return the worst exit code."""
     from asyncio import CancelledError, gather, run
 
     from scheduler.control.session import fleet_of
@@ -166,7 +166,7 @@ def run_verb(
 
 
 def _wanted(fleet: "Fleet", citizens: Collection[str], tasks: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of citizen and task; of all citizens those that have it, and those that cannot be read."""
+    """Pairs of citizen and task; without names, all citizens that have the task or cannot be read."""
     if citizens or not tasks:
         return [(name, task) for name in citizens or sorted(fleet.members) for task in tasks or ("",)]
     snapshots = {name: fleet.members[name].control.snapshot() for name in fleet.members}

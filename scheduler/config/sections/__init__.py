@@ -1,1 +1,1 @@
-"""The tables of the settings that stand beside those of tasks and of the wake."""
+"""The tables of the settings besides those of tasks."""

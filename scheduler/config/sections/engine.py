@@ -12,15 +12,15 @@ from scheduler.core.secrets import Sensitive
 from scheduler.schema.table import Problems, Table, key, read
 from scheduler.schema.values import InvalidValue, listed, reads, reads_list, seconds, text
 
-SHORTEST_FAILOVER = 3.0  # seconds: an owner that is only slow for a moment must not lose its citizens
+SHORTEST_FAILOVER = 3.0  # seconds: an owner that is slow for a moment must not lose its citizens
 ENCRYPTED = ("require", "verify-ca", "verify-full")
 LOCAL = ("", "localhost", "127.0.0.1", "::1")
 SECRET_OPTIONS = ("password", "sslpassword")
 
 
 def passwords(url: str) -> frozenset[str]:
-    """What is secret in the address, as it is written and as it is meant."""
-    found = re.search(r"://[^:/?#]*:(.*)@", url)  # to the last @: also of an address that is written badly
+    """The secret parts of the address, both as written and decoded."""
+    found = re.search(r"://[^:/?#]*:(.*)@", url)  # to the last @, even if the address is malformed
     options = parse_qs(url.partition("?")[2])
     raw = [found[1] if found else "", *(each for name in SECRET_OPTIONS for each in options.get(name, ()))]
     return frozenset(spelt for each in raw for spelt in (each, unquote(each)) if spelt)
@@ -28,7 +28,7 @@ def passwords(url: str) -> frozenset[str]:
 
 @reads(type="string")
 def _database(value: Any) -> str:
-    """The address of a PostgreSQL: encrypted unless it is on this machine, the password not in the file."""
+    """The address of a PostgreSQL: encrypted unless it is local, and without a password in the file."""
     url = text(value).strip()
     try:
         parts = urlsplit(url)
@@ -52,7 +52,7 @@ def _database(value: Any) -> str:
 
 
 def _hosts(named: Iterable[str | None], options: Mapping[str, list[str]]) -> Iterator[str]:
-    """All hosts that it may lead to: options come before what the address names."""
+    """All hosts that the address may lead to: options override the host it names."""
     for each in (*(host or "" for host in named), *options.get("host", ()), *options.get("hostaddr", ())):
         yield from each.split(",")
     yield from ("a service's" for _ in options.get("service", ()))
@@ -60,7 +60,7 @@ def _hosts(named: Iterable[str | None], options: Mapping[str, list[str]]) -> Ite
 
 @reads(type="string")
 def _machine(value: Any) -> str:
-    """A name that people recognise; nothing depends on it."""
+    """A name for people to recognise; nothing else depends on it."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", text(value)):
         raise InvalidValue("is not a valid name: use letters, digits, . _ and -, at most 63 characters")
     return str(value)
@@ -68,7 +68,7 @@ def _machine(value: Any) -> str:
 
 @reads_list()
 def machines_of(value: Any) -> tuple[str, ...]:
-    """Names of machines, as each calls itself in its `[engine]`."""
+    """The names of machines, as each one's `[engine]` gives them."""
     return tuple(_machine.read(each) for each in listed(value, '["m1", "m2"]'))
 
 
@@ -85,7 +85,7 @@ class EngineTable(Table):
 
 
 def engine(raw: Mapping[str, Any] | None, problems: Problems) -> EngineSettings | None:
-    """The database that machines share, None if none is set; what cannot be used is noted."""
+    """The database that machines share, None if none is set; problems are noted."""
     if raw is None:
         return None
     before = len(problems.found)

@@ -1,4 +1,4 @@
-"""Reads [[refusals]]: words in which a service says that it is away, besides those that are known."""
+"""Reads [[refusals]]: further words in which a service says that it is away."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -41,7 +41,7 @@ Refusals = Annotated[list[Any] | None, Reader(_list_of_tables, _schema)]
 
 
 def refusals(raw: list[Any] | None, at: At, problems: Problems) -> tuple[RefusalRule, ...]:
-    """The rules, in their order; what cannot be used is noted."""
+    """The rules, in order; problems are noted."""
     return tuple(_rule(each, (*at, str(number)), problems) for number, each in enumerate(raw or [], 1))
 
 

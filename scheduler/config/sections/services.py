@@ -1,4 +1,4 @@
-"""Reads the tables [llm], [alerts] and [history]: which model to ask, whom to alert, how much to remember."""
+"""Reads the tables [llm], [alerts] and [history]: the model to ask, whom to alert, how much to keep."""
 
 import re
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ APIS = ("ollama", "openai")
 
 @reads(type="string")
 def secret_address(value: Any) -> Sensitive:
-    """An http or https address that is never shown: it works like a password."""
+    """An http or https address that is never shown, because it works like a password."""
     return Sensitive(address(value))
 
 
@@ -76,7 +76,7 @@ _PROTOCOL = one_of(APIS, 'is unknown; write "ollama", or "openai" for every serv
 
 @reads(type="string")
 def _header(value: Any) -> str:
-    """A key that can be sent in a header."""
+    """A key that is valid in a header."""
     found = secret_text(value)
     if not re.fullmatch(r"[\x21-\x7e]*", found):
         raise InvalidValue("contains spaces or characters that no key has; copy it again")
@@ -94,7 +94,7 @@ class LlmTable(Table):
 
 
 def llm(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Llm | None:
-    """The model to ask, None if none is set; what cannot be used is noted."""
+    """The model to ask, None if none is set; problems are noted."""
     if raw is None:
         return None
     before = len(problems.found)
@@ -113,7 +113,7 @@ def llm(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Llm | None
 
 @reads_list()
 def _services(value: Any) -> tuple[Sensitive, ...]:
-    """Addresses as Apprise reads them; they hold passwords."""
+    """Addresses for Apprise; they contain passwords."""
     given = listed(value, '["${ALERT_URL}"]')
     if find_spec("apprise") is None:
         raise InvalidValue("needs Apprise; install experience-tui[apprise], or use command or webhook")
@@ -134,7 +134,7 @@ class AlertsTable(Table):
 
 
 def alerts(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Alerts | None:
-    """Which alerts go where, None if there are none; what cannot be used is noted."""
+    """The alerts and their targets, None if there are none; problems are noted."""
     if raw is None:
         return None
     before = len(problems.found)

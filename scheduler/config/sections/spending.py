@@ -1,4 +1,4 @@
-"""Reads the tables [budget] and [prices]: what runs may cost, and what tokens do."""
+"""Reads the tables [budget] and [prices]: what runs may cost, and the prices of tokens."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -18,7 +18,7 @@ class BudgetTable(Table):
 
 
 def budget(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Budget:
-    """The limits; what cannot be used is noted."""
+    """The limits; problems are noted."""
     table = read(BudgetTable, raw or {}, at, problems)
     return Budget(table.run, table.day, table.month)
 
@@ -40,7 +40,7 @@ PricesTable = Annotated[Nested, PRICES]
 
 
 def prices(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Prices:
-    """The price of each model; what cannot be used is noted."""
+    """The price of each model; problems are noted."""
     return {name: _price(table, (*at, name), problems) for name, table in (raw or {}).items()}
 
 

@@ -1,4 +1,4 @@
-"""Reads the table [wake]: when a citizen has its turn, what that is, and whether it is worth its cost."""
+"""Reads the table [wake]: when a citizen wakes, what the wake runs, and its gate."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +19,7 @@ from scheduler.schema.values import InvalidValue, argv_of, listed, reads, reads_
 
 @reads(anyOf=[{"enum": ["news"]}, {"type": "array", "items": {"type": "string"}, "minItems": 1}])
 def _gate(value: Any) -> tuple[str, ...]:
-    """What decides whether a wake is worth its cost: nothing stands for news."""
+    """The gate, which decides whether a wake is worth its cost; empty stands for "news"."""
     if value == "news":
         return ()
     if isinstance(value, str):
@@ -29,7 +29,7 @@ def _gate(value: Any) -> tuple[str, ...]:
 
 @reads_list()
 def _below(value: Any) -> tuple[str, ...]:
-    """Paths in the home."""
+    """Paths inside the home."""
     found = tuple(text(each).strip().rstrip("/") for each in listed(value, '["notes/"]'))
     for each in found:
         if not each or each.startswith(("/", "~")) or ".." in each.split("/") or "." in each.split("/"):
@@ -50,9 +50,9 @@ class WakeTable(RunTable):
 
 
 def wake_of(raw: Mapping[str, Any], home: str, usual: tzinfo | None, problems: Problems) -> WakeConfig:
-    """When the citizen has its turn, and what that is; what cannot be used is noted.
+    """The citizen's wake; problems are noted.
 
-    `usual` is the zone of its times if it names none.
+    `usual` is the time zone if the table names none.
     """
     at = ("wake",)
     table = read(WakeTable, raw, at, problems)
@@ -61,7 +61,7 @@ def wake_of(raw: Mapping[str, Any], home: str, usual: tzinfo | None, problems: P
     try:
         cron = cron_schedule(table, raw, usual, at, problems)
         hours = active_hours(table, cron, usual)
-    except BadSchedule as error:  # a wake at other times costs money: all of the citizen waits
+    except BadSchedule as error:  # a wake at other times would cost money: the whole citizen waits
         asks = "cron" if table.cron else "active"
         problems.add((*at, asks), reason(raw[asks], error))
     if isinstance(cron, AtStart):
@@ -82,7 +82,7 @@ def wake_of(raw: Mapping[str, Any], home: str, usual: tzinfo | None, problems: P
 def _gate_of(
     table: WakeTable, raw: Mapping[str, Any], work: Work | None, at: At, problems: Problems
 ) -> Gate | None:
-    """The gate; None, and what is wrong noted, if there is none."""
+    """The gate; None if none is set. Problems are noted."""
     if table.gate is None:
         for name in ("gate_paths", "gate_at_most"):
             if name in raw and "gate" not in raw:
