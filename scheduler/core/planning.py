@@ -34,9 +34,10 @@ def next_start(
         return NEVER, None
     if state.paused and not state.forced:
         return _after_pause(citizen, task, state, now, floor)
-    if state.due_now:
-        return (0.0 if state.forced else _active_from(task, 0.0, now)), None
     slot = next_slot(citizen, task, state, now)
+    if state.due_now:
+        when = 0.0 if state.forced else _active_from(task, 0.0, now)
+        return when, _slot_that_came(task, state, slot, now)
     if state.retry_at is not None and state.retry_at < slot:
         retry = _active_from(task, state.retry_at, now)
         if task.catch_up or retry == state.retry_at:
@@ -46,6 +47,14 @@ def next_start(
         if state.last_run is not None or not isinstance(task.schedule, Every):
             slot = active_slot(task, slot)
     return start_of(citizen, task, slot, now)
+
+
+def _slot_that_came(task: Task, state: TaskState, slot: float, now: float) -> float | None:
+    """The last slot up to now, unless it was served: who runs now for another reason serves it, too."""
+    if slot > now or not isinstance(task.schedule, Cron):
+        return None
+    latest = task.schedule.latest(slot, now)
+    return latest if state.slot is None or latest > state.slot else None
 
 
 def _after_pause(citizen: str, task: Task, state: TaskState, now: float, floor: float) -> Start:

@@ -119,6 +119,30 @@ async def test_a_clock_that_is_corrected_between_a_slot_and_its_start_does_not_r
     assert len(runs) == 2
 
 
+async def test_a_reset_serves_a_slot_that_waited_for_its_jitter_also_if_the_clock_is_corrected(
+    build, clock, noting, runs
+):
+    states = {"tick": TaskState(first_seen=NOON - 3 * 86400, last_run=NOON - 3600)}
+    scheduler = await build(noting(schedule=Cron("0 13 * * *"), jitter=1800), states=states)
+    await clock.advance(hours=1, seconds=1)
+    assert runs == []
+    await scheduler.reset("tick")
+    await clock.advance(1)
+    await clock.jump(-90)
+    await clock.advance(hours=2)
+    assert runs == [NOON + 3601]
+
+
+async def test_a_reset_before_a_slot_that_ran_by_a_wrong_clock_does_not_forget_it(build, clock, noting, runs):
+    states = {"tick": TaskState(first_seen=NOON - 3 * 86400, last_run=NOON - 3600)}
+    scheduler = await build(noting(schedule=Cron("0 13 * * *")), states=states)
+    await clock.advance(hours=1, seconds=1)
+    await clock.jump(-90)
+    await scheduler.reset("tick")
+    await clock.advance(hours=2)
+    assert runs == [NOON + 3600, NOON + 3511]
+
+
 async def test_a_slot_that_was_queued_before_a_large_step_back_comes_again(build, clock, noting, runs):
     gate = Gate()
     first = task("slow", gate, every=1e6, priority=1, timeout=1e6)
