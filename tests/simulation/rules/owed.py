@@ -80,7 +80,7 @@ class Owed:
         self.edited_at = -NEVER  # (true time)
         self.off_since = -NEVER  # when it was paused or disabled (true time)
         self.unnoticed, self.noticed_by = 0.0, NEVER  # by how much the clock was set, and when that is seen
-        self.first_unseen = NEVER  # the first slot that came meanwhile
+        self.first_unseen = NEVER  # the first slot that waited then, or came meanwhile
         self.set_in_run = False  # the clock, since the last start
         self.set_back_at = -NEVER  # when that was noticed (true time)
         self.owing = Owing()
@@ -237,8 +237,8 @@ class Owed:
         else:
             self.owing.due = NEVER
         if self._blind:
+            self.first_unseen = min(self.first_unseen, self.owing.slot if self.owing.may else slot)
             self.owing.may, self.owing.slot = self.owing.may or self._on, slot
-            self.first_unseen = min(self.first_unseen, slot)
             return
         self._slot_came(slot)
 
@@ -390,6 +390,8 @@ class Owed:
         beats = min(skipped, (owing.low - self.wall + self.plan.jitter + MINUTE) // every)
         if beats > 0:
             self._between(owing.low - beats * every, owing.high - beats * every)
+        if owing.high - owing.low >= every:  # the schedule was set: which of its beats comes is not known
+            owing.low = min(owing.low, self.wall - self.plan.jitter)
 
     def _stalled(self, fact: Fact) -> None:
         self.stalled, self.stalled_wall = True, self.wall
