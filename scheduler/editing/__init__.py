@@ -1,1 +1,1 @@
-"""Changes of settings files: planned as text, checked as the loader reads them, undone exactly."""
+"""Changes settings files: planned as text, checked as the loader reads them, undone exactly."""

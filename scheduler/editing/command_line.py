@@ -1,17 +1,17 @@
-"""The command of a task out of what a person types: split as a shell would, or left to a shell."""
+"""Turns the command that a person types into arguments: split as a shell would, or run by a shell."""
 
 import re
 import shlex
 
 from scheduler.errors import SchedulerError
 
-# What only a shell understands, outside quotes: pipes, redirections, lists, variables, patterns.
+# What only a shell understands outside quotes: pipes, redirections, lists, variables, patterns.
 _SHELL = re.compile(r"[|<>;&*?$`~(){}\n]")
 _QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\$`]|\\.)*\"|\\.")
 
 
 def command_of(text: str) -> list[str]:
-    """The program and its arguments; `sh -c` where the text needs a shell. Raises SchedulerError."""
+    """The program and its arguments; `sh -c` if the text needs a shell. Raises SchedulerError."""
     if not text.strip():
         raise SchedulerError("the command is empty; write a program and its arguments")
     if _SHELL.search(_QUOTED.sub("", text)) or re.match(r"\s*\w+=", text):

@@ -1,4 +1,4 @@
-"""One change in the text of a TOML file; all that it is not about stays as it is, to the byte."""
+"""Makes one change in the text of a TOML file; everything else stays the same, to the byte."""
 
 import re
 import tomllib
@@ -8,19 +8,19 @@ from typing import Any
 from scheduler.errors import SchedulerError
 from scheduler.schema.table import dotted
 
-Path = tuple[str, ...]  # the keys that lead to a table or a value
+Path = tuple[str, ...]  # the keys leading to a table or a value
 
 _HEADER = re.compile(r"\s*\[.*\]\s*(#.*)?")
 _REST = re.compile(r"\s*(#.*)?")  # a blank line or a comment
 
 
 class CannotEdit(SchedulerError):
-    """The file is written in a way that this program cannot change without touching the rest."""
+    """The file is written in a way that cannot be changed without touching the rest."""
 
 
 def with_table(text: str, at: Path, keys: Mapping[str, Any]) -> str:
-    """The text with a new table at its end; the table must not be there yet."""
-    import tomlkit  # 40 ms that a look does not pay
+    """The text with a new table at its end; there must be no such table yet."""
+    import tomlkit  # 40 ms that a mere look does not need
 
     wanted = _changed(text, at, keys)
     block = f"[{dotted(at)}]\n{tomlkit.dumps(keys)}"
@@ -29,7 +29,7 @@ def with_table(text: str, at: Path, keys: Mapping[str, Any]) -> str:
 
 
 def without_table(text: str, at: Path) -> str:
-    """The text without this table and those in it; comments that stand apart from it stay."""
+    """The text without this table and its subtables; comments set apart from it stay."""
     wanted = _changed(text, at, None)
     lines = _lines(text)
     for start, end, name in reversed(list(_tables(text))):
@@ -40,7 +40,7 @@ def without_table(text: str, at: Path) -> str:
 
 
 def with_value(text: str, at: Path, value: bool | str | int | float) -> str:
-    """The text with this value, in its table, which is made if it is not there."""
+    """The text with this value in its table, which is made if necessary."""
     *above, name = at
     table = value_at(text, tuple(above))
     if table is None:
@@ -58,7 +58,7 @@ def with_value(text: str, at: Path, value: bool | str | int | float) -> str:
 
 
 def value_at(text: str, at: Path) -> Any:
-    """What the text sets there; None if nothing."""
+    """The value that the text sets at this path; None if there is none."""
     found: Any = tomllib.loads(_unmarked(text))
     for name in at:
         if not isinstance(found, dict) or name not in found:
@@ -68,17 +68,17 @@ def value_at(text: str, at: Path) -> Any:
 
 
 def line_of(text: str, at: Path) -> int | None:
-    """The number of the line with the header of this table; None if it has none."""
+    """The line number of this table's header; None if it has none."""
     return next((start + 1 for start, _, name in _tables(text) if name == at), None)
 
 
 def _tables(text: str) -> Iterator[tuple[int, int, Path]]:
-    """Each table with a header: its first line, the line after its last, and its name."""
+    """Each table with a header: its first line, the line after its last, and its path."""
     lines = _lines(_unmarked(text))
     start = None
     for number, line in enumerate(lines):
         if not _HEADER.fullmatch(line.rstrip("\r\n")) or not _is_whole("".join(lines[start or 0 : number])):
-            continue  # a text of several lines, or a list, may have such a line, too
+            continue  # such a line can also be part of a multi-line text or list
         if start is not None:
             yield start, number, _name(lines[start])
         start = number
@@ -87,7 +87,7 @@ def _tables(text: str) -> Iterator[tuple[int, int, Path]]:
 
 
 def _lines(text: str) -> list[str]:
-    """With their ends; str.splitlines knows more ends than TOML."""
+    """The lines with their ends; str.splitlines knows more line ends than TOML."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
@@ -109,11 +109,11 @@ def _name(header: str) -> Path:
 
 
 def _remove(lines: list[str], start: int, end: int) -> None:
-    """The table without the comments after a blank line, which belong to what follows, and one gap less."""
+    """Remove a table and one gap; comments after a blank line stay, since they belong to what follows."""
     last = end
     while last > start + 1 and _REST.fullmatch(lines[last - 1].rstrip("\r\n")):
         last -= 1
-    while last < end and lines[last].strip():  # comments right below its keys
+    while last < end and lines[last].strip():  # comments right below the table's keys
         last += 1
     while last < len(lines) and not lines[last].strip() and (start == 0 or not lines[start - 1].strip()):
         last += 1
@@ -132,7 +132,7 @@ def _in_ends_of(text: str, added: str) -> str:
 
 
 def _inside(text: str, at: Path, value: Any, wanted: dict[str, Any]) -> str:
-    """The change made in tables that are written on one line, or with dots; raises CannotEdit."""
+    """The text with the change inside an inline or dotted table; raises CannotEdit."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -154,7 +154,7 @@ def _inside(text: str, at: Path, value: Any, wanted: dict[str, Any]) -> str:
 
 
 def _changed(text: str, at: Path, value: Any) -> dict[str, Any]:
-    """What the file sets after the change: everything else must read as before."""
+    """What the file sets after the change, with everything else as before."""
     whole = tomllib.loads(_unmarked(text))
     table = whole
     for name in at[:-1]:
@@ -175,7 +175,7 @@ def _reads_as(text: str, wanted: dict[str, Any]) -> bool:
 
 
 def _full(table: dict[str, Any]) -> dict[str, Any]:
-    """Without empty tables: they are there or not with the last table in them."""
+    """The table without empty subtables, which may come and go with the last key in them."""
     kept = {name: _full(each) if isinstance(each, dict) else each for name, each in table.items()}
     return {name: each for name, each in kept.items() if each != {}}
 

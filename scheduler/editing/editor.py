@@ -1,4 +1,4 @@
-"""The settings files as a screen changes them."""
+"""Changes settings files for the screen."""
 
 import os
 import tomllib
@@ -23,7 +23,7 @@ from scheduler.system.foreign_home import is_ours
 
 @dataclass(frozen=True)
 class FileEditor:
-    """Changes the files of this machine; `off` says why it changes none."""
+    """Changes the settings files of this machine; `off` says why it changes none."""
 
     config: Path | None = None
     off: str = ""
@@ -96,7 +96,7 @@ class FileEditor:
 
 
 def _where(files: SettingsFiles, at: tuple[str, ...]) -> SettingsPlace | None:
-    """The file and the line that set this table; None if none does, or it is no TOML now."""
+    """The file and the line that set this table; None if no file does, or it is not valid TOML now."""
     for file, above in files.both():
         try:
             text = content_of(file)

@@ -1,4 +1,4 @@
-"""Where a problem of settings stands in its file, and the lines around it, without secrets."""
+"""Finds where a problem is in its settings file, and the lines around it, without secrets."""
 
 import re
 import tomllib
@@ -9,7 +9,7 @@ from scheduler.editing import document
 
 
 def excerpt(text: str, line: int, key: str, words: str, masks: Masks) -> Excerpt | None:
-    """The line with one before and one after it; None if it is not found. `line` is 0 where it is unknown."""
+    """The line with one before and one after it; None if it is not found. `line` is 0 if unknown."""
     lines = text.splitlines()
     number = line or _line_of(text, tuple(key.split(".")))
     if not 0 < number <= len(lines):
@@ -21,7 +21,7 @@ def excerpt(text: str, line: int, key: str, words: str, masks: Masks) -> Excerpt
 
 
 def _line_of(text: str, at: tuple[str, ...]) -> int:
-    """The line that sets this key, else that of its table; 0 if there is none."""
+    """The line that sets this key, or else its table's header; 0 if there is none."""
     try:
         header = document.line_of(text, at[:-1])
         table = document.line_of(text, at)
@@ -39,7 +39,7 @@ def _line_of(text: str, at: tuple[str, ...]) -> int:
 
 
 def _part(line: str, key: str, words: str) -> tuple[int, int]:
-    """Which cells of the line are wrong: what the words name, else the value, or the key if it is unknown."""
+    """The wrong part, as start and length: what `words` name, else the value, or an unknown key."""
     name, sign, value = line.partition("=")
     if not sign or words.startswith("unknown key"):
         at = max(0, line.find(key))

@@ -1,4 +1,4 @@
-"""Writes changed settings files, and remembers what they held so that the change can be undone exactly."""
+"""Writes changed settings files, and keeps their old contents so that a change can be undone exactly."""
 
 import json
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from scheduler.system.foreign_home import is_ours, names_in, remove, rename, syn
 
 FOLDER = Path(".experience") / "edits"
 UNDONE = ".undone"
-KEPT = 50  # changes of one citizen
+KEPT = 50  # changes kept per citizen
 
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """What a file held, and what it is to hold; None: there is none."""
+    """What a file held, and what it will hold; None: no file."""
 
     file: Path
     before: str | None
@@ -26,18 +26,18 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A change of settings that was made, or undone."""
+    """A change of the settings that was made or undone."""
 
     what: str
     files: tuple[Path, ...]
-    noted: bool = True  # so that it can be undone
+    noted: bool = True  # whether it can be undone
 
 
 def write(home: Path, what: str, changes: tuple[FileChange, ...]) -> Written:
-    """Make the changes; after an error everything is as before. Raises SchedulerError or OSError.
+    """Make the changes; after an error, everything is as before. Raises SchedulerError or OSError.
 
-    A home of another user gets no note: it would give that user the whole of root's main file to read, and
-    root would not believe it.
+    Nothing is noted in another user's home: the note would let that user read root's whole main file, and
+    root would not trust it.
     """
     for change in changes:
         _require(change.file, change.before)
@@ -59,17 +59,17 @@ def write(home: Path, what: str, changes: tuple[FileChange, ...]) -> Written:
 
 
 def newest(home: Path) -> Path | None:
-    """The note of this user's last change that was not undone."""
+    """The note of this user's last change that is not undone."""
     return max((each for each in _notes(home) if each.suffix == ".json" and is_ours(each)), default=None)
 
 
 def last_change(home: Path) -> str:
-    """What the last change did that was not undone; raises SchedulerError if there is none."""
+    """What the last change that is not undone did; raises SchedulerError if there is none."""
     return _read(_newest_or_raise(home))[0]
 
 
 def undo(home: Path, files: tuple[Path, ...]) -> Written:
-    """Restore what the last change replaced; it may be about these files only. Raises SchedulerError."""
+    """Restore what the last change replaced, if it concerns only these files. Raises SchedulerError."""
     note = _newest_or_raise(home)
     what, changes = _read(note)
     if foreign := [change.file for change in changes if change.file not in files]:
@@ -84,7 +84,7 @@ def undo(home: Path, files: tuple[Path, ...]) -> Written:
 
 
 def content_of(file: Path) -> str | None:
-    """The text of the file with a mark at its start, if it has one; None if there is none."""
+    """The text of the file, with any byte order mark; None if there is no file."""
     try:
         return read_file(file).decode()
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def _write(file: Path, text: str | None) -> None:
 def _replace(file: Path, text: str, *, make: bool = False) -> None:
     try:
         replace_file(file, text.encode(), make=make)
-    except OSError as error:  # a full disk does not say where
+    except OSError as error:  # a full disk does not name the file
         error.filename = error.filename or str(file)
         raise
 

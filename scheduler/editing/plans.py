@@ -1,4 +1,4 @@
-"""What a change of a citizen's settings would write, checked as the loader will read it."""
+"""Plans changes of a citizen's settings, checked as the loader will read them."""
 
 import os
 import tomllib
@@ -23,12 +23,12 @@ SETTINGS = "experience.toml"
 P = ParamSpec("P")
 T = TypeVar("T")
 
-OFTEN = 5.0  # seconds: a shorter interval is rarely meant
+OFTEN = 5.0  # seconds: a shorter interval is rarely intended
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedEdit:
-    """A change that would be valid: what it does, the lines it adds, what to know before it is made."""
+    """A valid change: what it does, the lines it adds, and warnings."""
 
     citizen: str
     home: Path
@@ -42,13 +42,13 @@ class PlannedEdit:
         return tuple(change.file for change in self.changes)
 
     def apply(self) -> Written:
-        """Write it; raises SchedulerError, or OSError where the file cannot be written."""
+        """Write the change; raises SchedulerError, or OSError if the file cannot be written."""
         return write(self.home, self.what, self.changes)
 
 
 @dataclass(frozen=True)
 class SettingsFiles:
-    """The files that a citizen's settings come from, as they are now."""
+    """The files with a citizen's settings."""
 
     citizen: str
     home: Path
@@ -61,11 +61,11 @@ class SettingsFiles:
         return self.home / SETTINGS
 
     def both(self) -> tuple[tuple[Path, tuple[str, ...]], ...]:
-        """The own file and the main one, each with the keys above the citizen's in it."""
+        """The own file and the main one, each with the keys above the citizen's there."""
         return (self.own, ()), (self.main, ("citizens", self.citizen))
 
     def load(self, changed: Mapping[Path, str | None] | None = None) -> CitizenSettings:
-        """The citizen as it would be with these texts in place of what is in the files."""
+        """The citizen as it would be if these texts replaced the contents of the files."""
         found = self.load_all(changed)
         citizen = found.named(self.citizen)
         return replace(citizen, problems=tuple(dict.fromkeys((*found.problems, *citizen.problems))))
@@ -80,7 +80,7 @@ class SettingsFiles:
 def settings_files(
     citizen: str, config: Path | None = None, environ: Mapping[str, str] = os.environ
 ) -> SettingsFiles:
-    """Where this citizen's settings are; raises UnknownCitizen, BadSettings."""
+    """The files with this citizen's settings; raises UnknownCitizen, BadSettings."""
     from scheduler.config.loader import load
 
     found = load(config=config, environ=environ, only=(citizen,))
@@ -92,7 +92,7 @@ def settings_files(
 
 
 def add_task(files: SettingsFiles, name: str, keys: Mapping[str, Any]) -> PlannedEdit:
-    """A new task in the citizen's own file; raises BadSettings if these keys cannot be used."""
+    """Plan a new task in the citizen's own file; raises BadSettings if these keys cannot be used."""
     if not NAME.fullmatch(name):
         raise SchedulerError(
             f"{name!r} is not a valid name for a task: use a-z, 0-9, _ and -, starting with a letter"
@@ -108,7 +108,7 @@ def add_task(files: SettingsFiles, name: str, keys: Mapping[str, Any]) -> Planne
 
 
 def remove_task(files: SettingsFiles, name: str) -> PlannedEdit:
-    """Without the task, in whichever of the files it is set; raises UnknownTask."""
+    """Plan to remove the task from every file that sets it; raises UnknownTask."""
     changed: dict[Path, tuple[str | None, str]] = {}
     for file, above in files.both():
         at = (*above, "tasks", name)
@@ -121,7 +121,7 @@ def remove_task(files: SettingsFiles, name: str) -> PlannedEdit:
 
 
 def set_enabled(files: SettingsFiles, name: str, enabled: bool) -> PlannedEdit:
-    """With the task scheduled or not, in the citizen's own file; raises UnknownTask."""
+    """Plan to schedule the task or not, in the citizen's own file; raises UnknownTask."""
     task = next((each for each in files.load().tasks if each.name == name), None)
     if task is None and name not in BUILT_IN and not where_set(files, ("tasks", name)):
         raise UnknownTask(name, [each.name for each in files.load().tasks])
@@ -144,7 +144,7 @@ def undo_last(files: SettingsFiles) -> Written:
 
 
 def where_set(files: SettingsFiles, at: tuple[str, ...]) -> str:
-    """The file, and the line if it has one, that sets this table; "" if none does."""
+    """The file that sets this table, with the line of its header if any; "" if none does."""
     for file, above in files.both():
         text = content_of(file)
         path = (*above, *at)
@@ -158,7 +158,7 @@ def where_set(files: SettingsFiles, at: tuple[str, ...]) -> str:
 
 
 def _checked(files: SettingsFiles, what: str, changed: Mapping[Path, tuple[str | None, str]]) -> PlannedEdit:
-    """Refuse what the settings would not accept; mistakes that were there before may be mended by it."""
+    """The planned edit; raises BadSettings if problems remain, unless there are fewer than before."""
     after = files.load({file: text for file, (_, text) in changed.items()})
     if after.problems and len(after.problems) >= len(files.load().problems):
         raise BadSettings(after.problems)
@@ -167,7 +167,7 @@ def _checked(files: SettingsFiles, what: str, changed: Mapping[Path, tuple[str |
 
 
 def _edited(file: Path, change: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-    """The result; an error names the file."""
+    """The result of `change`; errors name the file."""
     try:
         return change(*args, **named)
     except tomllib.TOMLDecodeError as error:
@@ -191,7 +191,7 @@ def _not_in_files(files: SettingsFiles, name: str, verb: str) -> SchedulerError:
 
 
 def _warnings(citizen: CitizenSettings, name: str) -> tuple[str, ...]:
-    """What is valid and may still not be meant."""
+    """Settings that are valid but may not be intended."""
     task = next(each for each in citizen.tasks if each.name == name)
     found = [line for line in citizen.refused if f"tasks.{name}" in line]
     if isinstance(task.work, NotSetUp):

@@ -1,4 +1,4 @@
-"""A task as it is typed: the keys to write, when it would run, and what is wrong with each field."""
+"""A task as typed in the form: the keys to write, its next times, and what is wrong with each field."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,14 +13,14 @@ from scheduler.editing.document import with_table
 from scheduler.errors import BadSchedule, SchedulerError, nearest
 from scheduler.system.homes import NAME
 
-TIMES = 3  # that a preview names
+TIMES = 3  # times in a preview
 MOST_RETRIES = 100
 T = TypeVar("T")
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
-# The fields of cron as its reader calls them, and as people do; the names that a field knows.
+# The fields of cron as its reader names them, as people do, and the words that are valid in each.
 _FIELDS = {
     "minute": ("minute", ()),
     "hour": ("hour", ()),
@@ -31,7 +31,7 @@ _FIELDS = {
 
 
 def preview(typed: Mapping[str, str], now: float, zone: tzinfo | None = None) -> Preview:
-    """The task of these fields: name, when, command, timeout, retries; its times are in the zone."""
+    """The task of these fields (name, when, command, timeout, retries); its times are in `zone`."""
     wrong: dict[str, str] = {}
     keys, schedule = keys_of(typed, wrong, zone)
     if not NAME.fullmatch(typed.get("name", "")):
@@ -45,7 +45,7 @@ def preview(typed: Mapping[str, str], now: float, zone: tzinfo | None = None) ->
 def keys_of(
     typed: Mapping[str, str], wrong: dict[str, str], zone: tzinfo | None = None
 ) -> tuple[dict[str, Any], Schedule | None]:
-    """What would be written, and the schedule if there is one; what is wrong is noted by its field."""
+    """The keys to write, and the schedule if it is valid; errors are noted by field."""
     keys: dict[str, Any] = {}
     if schedule := _tried(wrong, "when", lambda: schedule_of(typed.get("when", ""), zone)):
         keys["every" if isinstance(schedule, Every) else "cron"] = str(schedule)
@@ -63,7 +63,7 @@ def keys_of(
 
 
 def schedule_of(text: str, zone: tzinfo | None = None) -> Schedule:
-    """An interval, with or without `every`, or a cron expression; raises BadSchedule."""
+    """An interval, with or without `every`, or a cron expression; raises BadSchedule if it is neither."""
     when = re.sub(r"^\s*every\s+", "", text, flags=re.IGNORECASE).strip()
     try:
         return parse(when, zone)
@@ -72,7 +72,7 @@ def schedule_of(text: str, zone: tzinfo | None = None) -> Schedule:
 
 
 def _wrong_part(when: str, error: str) -> str:
-    """Which part of the expression is wrong, with the nearest right one."""
+    """The part of the expression that is wrong, with the nearest valid one."""
     fields = when.split()[-5:]
     found = re.search(r"Bad ([\w-]+)", error)
     if found is None or found[1] not in _FIELDS or len(fields) != 5:
@@ -98,7 +98,7 @@ def _is_valid(place: int, part: str) -> bool:
 
 
 def _next(schedule: Schedule, now: float) -> Iterator[float]:
-    """A new interval runs at once."""
+    """The next times; an interval starts at once."""
     when = schedule.first(now)
     for _ in range(TIMES):
         if when == NEVER:

@@ -1,1 +1,1 @@
-"""Leaving cron: reading crontabs, planning each line, writing settings, undo."""
+"""Moves lines from cron: reads crontabs, plans each line, writes settings, undoes."""

@@ -1,4 +1,4 @@
-"""Reads the five fields of a line by the rules of Debian's cron: what cron refuses does not move."""
+"""Reads the five fields of a line as Debian's cron does: a line that cron refuses does not move."""
 
 import re
 from functools import lru_cache
@@ -20,26 +20,26 @@ _PART = re.compile(r"(\*|[A-Za-z0-9]+(?:-[A-Za-z0-9]+)?)(?:/([0-9]+))?", re.ASCI
 
 
 class NotCron(ValueError):
-    """Why cron does not run this."""
+    """Why cron does not run a line."""
 
 
 class AcceptedByCron(NotCron):
-    """Why it does not move: cron reads it, and never runs it or means something else by it."""
+    """Why a line does not move although cron reads it: cron never runs it, or takes it for something else."""
 
 
 class Fields(NamedTuple):
-    """What each field allows."""
+    """The values that each field allows."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
     days: frozenset[int]
     months: frozenset[int]
     weekdays: frozenset[int]  # 0 is Sunday
-    both: bool  # day of month and day of week must both fit: one of them begins with a star
+    both: bool  # whether both days must match: one field begins with a star
 
 
 def read_fields(text: str) -> Fields:
-    """The fields of `text`, five of them or a macro but `@reboot`; raises NotCron."""
+    """The fields of `text`, either five or a macro other than `@reboot`; raises NotCron."""
     texts = MACROS.get(text, text).split()
     if len(texts) != 5:
         raise NotCron(f"{text} is not a time that cron knows")
@@ -51,7 +51,7 @@ def read_fields(text: str) -> Fields:
     return fields
 
 
-@lru_cache(maxsize=4096)  # thousands of lines have few different fields
+@lru_cache(maxsize=4096)  # thousands of lines share few different fields
 def _field(at: int, text: str) -> frozenset[int]:
     low, high = _BOUNDS[at]
     if text == "?" and at in (2, 4):
@@ -78,7 +78,7 @@ def _part(at: int, part: str) -> range:
     start, end = (_number(at, word, part) for word in (first, last or first))
     if end < start:
         raise AcceptedByCron(f"{_NAMES[at]} {part!r} runs backwards")
-    if match[2] and start == end and first != last:  # fri-5/2: the scheduler takes it for fri/2
+    if match[2] and start == end and first != last:  # the scheduler would read fri-5/2 as fri/2
         raise AcceptedByCron(
             f"{_NAMES[at]} {part!r} is a single value with a step; write it without the step"
         )

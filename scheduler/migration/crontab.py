@@ -1,4 +1,4 @@
-"""Reads a crontab line by line, as cron does: no line is lost, and nothing is decided yet."""
+"""Reads a crontab line by line, as cron does: keeps every line, decides nothing yet."""
 
 import re
 import shutil
@@ -35,25 +35,25 @@ class LineKind(StrEnum):
 
 
 class Line(NamedTuple):
-    """One line: as it stands in the file, with its end, and what it says."""
+    """One line: its bytes in the file, with the line end, and their meaning."""
 
     number: int
     raw: bytes
     kind: LineKind
-    text: str  # without blanks around it; bytes that are no UTF-8 are surrogates
-    name: str = ""  # of a setting
+    text: str  # stripped; bytes that are not UTF-8 are surrogates
+    name: str = ""  # a setting's
     value: str = ""
-    when: str = ""  # of a job: a macro or five fields, a blank between them
-    rest: str = ""  # the command, behind a user where the file has a column of them
+    when: str = ""  # a job's: a macro or five fields, single-spaced
+    rest: str = ""  # the command, after the user if the file has a column of users
 
 
 def read(content: bytes) -> tuple[Line, ...]:
-    """The lines of a crontab; their raw bytes in a row are the content again."""
+    """The lines of a crontab; their raw bytes joined are the content again."""
     return tuple(_line(number, raw) for number, raw in enumerate(_split(content), 1))
 
 
 def _split(content: bytes) -> Iterator[bytes]:
-    """At line feeds alone, as cron does: a carriage return or a form feed is part of a line."""
+    """Split at line feeds only, as cron does: a carriage return or a form feed is part of a line."""
     lines = content.split(b"\n")
     yield from (line + b"\n" for line in lines[:-1])
     if lines[-1]:
@@ -67,7 +67,7 @@ def _line(number: int, raw: bytes) -> Line:
         return Line(number, raw, LineKind.BLANK, text)
     if text[0] == "#":
         return Line(number, raw, LineKind.COMMENT, text)
-    if found := _ASSIGNED.fullmatch(text):  # cron, too, looks for a setting first
+    if found := _ASSIGNED.fullmatch(text):  # cron looks for a setting first, too
         name = found["plain"] or found["double"] or found["single"] or ""
         value = found["plain_value"] or found["double_value"] or found["single_value"] or ""
         return Line(number, raw, LineKind.SETTING, text, name=name, value=value)
@@ -78,10 +78,10 @@ def _line(number: int, raw: bytes) -> Line:
 
 
 def has_users(path: Path | None, lines: Iterable[Line], user: str) -> bool:
-    """Whether the jobs of a crontab name users: by its place, and in any other file by what they begin with.
+    """Whether the jobs of a crontab name users: known by its place, or guessed from how the jobs begin.
 
-    A copy of /etc/crontab that is read as a user's own would run `root cd / && ...`; a line that is wrongly
-    taken to name a user stays in the crontab, with that as the reason.
+    A copy of /etc/crontab that is read as a user's own would run `root cd / && ...`. If a line is taken to
+    name a user by mistake, it stays in the crontab, with that as the reason.
     """
     if path is None or path.parent.name in ("crontabs", "tabs"):
         return False
@@ -102,16 +102,16 @@ def _is_program(word: str) -> bool:
 
 
 def split_user(rest: str) -> tuple[str, str]:
-    """The user and the command of a line in a file that has a column of users."""
+    """The user and the command, in a file with a column of users."""
     found = _USER.fullmatch(rest)
     return (found[1], found[2] or "") if found else ("", "")
 
 
 def split_input(command: str) -> tuple[str, str | None]:
-    """What the shell gets, and what goes to its standard input, None if there is no `%`.
+    """The shell's command, and its standard input, None if there is no `%`.
 
-    As Debian's cron was seen to do it: up to the first bare `%` a backslash goes before `%` and before a
-    backslash; after it only before `%`, the other bare ones are line ends, and one is added at the end.
+    As observed with Debian's cron: before the first bare `%`, a backslash escapes `%` and a backslash;
+    after it only `%`. Further bare ones become line ends, and one is added at the end.
     """
     head, given = _UP_TO_INPUT.fullmatch(command).groups()  # type: ignore[union-attr]  # it matches any text
     return re.sub(r"\\([%\\])", r"\1", head), None if given is None else _input(given)
@@ -128,12 +128,12 @@ def _input(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Crontab:
-    """The user's own crontab, which the program `crontab` keeps; "" is the current user."""
+    """A user's crontab, which the program `crontab` keeps; "" is the current user."""
 
     user: str = ""
 
     def read(self) -> bytes | None:
-        """What is in it, None if there is none; raises SchedulerError if it cannot be read."""
+        """The content, None if there is no crontab; raises SchedulerError if it cannot be read."""
         done = self._run("-l")
         if done.returncode == 0:
             return done.stdout
@@ -168,7 +168,7 @@ def _error_of(done: "subprocess.CompletedProcess[bytes]") -> str:
 
 
 def jobs_of_this_user() -> int:
-    """How many lines of the user's crontab cron runs; 0 where there is none, or no cron."""
+    """How many lines of the user's crontab cron runs; 0 without a crontab or without cron."""
     try:
         content = Crontab("").read()
     except SchedulerError:

@@ -1,24 +1,24 @@
-"""What a line that cron does not run may have meant, in the words of the settings; every hint is checked."""
+"""What a line that cron does not run may have meant, as a setting; every hint is checked."""
 
 import re
 
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.errors import BadSchedule
 
-# Only the names of months and days: apt-get and php-cgi look like a range of names.
+# Only names of months and days, since apt-get and php-cgi look like ranges of names.
 _VALUE = r"(?:[*?]|\d+|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat)"
 _FIELD = re.compile(rf"{_VALUE}(?:[-,/]{_VALUE})*(?=[ \t])", re.IGNORECASE)
 _ANACRON = re.compile(rf"(\d+|@\w+)[ \t]+\d+[ \t]+([a-z][\w.-]+)[ \t]+(?!{_VALUE}[ \t,/-])\S", re.IGNORECASE)
 
 
 def sixth_field(command: str) -> str:
-    """What stands in front of a command like a further field of time; empty if nothing does."""
+    """The part of the command that looks like a sixth field of time; empty if none does."""
     found = _FIELD.match(command)
     return found[0] if found else ""
 
 
 def anacron_job(line: str) -> tuple[str, str] | None:
-    """The name of the job and a setting, if this is a line of an anacrontab: `1 5 cron.daily run-parts`."""
+    """A job's name and setting, if this line is from an anacrontab: `1 5 cron.daily run-parts`."""
     if (found := _ANACRON.match(line)) is None:
         return None
     period, name = found[1], found[2]
@@ -26,7 +26,7 @@ def anacron_job(line: str) -> tuple[str, str] | None:
 
 
 def as_setting(when: str) -> str:
-    """The setting for a time that cron does not know but the scheduler does, such as `0 0 L * *`."""
+    """The setting for a time that only the scheduler understands, such as `0 0 L * *`; empty if none."""
     try:
         Cron(when)
     except BadSchedule:

@@ -1,4 +1,4 @@
-"""What the cron of this machine does that no crontab says: the zones it reads, the variables it adds."""
+"""What this machine's cron does beyond its crontabs: the zones it reads, the variables it adds."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -14,25 +14,25 @@ from scheduler.system.files import read_file
 
 PROGRAMS = ("usr/sbin/cron", "usr/sbin/crond", "usr/bin/crond", "sbin/crond")
 SYSTEM = (Path("/etc/crontab"), Path("/etc/cron.d"))
-FILE_IGNORED = b"Syntax error, this crontab file will be ignored"  # among the messages of Debian's
-ZONE = b"CRON_TZ"  # the only variable that any cron reads times in: cronie and FreeBSD do, Debian does not
+FILE_IGNORED = b"Syntax error, this crontab file will be ignored"  # a message in Debian's cron
+ZONE = b"CRON_TZ"  # the zone of cron's times, in a crontab: cronie and FreeBSD read it, Debian does not
 
-ROOT = 0  # a user's number
-READ_BY_CRON = re.compile(r"[A-Za-z0-9_-]+")  # names of files in a folder
+ROOT = 0  # user id
+READ_BY_CRON = re.compile(r"[A-Za-z0-9_-]+")  # file names in a folder
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledCron:
-    """`program` is its file, empty if there is none here: the crontab may come from another machine."""
+    """`program` is cron's file, empty if there is none here: the crontab may come from another machine."""
 
     program: str = ""
-    reads_zone: bool | None = None  # CRON_TZ; None: not known
-    ignores_files: bool = False  # the whole file for one line that it does not understand, as Debian's does
-    environment: Mapping[str, str] = field(default_factory=dict)  # by PAM, before what the crontab sets
+    reads_zone: bool | None = None  # whether it reads CRON_TZ; None: unknown
+    ignores_files: bool = False  # Debian's cron ignores a whole file for one line that it does not understand
+    environment: Mapping[str, str] = field(default_factory=dict)  # from PAM, before the crontab's settings
 
 
 def installed_cron(user: str, home: str, root: Path = Path("/")) -> InstalledCron:
-    """The cron below `root`, as it runs the jobs of this user."""
+    """The cron installed below `root`, as it runs this user's jobs."""
     program = next((each for name in PROGRAMS if (each := root / name).is_file()), None)
     if program is None:
         return InstalledCron(environment=pam_environment(root, None, user, home))
@@ -43,7 +43,7 @@ def installed_cron(user: str, home: str, root: Path = Path("/")) -> InstalledCro
 
 
 def why_ignored(path: Path | None, content: bytes) -> str:
-    """Why cron runs nothing of this crontab (None: a user's own); empty if it does, or is not asked to."""
+    """Why cron runs nothing of this crontab (None: a user's own); empty if it does, or does not read it."""
     if is_installed(path) and content and not content.endswith(b"\n"):
         return "cron ignores a file whose last line has no line end"
     if path and path.parent.name == "cron.d" and not READ_BY_CRON.fullmatch(path.name):
@@ -52,12 +52,12 @@ def why_ignored(path: Path | None, content: bytes) -> str:
 
 
 def is_installed(path: Path | None) -> bool:
-    """Whether cron reads this file: a user's own crontab (None), or one by its place."""
+    """Whether cron reads this file: a user's own crontab (None), or a file in one of cron's places."""
     return path is None or path in SYSTEM or path.parent.name in ("crontabs", "tabs", "cron.d")
 
 
 def is_user(name: str) -> bool:
-    """Whether this machine knows a user of this name."""
+    """Whether this machine has a user of this name."""
     from pwd import getpwnam
 
     try:
@@ -76,8 +76,8 @@ def _why_distrusted(path: Path) -> str:
 
 
 def processes_of(user: str) -> dict[int, tuple[str, ...]]:
-    """What this user runs now, by pid: the program and its arguments."""
-    import psutil  # only a move asks
+    """The processes of this user by pid: the program and its arguments."""
+    import psutil  # only needed for a move
 
     found = ((each.pid, each.info) for each in psutil.process_iter(["username", "cmdline"]))
     return {
@@ -103,9 +103,9 @@ def _content(program: Path) -> bytes:
 
 
 def first_syntax_error(lines: Iterable[Line], column: bool, is_user: Callable[[str], bool]) -> Line | None:
-    """The first line for which Debian's cron ignores the whole file; `column`: its jobs name users.
+    """The first line that makes Debian's cron ignore the whole file; `column`: its jobs name users.
 
-    As its cron 3.0pl1-162 was seen to do it. Other crons skip the line alone.
+    As observed with its cron 3.0pl1-162. Other crons skip only the line.
     """
     return next((line for line in lines if _refused(line, column, is_user)), None)
 
@@ -119,7 +119,7 @@ def _refused(line: Line, column: bool, is_user: Callable[[str], bool]) -> bool:
 def _time_is_read(when: str) -> bool:
     if when.startswith("@"):
         return when == "@reboot" or when in MACROS
-    if "?" in when:  # other crons know it
+    if "?" in when:  # other crons understand it
         return False
     try:
         read_fields(when)
@@ -131,6 +131,6 @@ def _time_is_read(when: str) -> bool:
 
 
 def _user_is_read(line: Line, is_user: Callable[[str], bool]) -> bool:
-    """A blank has to follow the user, even where no command does."""
+    """Whether the user exists, with a blank behind the name even if no command follows."""
     user, command = split_user(line.rest)
     return is_user(user) and (bool(command) or line.raw.rstrip(b"\r\n")[-1:] in (b" ", b"\t"))

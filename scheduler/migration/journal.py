@@ -1,6 +1,6 @@
-"""Applies a move, and undoes it: first copies all that will change, then makes one change after another.
+"""Applies a move, and undoes it: copies everything that will change first, then makes the changes in order.
 
-A move that was interrupted has either changed nothing or can be undone, byte for byte.
+An interrupted move has either changed nothing or can be undone, byte for byte.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to change: what it holds now, and what it will hold; None: it does not exist."""
+    """One change: what a file or crontab holds now, and what it will hold; None: it does not exist."""
 
     what: Crontab | File
     before: bytes | None
@@ -56,7 +56,7 @@ class Change:
 
 
 def apply(home: Path, changes: Iterable[Change]) -> Path:
-    """Make the changes, in order: the folder of their journal. After an error everything is as before."""
+    """Make the changes in order, and return the journal's folder. After an error everything is as before."""
     changes = tuple(changes)
     if (unfinished := newest(home)) and not (unfinished / DONE).exists():
         raise SchedulerError(f"a move was interrupted ({unfinished.name}); first: {PROGRAM} migrate --undo")
@@ -82,7 +82,7 @@ def undo(home: Path) -> list[str]:
 
 
 def _roll_back(home: Path, journal: Path) -> list[str]:
-    """Restore everything or nothing: a change that was made since stops it before it begins."""
+    """Restore everything or nothing: if anything has changed since, refuse before the first change."""
     changes = _read(journal)
     for change in changes:
         _check(home, journal, change)
@@ -92,7 +92,7 @@ def _roll_back(home: Path, journal: Path) -> list[str]:
                 f"{change.what} has changed since; its old content is in {journal}: restore it by hand, "
                 f"then rename that folder to {journal.name}{UNDONE}"
             )
-    for change in reversed(changes):  # the crontab first: a line that runs twice is better than never
+    for change in reversed(changes):  # the crontab first: better a line runs twice than never
         if change.what.read() != change.before:
             change.what.write(change.before)
     rename(journal, journal.name + UNDONE)
@@ -104,31 +104,31 @@ def _roll_back(home: Path, journal: Path) -> list[str]:
 
 
 def newest(home: Path) -> Path | None:
-    """The folder of this user's last move that was not undone, finished or not."""
+    """The folder of this user's last move that is not undone, finished or not."""
     return max(filter(is_ours, _moves(home)), default=None)
 
 
 def why_none(home: Path) -> str:
-    """Whether there are moves that `newest` leaves out, for the end of a message."""
+    """A note that other users have moves here, for the end of a message; empty if they have none."""
     return f" by you: {home / FOLDER} holds another user's moves, undo them as that user" * bool(_moves(home))
 
 
 def _moves(home: Path) -> list[Path]:
-    """The moves of everyone who can write there: in another user's home they may be made up."""
+    """All moves in the home; in another user's home they may be made up."""
     with contextlib.suppress(OSError):
         return [home / FOLDER / name for name in names_in(home / FOLDER) if not Path(name).suffix]
     return []
 
 
 def _prepare(home: Path, changes: tuple[Change, ...]) -> Path:
-    """Write what each thing holds and will hold, before any of them changes; one rename makes it count."""
+    """Save the old and new contents before anything changes; a single rename makes the journal valid."""
     folder = home / FOLDER
     journal = folder / datetime.now(UTC).strftime("%Y%m%dT%H%M%S_%fZ")
     partial = journal.with_name(journal.name + PARTIAL)
     with open_folder(folder, make=True) as at:
         for stale in (name for name in names_in(folder) if name.endswith(PARTIAL) and is_ours(folder / name)):
             shutil.rmtree(stale, dir_fd=at.folder)
-        at.beside(partial.name).make_folder(give=False)  # root's own: `--undo` believes what its user wrote
+        at.beside(partial.name).make_folder(give=False)  # root's own: `--undo` trusts what its user wrote
     entries = [_entry(partial, number, change) for number, change in enumerate(changes)]
     content = json.dumps({"version": 1, "changes": entries}, indent=2)
     replace_file(partial / "journal.json", content.encode())
@@ -166,7 +166,7 @@ def _change(journal: Path, entry: Mapping[str, Any]) -> Change:
 
 
 def _check(home: Path, journal: Path, change: Change) -> None:
-    """Refuse what no move does: it changes the settings of this home, and marks lines in crontabs."""
+    """Refuse a change that no move makes: only this home's settings, and marks on lines of crontabs."""
     what, before, after = change.what, change.before, change.after
     if what == File(home / SETTINGS):
         return

@@ -1,4 +1,4 @@
-"""The variables that PAM gives to cron's jobs, as pam_env reads them."""
+"""The variables that PAM gives to cron jobs, as pam_env reads them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,9 +7,9 @@ from pathlib import Path
 from scheduler.system.files import read_file
 
 CONFIGURED, ENVIRONMENT = "etc/security/pam_env.conf", "etc/environment"
-# What Debian's /etc/pam.d/cron asks for, where there is no such file.
+# The lines of Debian's /etc/pam.d/cron, for machines without that file.
 DEBIAN = ("session required pam_env.so", "session required pam_env.so envfile=/etc/default/locale")
-DEEPEST = 4  # of files that include others
+DEEPEST = 4  # levels of included files
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _INCLUDES = re.compile(r"(?:@include|-?\w+\s+(?:include|substack))\s+([\w.-]+)\s*", re.ASCII)
 _ASSIGNED = re.compile(r"(?:export\s+)?([^\s=#]+)\s*=(.*)")
@@ -19,7 +19,7 @@ _REFERENCE = re.compile(r"([$@])\{(\w+)\}")
 
 
 def pam_environment(root: Path, service: Path | None, user: str, home: str) -> dict[str, str]:
-    """The variables of a session of this service file; without one, as on Debian."""
+    """The variables of a session under this service file; without one, as on Debian."""
     found: dict[str, str] = {}
     items = {"PAM_USER": user, "HOME": home, "SHELL": "/bin/sh"}
     for line in DEBIAN if service is None else _lines_of(service, DEEPEST):
@@ -30,7 +30,7 @@ def pam_environment(root: Path, service: Path | None, user: str, home: str) -> d
 
 
 def _lines_of(service: Path, depth: int) -> Iterator[str]:
-    """The lines of a service file, with those of the files that it includes."""
+    """The lines of a service file, including those of the files that it includes."""
     for line in _lines(service):
         if included := _INCLUDES.fullmatch(line):
             if depth:
@@ -42,7 +42,7 @@ def _lines_of(service: Path, depth: int) -> Iterator[str]:
 def _read_environment(
     root: Path, options: Mapping[str, str], found: dict[str, str], items: Mapping[str, str]
 ) -> None:
-    """What one line with pam_env.so adds: its configuration first, then its file of variables."""
+    """Add the variables of one pam_env.so line: first its configuration, then its file of variables."""
     for line in _lines(root / options.get("conffile", CONFIGURED).lstrip("/")):
         if configured := _CONFIGURED.fullmatch(line):
             _configure(configured[1], configured[2], found, items)
@@ -53,7 +53,7 @@ def _read_environment(
 
 
 def _configure(name: str, values: str, found: dict[str, str], items: Mapping[str, str]) -> None:
-    """`NAME DEFAULT=value OVERRIDE=value`: the second counts unless it comes to nothing."""
+    """Add the variable of `NAME DEFAULT=value OVERRIDE=value`; the override counts unless it is empty."""
     given = {kind: quoted or plain for kind, quoted, plain in _VALUE.findall(values)}
 
     def meant(reference: re.Match[str]) -> str:
@@ -70,7 +70,7 @@ def _unquoted(value: str) -> str:
 
 
 def _lines(file: Path) -> Iterator[str]:
-    """Its lines without comments and blanks around them; none if it cannot be read."""
+    """The lines without comments and surrounding blanks; none if the file cannot be read."""
     try:
         text = read_file(file).decode("utf-8", "surrogateescape")
     except OSError:

@@ -1,4 +1,4 @@
-"""Decides what each line of a crontab becomes: a task, the wake, or work for a human, with the reason."""
+"""Decides what each line of a crontab becomes: a task, the wake, or work for a person, with the reason."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ from scheduler.migration.planned import (
 )
 from scheduler.migration.reboot_lines import leaves_a_daemon, running_copy
 
-# The scripts that v1's crontab ran, and what each became here.
+# The scripts in v1's crontab, and what each becomes.
 V1_SCRIPTS = {
     "autonomous_wake": WAKE,
     "news_scanner_local": "news_scan",
@@ -39,23 +39,23 @@ V1_SCRIPTS = {
     "email_monitor": "email_check",
 } | {name: name for name in BACKGROUND_TASKS}
 
-SHOWN = 3  # times before and after
-_FLAGS = re.compile(r"(?:-[nqs]+[ \t]+)+(?=\S)")  # FreeBSD's and OpenBSD's, about mail and syslog
+SHOWN = 3  # next times shown, by cron and here
+_FLAGS = re.compile(r"(?:-[nqs]+[ \t]+)+(?=\S)")  # for mail and syslog, in FreeBSD and OpenBSD
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _MINUTES, _HOURS = re.compile(r"\*/(\d+) \* \* \* \*"), re.compile(r"\d+ \*/(\d+) \* \* \*")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LineContext:
-    """What the settings above a line say about it."""
+    """What the settings above a line mean for it."""
 
     environment: Mapping[str, str]
     zone: tzinfo
     named: str = ""
-    wrong: str = ""  # why no time below can be read
+    wrong: str = ""  # why times below cannot be read
 
     def with_setting(self, name: str, value: str, wanted: MigrationRequest) -> "LineContext":
-        if name == "LOGNAME" or not _NAME.fullmatch(name):  # cron keeps its own
+        if name == "LOGNAME" or not _NAME.fullmatch(name):  # cron sets LOGNAME itself
             return self
         around = replace(self, environment={**self.environment, name: value})
         if name != "CRON_TZ" or wanted.cron.reads_zone is False:
@@ -74,13 +74,13 @@ def plan(sources: Iterable[Source], wanted: MigrationRequest) -> tuple[CrontabPl
 
 
 class _Planner:
-    """Remembers the names and times that are taken."""
+    """Plans lines, and keeps track of names and times."""
 
     def __init__(self, wanted: MigrationRequest) -> None:
         self._wanted = wanted
         self._names: dict[str, int] = {}
         self._used = {WAKE, *wanted.taken, *BACKGROUND_TASKS}
-        self._given: set[str] = set()  # to v1's lines
+        self._given: set[str] = set()  # names that v1's lines got
         self._times: dict[tuple[str, tzinfo], tuple[Cron, Moments]] = {}
 
     def crontab(self, source: Source) -> CrontabPlan:
@@ -148,11 +148,11 @@ class _Planner:
         return LinePlan(line, fate, name, schedule, zone, work, before, after, notes)
 
     def _checked(self, line: Line, around: LineContext, column: bool) -> tuple[str, str]:
-        """The time and the command; raises CannotMigrate for what is not even that."""
+        """The time and the command; raises CannotMigrate if they cannot even be taken apart."""
         if odd := _unsupported_bytes(line.text):
             raise CannotMigrate(f"contains {odd}, which settings cannot hold", "the line without it")
         user, command = split_user(line.rest) if column else (self._wanted.user, line.rest)
-        when = line.when[1:] if line.when.startswith("-*") else line.when  # cronie: not in syslog
+        when = line.when[1:] if line.when.startswith("-*") else line.when  # cronie's mark for "not in syslog"
         if column and not user:
             raise CannotMigrate("has neither user nor command")
         if user != self._wanted.user:
@@ -169,7 +169,7 @@ class _Planner:
         return when, command
 
     def _schedule(self, when: str, around: LineContext) -> tuple[Schedule, Moments]:
-        """The schedule, and its next times by cron."""
+        """The schedule, and the next times by cron."""
         if when == "@reboot":
             return AtStart(), ()
         if around.wrong:
@@ -178,7 +178,7 @@ class _Planner:
         return (_interval(when) if self._wanted.every else None) or cron, times
 
     def _first_runs(self, name: str, schedule: Schedule, times: Moments) -> Moments:
-        """The next times in a scheduler that starts now: others where a task of this name has run."""
+        """The next times in a scheduler that starts now; they differ if a task of this name has run."""
         state, now = self._wanted.states.get(name), self._wanted.now
         if state is None and not isinstance(schedule, Every):
             return times
@@ -196,7 +196,7 @@ class _Planner:
         return self._times[when, zone]
 
     def _check_start(self, command: str) -> None:
-        """Raise CannotMigrate where a second copy would run beside cron's, at once or at a later start."""
+        """Raise CannotMigrate if a second copy would run beside cron's, at once or at a later start."""
         if leaves_a_daemon(command):
             raise CannotMigrate(
                 "leaves a daemon behind, and each start of the scheduler would start one more",
@@ -206,7 +206,7 @@ class _Planner:
             raise CannotMigrate(f"cron's copy of it is running: pid {pid}", f"kill {pid}, then migrate again")
 
     def _v1(self, command: str, given: str | None, schedule: Schedule) -> str:
-        """The name that a line of v1 gets; empty for any other. Raises CannotMigrate for what cannot move."""
+        """The name for a line of v1; empty for any other line. Raises CannotMigrate for what cannot move."""
         name = v1_name(command)
         if not name and keeps_alive(command):
             raise CannotMigrate(
@@ -236,7 +236,7 @@ class _Planner:
         return name
 
     def _name(self, command: str) -> str:
-        """A name of its own, made from the command."""
+        """A free name, made from the command."""
         base = name_of(command)
         name, number = base, self._names.get(base, 1)
         while name in self._used:
@@ -248,7 +248,7 @@ class _Planner:
 
 
 def v1_name(command: str) -> str:
-    """`wake`, the built-in task of the same purpose, or empty for a command that v1 did not have."""
+    """`wake`, the built-in task with the same purpose, or empty for a command that v1 did not have."""
     script = script_of(command)
     return V1_SCRIPTS.get(script[:-3], "") if script.endswith((".py", ".sh")) else ""
 
@@ -263,9 +263,9 @@ def _setting(line: Line, around: LineContext) -> LinePlan:
     return LinePlan(line, Fate.SETTING)
 
 
-@lru_cache(maxsize=1)  # it is the same for most lines in a row
+@lru_cache(maxsize=1)  # the same for most consecutive lines
 def _shell_in(around: LineContext, is_folder: Callable[[Path], bool]) -> Command:
-    """The shell that cron starts there, without a command; raises CannotMigrate if a task cannot have it."""
+    """The shell that cron starts, without a command; raises CannotMigrate if a task cannot have it."""
     environment = around.environment
     shell, folder = environment["SHELL"], Path(environment["HOME"] or "/")
     if not shell.startswith("/"):
@@ -274,7 +274,7 @@ def _shell_in(around: LineContext, is_folder: Callable[[Path], bool]) -> Command
         raise CannotMigrate(f"HOME is {folder}", "HOME with its whole path")
     if any(map(_unsupported_bytes, environment.values())):
         raise CannotMigrate("a variable above it contains bytes that settings cannot hold", "it without them")
-    place = folder if is_folder(folder) else Path("/")  # cron, too, goes on there
+    place = folder if is_folder(folder) else Path("/")  # as cron does
     return Command((shell, "-c"), environment, folder=place, inherit=False)
 
 
@@ -287,7 +287,7 @@ def _unsupported_bytes(text: str) -> str:
 
 
 def _interval(when: str) -> Every | None:
-    """The interval that `*/n` means, where it goes evenly round the hour or the day."""
+    """The interval that `*/n` means, if it divides the hour or the day evenly."""
     if (found := _MINUTES.fullmatch(when)) and 60 % int(found[1]) == 0:
         return Every(60.0 * int(found[1]))
     if (found := _HOURS.fullmatch(when)) and 24 % int(found[1]) == 0:
@@ -317,7 +317,7 @@ def _notes(
 
 
 def _zone_notes(around: LineContext, cron: InstalledCron) -> Iterable[str]:
-    """Where one reads other times than cron does."""
+    """Notes on a zone, where the command or another cron would read other times."""
     if around.environment.get("TZ"):
         yield "TZ is for the command alone: no cron reads times in it"
     if around.named and cron.reads_zone is None:

@@ -1,4 +1,4 @@
-"""What a crontab becomes, line by line: values."""
+"""The plan of a crontab, line by line, as values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,23 +30,23 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A crontab and where it is; a `path` of None is the user's own, which `crontab` keeps."""
+    """A crontab and its place; a `path` of None means the user's own, which `crontab` keeps."""
 
     label: str
     content: bytes
     path: Path | None = None
-    column: bool | None = None  # whether its lines name users; None: look
-    ignored: str = ""  # why cron runs none of its lines
+    column: bool | None = None  # whether its lines name users; None: find out
+    ignored: str = ""  # why cron runs none of it
 
 
 class LinePlan(NamedTuple):
-    """One line and what it becomes; `work` of None is the built-in handler."""
+    """One line and what it becomes; a `work` of None means the built-in handler."""
 
     line: Line
     fate: Fate
     name: str = ""
     schedule: Schedule | None = None
-    zone: str = ""  # where the crontab named one, or the citizen has another
+    zone: str = ""  # if the crontab names one, or the citizen's differs
     work: Command | None = None
     before: Moments = ()
     after: Moments = ()
@@ -78,23 +78,23 @@ class MigrationRequest:
 
     citizen: str
     user: str
-    home: str  # the user's, where cron runs its commands
+    home: str  # the user's, where cron runs commands
     now: float
     zone: tzinfo
-    told_zone: str = ""  # its name, where the citizen's times are in another one
-    builtin: frozenset[str] = frozenset()  # built-in tasks to be taken instead of v1's commands
+    told_zone: str = ""  # the zone's name, if the citizen's times are in another
+    builtin: frozenset[str] = frozenset()  # built-in tasks to use instead of v1's commands
     every: bool = False
     states: Mapping[str, TaskState] = field(default_factory=dict)  # of the citizen's tasks and its wake
-    taken: Mapping[str, str] = field(default_factory=dict)  # tasks (and the wake) that are set already: where
+    taken: Mapping[str, str] = field(default_factory=dict)  # where tasks (and the wake) are already set
     others: frozenset[str] = frozenset()  # other citizens
     cron: InstalledCron = InstalledCron()  # noqa: RUF009  # frozen
-    processes: Callable[[], Processes] = dict  # of the user, now
+    processes: Callable[[], Processes] = dict  # the user's, at this moment
     is_folder: Callable[[Path], bool] = Path.is_absolute
     is_user: Callable[[str], bool] = bool
 
 
 class CannotMigrate(Exception):
-    """Why a line cannot be moved as it is, and what could."""
+    """Why a line cannot be moved as it is, and what could be moved instead."""
 
     def __init__(self, reason: str, nearest: str = "") -> None:
         super().__init__(reason)

@@ -11,7 +11,7 @@ from scheduler.core.schedules.schedule import iso
 from scheduler.core.wording.text import clean
 from scheduler.migration.planned import CrontabPlan, Fate, LinePlan, MigrationRequest
 
-NARROWEST = 60  # columns: below that the terminal wraps the lines
+NARROWEST = 60  # columns below which the terminal wraps the lines
 INDENT = 8
 _BECOMES = {Fate.WAKE: "the wake", Fate.NEEDS_YOU: "! needs you"}
 _WORDS = (
@@ -25,7 +25,7 @@ _WORDS = (
 
 
 def lines(crontab: CrontabPlan, wanted: MigrationRequest, width: int) -> Iterator[str]:
-    """A row for each line of the crontab, more where there is more to say, and the counts."""
+    """A row for each line of the crontab, with further rows for its notes, and the counts."""
     width = max(NARROWEST, width)
     number = f"{len(crontab.lines)} line{'' if len(crontab.lines) == 1 else 's'}"
     yield clean(f"{crontab.source.label}{' (with a column of users)' if crontab.column else ''}: {number}")
@@ -52,7 +52,7 @@ def lines(crontab: CrontabPlan, wanted: MigrationRequest, width: int) -> Iterato
 
 
 def _numbers(found: Sequence[int]) -> str:
-    """`3-5, 8`."""
+    """Line numbers as ranges: `3-5, 8`."""
     runs: list[list[int]] = []
     for number in found:
         if runs and number == runs[-1][-1] + 1:
@@ -83,7 +83,7 @@ def _more(planned: LinePlan, wanted: MigrationRequest) -> Iterator[tuple[str, st
 
 
 def _moments(times: Iterable[float], wanted: MigrationRequest) -> Iterator[str]:
-    """In the machine's time; the day only where it is another one."""
+    """The times in the machine's zone, each with the day only if it changes."""
     shown, year = "", datetime.fromtimestamp(wanted.now, wanted.zone).year
     for when in times:
         moment = datetime.fromtimestamp(when, wanted.zone)
@@ -98,7 +98,7 @@ def _day(day: date, year: bool) -> str:
 
 
 def _wrapped(text: str, indent: int, width: int) -> list[str]:
-    """Broken at blanks; most texts fit, and textwrap takes longer for one than all other work on it."""
+    """The text broken at blanks; most texts fit, and textwrap takes longer than all other work on them."""
     if len(text) <= width:
         return [text]
     return wrap(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
@@ -108,7 +108,7 @@ def _wrapped(text: str, indent: int, width: int) -> list[str]:
 
 
 def as_json(crontabs: Sequence[CrontabPlan], wanted: MigrationRequest) -> dict[str, Any]:
-    """Everything that a plan holds."""
+    """The whole plan."""
     return {
         "citizen": wanted.citizen,
         "user": wanted.user,

@@ -1,4 +1,4 @@
-"""Writes what moves into a citizen's settings file, and reads it back as the scheduler will."""
+"""Writes moved lines into a citizen's settings file, and reads them back as the scheduler will."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 _MARK = re.compile(rb"(?m)^(" + BOM + rb")?# moved to experience \([^)\n]*\): ")
-LONGEST = "24h"  # cron ends nothing; a run that takes longer than this hangs, unless it is a daemon's
-LEAST = 150  # bytes of a task's keys beside its command
+LONGEST = "24h"  # a run longer than this hangs, unless it is a daemon; cron ends none
+LEAST = 150  # bytes of a task's keys besides its command
 SETTINGS = "experience.toml"
-MOST = 64  # workers: cron starts all that is due at once
-WORKERS, LIMIT_OF_WORKERS = 4, 256  # without a setting, and with the largest
+MOST = 64  # workers: cron starts everything due at once
+WORKERS, LIMIT_OF_WORKERS = 4, 256  # without a setting, and at most
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A citizen's own settings file, and all that is set for it elsewhere."""
+    """A citizen's own settings file, and its settings from elsewhere."""
 
     name: str
     home: Path
     given: Sources
-    text: str | None  # of the file; None: there is none
+    text: str | None  # the file's text; None: no file
 
     @property
     def file(self) -> Path:
@@ -41,8 +41,8 @@ class Target:
 
 
 def settings_with(target: Target, moved: Iterable[LinePlan]) -> str:
-    """The settings with these lines in them; raises SchedulerError if they would not mean the same."""
-    import tomlkit  # 40 ms that a dry run does not pay
+    """The settings with these lines added; raises SchedulerError if they would not mean the same."""
+    import tomlkit  # 40 ms that a dry run does not need
     from tomlkit.exceptions import TOMLKitError
 
     moved = tuple(moved)
@@ -52,7 +52,7 @@ def settings_with(target: Target, moved: Iterable[LinePlan]) -> str:
         _more_workers(document, target, moved)
         new = [planned for planned in moved if not _extend_table(document, _path(planned), _table(planned))]
         text = _with_tables(document.as_string(), new)
-    except (TOMLKitError, TypeError, AttributeError) as error:  # an odd shape: tasks = {}, say
+    except (TOMLKitError, TypeError, AttributeError) as error:  # an odd shape, such as tasks = {}
         raise SchedulerError(f"{target.file}: cannot be added to: {error}; write it with [tables]") from error
     _check(target, text, moved)
     return text
@@ -63,7 +63,7 @@ def _path(planned: LinePlan) -> tuple[str, ...]:
 
 
 def _more_workers(document: "TOMLDocument", target: Target, moved: Collection[LinePlan]) -> None:
-    """Four at a time would hold up what cron starts together, and each daemon keeps one for itself."""
+    """Set enough workers: four would hold up what cron starts at once, and each daemon occupies one."""
     given = document.get("workers", target.given.main.get("workers"))
     daemons = sum(isinstance(planned.schedule, AtStart) for planned in moved)
     usual = min(MOST, max(WORKERS, len(moved) - daemons)) if given is None else int(given)
@@ -79,7 +79,7 @@ def _more_workers(document: "TOMLDocument", target: Target, moved: Collection[Li
     if "workers" in document:
         document["workers"] = line
     else:
-        document.append("workers", line)  # it goes before the first table
+        document.append("workers", line)  # it is placed before the first table
 
 
 def _extend_table(document: Any, path: tuple[str, ...], keys: Mapping[str, Any]) -> bool:
@@ -93,7 +93,7 @@ def _extend_table(document: Any, path: tuple[str, ...], keys: Mapping[str, Any])
 
 
 def _with_tables(text: str, new: Iterable[LinePlan]) -> str:
-    """New tables go to the end: the rest stays as it is, to the byte."""
+    """The text with the new tables at its end; the rest stays the same, to the byte."""
     import tomlkit
 
     parts = [text if not text or text.endswith("\n") else f"{text}\n"]
@@ -125,17 +125,17 @@ def _table(planned: LinePlan) -> dict[str, Any]:
     if planned.fate is Fate.TASK:
         keys["catch_up"] = False
         if work and planned.name == "offsite_backup":
-            keys["retries"] = 0  # the built-in task tries again, cron does not
+            keys["retries"] = 0  # the built-in task retries, cron does not
     return keys
 
 
 def _plain(text: str) -> str:
-    """The text as it is: `${NAME}` in it belongs to the shell, not to the settings."""
+    """The text, escaped: a `${NAME}` in it belongs to the shell, not to the settings."""
     return text.replace("${", "$${")
 
 
 def crontab_without(crontab: CrontabPlan, citizen: str) -> bytes:
-    """The crontab with the lines that move commented out, and nothing else touched."""
+    """The crontab with the moved lines commented out, and nothing else changed."""
     return b"".join(_commented_out(planned, citizen) for planned in crontab.lines)
 
 

@@ -25,11 +25,11 @@ from scheduler.system.files import read_file, read_json
 from scheduler.system.foreign_home import is_ours
 from scheduler.system.homes import NAME
 
-_TURN = {"command", "handler", "every", "cron", "timezone"}  # what a moved wake would bring
+_TURN = {"command", "handler", "every", "cron", "timezone"}  # keys that show that a wake is set already
 
 
 def current_user() -> str:
-    """The name of the user who runs this."""
+    """The name of the user that runs this process."""
     from pwd import getpwuid
 
     try:
@@ -39,7 +39,7 @@ def current_user() -> str:
 
 
 def sources(files: Iterable[Path], user: str, system: bool, column: bool | None) -> list[Source]:
-    """The named files and folders, or else the user's own crontab; `system` adds what is below /etc."""
+    """The named files and folders, or else the user's own crontab; `system` adds those in /etc."""
     found = [_file(path, column) for place in files for path in _crontab_files(place)]
     if not found and not files:
         content = Crontab("" if user == current_user() else user).read()
@@ -62,7 +62,7 @@ def _file(path: Path, column: bool | None) -> Source:
 
 
 def _crontab_files(place: Path) -> list[Path]:
-    """Itself, or what cron reads in a folder: no names with a dot or a tilde."""
+    """The file itself, or the files in a folder that cron reads: no names with a dot or a tilde."""
     if not place.is_dir():
         return [place]
     names = sorted(place.iterdir())
@@ -70,7 +70,7 @@ def _crontab_files(place: Path) -> list[Path]:
 
 
 def choose_citizen(settings: Settings, name: str | None, sources: Sequence[Source]) -> str:
-    """The citizen: the one named, the only one there is, or the one that v1's wake belongs to."""
+    """The citizen's name: as given, or of the only citizen, or of the one that v1's wake belongs to."""
     if name is None:
         name = _only(settings.known, sources)
     if not NAME.fullmatch(name):
@@ -92,7 +92,7 @@ def _only(known: Sequence[str], sources: Iterable[Source]) -> str:
 
 
 def _woken(sources: Iterable[Source]) -> Iterator[str]:
-    """The folders of v1's wake scripts: they had their citizens' names."""
+    """The folders of v1's wake scripts, which bear their citizens' names."""
     for source in sources:
         for line in read(source.content):
             if line.kind is LineKind.JOB and "wake" in line.rest and v1_name(line.rest) == WAKE:
@@ -100,7 +100,7 @@ def _woken(sources: Iterable[Source]) -> Iterator[str]:
 
 
 def load_target(settings: Settings, name: str, config: Path | None) -> Target:
-    """Where its settings are; raises BadSettings if they have errors."""
+    """The settings file of the citizen; raises BadSettings if its settings have errors."""
     files, home = Files(), settings.root / name
     candidates = list(map(str, main_candidates(config, os.environ)))
     file = next((each for each in candidates if files.toml(each) is not None), candidates[0])
@@ -112,7 +112,7 @@ def load_target(settings: Settings, name: str, config: Path | None) -> Target:
 
 
 def existing_tables(found: Target) -> dict[str, str]:
-    """Which tasks (and the wake) are set already, and where."""
+    """The tasks (and the wake) that are set already, and where."""
     places = (
         (found.given.main, f"citizens.{found.name}.", found.given.file),
         (_own_settings(found), "", found.file),
@@ -127,14 +127,14 @@ def _set_in(tables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def states_of(home: Path) -> dict[str, TaskState]:
-    """What is remembered of its tasks and its wake, which decides when they run first; raises Unreadable."""
+    """The saved states of the tasks and the wake, which decide their first runs; raises Unreadable."""
     states, _ = StateFile(home).peek()
     last = unix(read_json(home / "metadata.json", {}).get("last_wake"))
     return {**states, **({} if last is None else {WAKE: TaskState(last_run=last)})}
 
 
 def ready_handlers(found: Target) -> frozenset[str]:
-    """The built-in tasks whose own handlers are set up, and whose times are not set yet."""
+    """The built-in tasks whose handlers are set up, but whose times are not set."""
     tasks = citizen(found.name, found.home, found.given, Files()).citizen.tasks
     timed = {
         name
@@ -151,8 +151,8 @@ def _own_settings(found: Target) -> Mapping[str, Any]:
 
 
 def newest_move(settings: Settings, name: str | None) -> Path:
-    """The home of the citizen whose move is the last one; without a name, among this user's homes only."""
-    # A home whose settings are gone already, because the undo was stopped there, is no longer a citizen's.
+    """The home of the citizen with the newest move; without a name, only among this user's homes."""
+    # Not by citizens: a home without settings, where an undo was interrupted, is no citizen's any more.
     homes = (
         [settings.root / name]
         if name

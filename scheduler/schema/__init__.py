@@ -1,1 +1,1 @@
-"""Reading what comes from outside: one value or table that a person wrote, JSON into dataclasses and back."""
+"""Reads outside input: values and tables that a person wrote, and JSON into dataclasses and back."""

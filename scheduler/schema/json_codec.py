@@ -1,4 +1,4 @@
-"""Dataclasses to JSON values and back, by their type hints; what is read is checked.
+"""Dataclasses to JSON values and back, by their type hints; everything read is checked.
 
     to_json(view)                       {"name": "tick", "kind": "ok"}
     from_json(TaskView, {"kind": 7})    raises InvalidJson: kind: expected one of ok, ..., not 7
@@ -23,11 +23,11 @@ _SCALARS: Mapping[Any, str] = {str: "text", int: "a whole number", bool: "true o
 
 
 class InvalidJson(ValueError):
-    """A JSON value is not what its type hint says; the text names the place and what belongs there."""
+    """A JSON value does not match its type hint; the text names the place and what belongs there."""
 
 
 def to_json(value: Any) -> Any:
-    """The value as `json.dumps` takes it."""
+    """The value in a form that `json.dumps` takes."""
     if hasattr(value, "__dataclass_fields__"):
         kind: Any = type(value)
         given = [(name, getattr(value, name), default) for name, default in _defaults(kind)]
@@ -38,7 +38,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type[Value], raw: Any) -> Value:
-    """The value of this type that `raw` describes; raises InvalidJson."""
+    """The value of type `kind` that `raw` describes; raises InvalidJson."""
     hint: Any = kind
     found: Value = reader(hint)(raw)
     return found
@@ -46,7 +46,7 @@ def from_json(kind: type[Value], raw: Any) -> Value:
 
 @cache
 def reader(hint: Any) -> Reader:
-    """The function that reads values of this type hint; raises InvalidJson when called with anything else."""
+    """The function that reads values of this type hint; that function raises InvalidJson."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in _SCALARS:
         return _scalar(hint, _SCALARS[hint])
@@ -66,7 +66,7 @@ def reader(hint: Any) -> Reader:
 
 def _scalar(hint: type, name: str) -> Reader:
     def read(raw: Any) -> Any:
-        if type(raw) is hint:  # not isinstance: True is an int
+        if type(raw) is hint:  # not isinstance: True is an int, too
             return raw
         raise _unexpected(name, raw)
 
@@ -74,7 +74,7 @@ def _scalar(hint: type, name: str) -> Reader:
 
 
 def _number(raw: Any) -> float:
-    if type(raw) in (float, int) and abs(raw) <= sys.float_info.max:  # NaN, Infinity: json reads them, too
+    if type(raw) in (float, int) and abs(raw) <= sys.float_info.max:  # json also reads NaN and Infinity
         return float(raw)
     raise _unexpected("a number", raw)
 
@@ -131,7 +131,7 @@ def _member(kind: type[Enum]) -> Reader:
 
 @cache
 def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """Each field and its default, MISSING where it has none."""
+    """Each field with its default, or MISSING if it has none."""
     return tuple(
         (each.name, each.default if each.default_factory is MISSING else each.default_factory())
         for each in fields(kind)

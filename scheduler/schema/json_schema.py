@@ -9,11 +9,11 @@ from scheduler.schema.table import Table
 from scheduler.system.files import replace_file
 from scheduler.system.foreign_home import make_folder
 
-DIALECT = "http://json-schema.org/draft-07/schema#"  # what taplo and its editors read
+DIALECT = "http://json-schema.org/draft-07/schema#"  # for taplo and the editors that use it
 
 
-# The first line of each new settings file. The schema lies beside the file: both move together, and an editor
-# needs no network.
+# The first line of each new settings file. The schema lies next to the file: they move together, and an
+# editor needs no network.
 DIRECTIVE = "#:schema ./.experience/schema.json"
 
 
@@ -25,12 +25,12 @@ def write_beside(settings: Path, shape: type[Table]) -> None:
 
 
 def json_schema(shape: type[Table]) -> str:
-    """The schema of a settings file of this shape."""
+    """The JSON Schema of a settings file of this shape."""
     return json.dumps({"$schema": DIALECT, **_plain(shape.model_json_schema())}, indent=1) + "\n"
 
 
 def _plain(node: Any) -> Any:
-    """Without what pydantic derives from Python's names, and defaults as a person writes them."""
+    """The node without what pydantic derives from Python names, and with defaults as a person writes them."""
     if isinstance(node, list):
         return [_plain(each) for each in node]
     if not isinstance(node, dict):
@@ -39,10 +39,10 @@ def _plain(node: Any) -> Any:
     if kept.pop("x-duration", False) and kept.get("default"):
         kept["default"] = in_words(kept["default"])
     if kept.get("type") == "number" and "default" in kept:
-        kept["default"] = float(kept["default"])  # a Decimal
+        kept["default"] = float(kept["default"])  # from a Decimal
     return kept
 
 
 def _is_noise(name: str, value: Any) -> bool:
-    """A title made of the key, and a default that stands for "not set"."""
+    """Whether this is a title made from the key, or a default that means "not set"."""
     return (name == "title" and isinstance(value, str)) or (name == "default" and value in (None, "", []))

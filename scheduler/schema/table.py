@@ -1,4 +1,4 @@
-"""The base of all settings models, and readable messages for pydantic's errors."""
+"""The base class of all settings models, and readable messages for pydantic's errors."""
 
 import json
 import re
@@ -13,36 +13,36 @@ from scheduler.schema.values import InvalidValue, Reader, reason, type_name
 
 T = TypeVar("T", bound="Table")
 At = tuple[str, ...]
-Nested = Mapping[str, Any] | None  # a table that is read later
+Nested = Mapping[str, Any] | None  # a table to be read later
 
 
 class Table(BaseModel):
     """A table of the settings: its keys, their defaults, and by `Reader` how each is read."""
 
-    # Built when it is first read: a table that is not set costs nothing.
+    # Built on first use: a table that is not set costs nothing.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True)
 
 
 def key(default: Any, about: str) -> Any:
-    """A key of a table: its default, and what it means, for editors."""
+    """A key of a table, with its default, and its meaning for editors."""
     return Field(default, description=about)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a value was written: a file (or "environment"), and the keys above the citizen's own in it."""
+    """Where a value is set: a file (or "environment"), and the keys above the citizen's own there."""
 
     file: str
     above: At = ()
 
 
 class Problems:
-    """What is wrong with one citizen's settings, each line with the file and the key it is about."""
+    """The problems of one citizen's settings, each line with the file and the key."""
 
     def __init__(self, where: Mapping[At, Source], hide: Callable[[str], str] = str) -> None:
         self._where, self._hide = where, hide
         self.found: list[tuple[Source, str]] = []
-        self.refused: list[str] = []  # each concerns one task, which does not run; the others do
+        self.refused: list[str] = []  # lines on tasks that do not run; the others do
 
     @property
     def lines(self) -> list[str]:
@@ -55,7 +55,7 @@ class Problems:
         self.refused.append(self._line(at, text))
 
     def files(self, at: At, keys: Iterable[str]) -> str:
-        """Where these keys of a table were written."""
+        """The files that set these keys of a table."""
         return ", ".join(dict.fromkeys(self._source((*at, key)).file for key in keys))
 
     def _line(self, at: At, text: str) -> str:
@@ -69,16 +69,16 @@ class Problems:
 
 
 def dotted(at: Iterable[str]) -> str:
-    """The key as it is written in TOML."""
+    """The key as written in TOML."""
     return ".".join(part if re.fullmatch(r"[\w-]+", part, re.ASCII) else json.dumps(part) for part in at)
 
 
 def read(
     shape: type[T], table: Mapping[str, Any], at: At, problems: Problems, known: Iterable[str] = ()
 ) -> T:
-    """`table` as a `shape`; invalid values are reported and stay at their defaults.
+    """`table` as a `shape`; invalid values are reported and keep their defaults.
 
-    `known` are further keys that a misspelt one may be near to.
+    `known` are further keys to suggest for a misspelt one.
     """
     rest = dict(table)
     while rest:
@@ -92,14 +92,14 @@ def read(
                 problems.add((*at, name), unknown(name, (*shape.model_fields, *known)))
             else:
                 problems.add((*at, name), reason(value, mistake["ctx"]["error"]))
-        for together in wrong.values():  # each value is fine, together they are not
+        for together in wrong.values():  # each value is valid alone, but not with the others
             problems.add(at, str(together["ctx"]["error"]))
             rest = {}
-    return cast(T, shape.model_construct())  # nothing is set: the model need not be built
+    return cast(T, shape.model_construct())  # nothing is set, so the model is not built
 
 
 def is_table(value: Any, at: At, problems: Problems) -> dict[str, Any]:
-    """`value` if it is a table, else nothing and a problem."""
+    """`value` if it is a table; otherwise an empty one, and a problem."""
     try:
         return a_table(value)
     except InvalidValue as error:
@@ -114,7 +114,7 @@ def a_table(value: Any) -> dict[str, Any]:
 
 
 def table_of(shape: "type[Table]") -> Reader[dict[str, Any]]:
-    """Reads a table whose keys are read later, as this shape."""
+    """A reader for a table whose keys are read later, with the JSON Schema of this shape."""
 
     def schema(handler: Any) -> dict[str, Any]:
         shape.model_rebuild()

@@ -1,6 +1,6 @@
-"""Reads one value of the settings: what it means, or what is wrong with it and the fix.
+"""Reads one value of the settings; an invalid one raises InvalidValue with the error and the fix.
 
-Without pydantic, whose models only name these readers: a process that runs one handler does not import it.
+No pydantic here, only its models name these readers: a process that runs one handler need not import it.
 """
 
 import re
@@ -19,32 +19,32 @@ from scheduler.system.homes import NAME
 T = TypeVar("T")
 U = TypeVar("U")
 
-# For JSON Schema: text with a ${NAME} in it may stand for a number, a yes or a no.
+# For JSON Schema: text with a ${NAME} in it may stand for a number or a boolean.
 _SECRET = {"type": "string", "pattern": r"\$\{"}
 MOST_DOLLARS = 10**9
 _DURATION = {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?\s*[A-Za-z]*\s*)+$|\$\{"}
 
 
 class InvalidValue(ValueError):
-    """Why a value cannot be used: what is wrong; the fix."""
+    """Why a value cannot be used, as `what is wrong; the fix`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader(Generic[T]):
-    """In the annotation of a key: how pydantic reads its value, and what JSON Schema says of it."""
+    """Annotates a key: how pydantic reads its value, and its JSON Schema."""
 
     read: Callable[[Any], T]
-    schema: Mapping[str, Any] | Callable[[Any], dict[str, Any]]  # or what makes it of pydantic's handler
+    schema: Mapping[str, Any] | Callable[[Any], dict[str, Any]]  # or a function from pydantic's handler to it
     is_duration: bool = False
 
     def __call__(self, value: Any) -> T:
         try:
             return self.read(value)
-        except BadSchedule as error:  # pydantic reports only a ValueError
+        except BadSchedule as error:  # pydantic reports only ValueErrors
             raise InvalidValue(str(error)) from error
 
     def variant(self, read: "Callable[[Any], U]") -> "Reader[U]":
-        """The decorator of a reader that takes the same values."""
+        """Decorate another reader for the same values."""
         return Reader(read, self.schema, self.is_duration)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
@@ -58,17 +58,17 @@ class Reader(Generic[T]):
 
 
 def reads(**schema: Any) -> Callable[[Callable[[Any], T]], Reader[T]]:
-    """The decorator of a reader; `schema` is the JSON Schema of what it takes."""
+    """Decorate a reader; `schema` is the JSON Schema of its input."""
     return lambda read: Reader(read, schema)
 
 
 def reads_list(**items: Any) -> Callable[[Callable[[Any], T]], Reader[T]]:
-    """The decorator of a reader of a list of texts; `items` is the JSON Schema of each."""
+    """Decorate a reader of a list of texts; `items` is the JSON Schema of each."""
     return reads(type="array", items={"type": "string", **items})
 
 
 def reason(value: Any, error: object) -> str:
-    """What `error` says of `value`, unless any part of it may be a secret: then the error may quote it."""
+    """The text of `error`, unless part of the value may be a secret: then the error might quote it."""
     if holds_sensitive(value):
         return "its value, which comes from the environment or .env, cannot be used here"
     return str(error)
@@ -89,7 +89,7 @@ def type_name(value: Any) -> str:
 
 
 def listed(value: Any, example: str) -> list[Any]:
-    """`value` if it is a list."""
+    """`value` if it is a list; raises InvalidValue."""
     if not isinstance(value, list):
         raise InvalidValue(f"is {type_name(value)}; write it as a list, like {example}")
     return value
@@ -108,7 +108,7 @@ def text(value: Any) -> str:
 
 
 def one_of(words: Sequence[str], wrong: str = "{value!r} is none of: {words}") -> Reader[str]:
-    """Reads one of these words; `wrong` says of any other what is wrong with it."""
+    """A reader for one of these words; `wrong` is the message for any other."""
 
     @reads(type="string", enum=list(words))
     def read_word(value: Any) -> str:
@@ -120,7 +120,7 @@ def one_of(words: Sequence[str], wrong: str = "{value!r} is none of: {words}") -
 
 
 def name_of(what: str, example: str) -> Reader[str]:
-    """Reads a name that becomes that of a file, or part of a channel of the database."""
+    """A reader for names that become part of a file name or of a database channel."""
 
     @reads(type="string", pattern=f"^{NAME.pattern}$")
     def read_name(value: Any) -> str:
@@ -133,7 +133,7 @@ def name_of(what: str, example: str) -> Reader[str]:
 
 @reads(type="string")
 def secret(value: Any) -> Sensitive:
-    """Text that no repr, log or screen shows, wherever it was written."""
+    """Text that no repr, log or screen shows, wherever it is set."""
     return Sensitive(text(value))
 
 
@@ -149,7 +149,7 @@ def flag(value: Any) -> bool:
 
 
 def integer(low: int, high: int) -> Reader[int]:
-    """Reads a whole number from `low` to `high`."""
+    """A reader for a whole number from `low` to `high`."""
 
     @reads(anyOf=[{"type": "integer", "minimum": low, "maximum": high}, _SECRET])
     def read_whole(value: Any) -> int:
@@ -165,7 +165,7 @@ def integer(low: int, high: int) -> Reader[int]:
 
 
 def seconds(low: float = 0.0) -> Reader[float]:
-    """Reads a duration of at least `low` seconds: a number, or words like "5m"."""
+    """A reader for a duration of at least `low` seconds: a number, or words like "5m"."""
 
     def read_seconds(value: Any) -> float:
         if not isinstance(value, int | float | str) or isinstance(value, bool):
@@ -179,7 +179,7 @@ def seconds(low: float = 0.0) -> Reader[float]:
 
 
 def time_limit(low: float) -> Reader[float]:
-    """Reads a duration, or "none" for LONGEST."""
+    """A reader for a duration, or "none" for LONGEST."""
     plain, words = seconds(low), [{"enum": ["none"]}, _DURATION, {"type": "number", "minimum": low}]
 
     def read_limit(value: Any) -> float:
@@ -190,7 +190,7 @@ def time_limit(low: float) -> Reader[float]:
 
 @reads(anyOf=[{"type": "number", "minimum": 0.0}, _SECRET])
 def number(value: Any) -> float:
-    """A number from 0 on."""
+    """A number, 0 or more."""
     if isinstance(value, Sensitive) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
         value = float(value)
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -202,7 +202,7 @@ def number(value: Any) -> float:
 
 @reads(type="number", exclusiveMinimum=0, maximum=MOST_DOLLARS)
 def dollars(value: Any) -> Decimal:
-    """An amount in US dollars, more than nothing, exactly as it is written."""
+    """An amount in US dollars above 0, exactly as written."""
     amount = _dollars(value)
     if amount <= 0:
         raise InvalidValue(f"is {value}; write an amount above 0")
@@ -211,7 +211,7 @@ def dollars(value: Any) -> Decimal:
 
 @reads(type="number", minimum=0, maximum=MOST_DOLLARS)
 def dollars_or_nothing(value: Any) -> Decimal:
-    """An amount in US dollars, exactly as it is written."""
+    """An amount in US dollars, exactly as written."""
     amount = _dollars(value)
     if amount < 0:
         raise InvalidValue(f"is {value}; write an amount from 0 on")
@@ -233,7 +233,7 @@ def _dollars(value: Any) -> Decimal:
     ]
 )
 def percent(value: Any) -> float:
-    """Per cent, as 90 or "90%"."""
+    """A percentage, as 90 or "90%"."""
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)\s*%?", value.strip()) if isinstance(value, str) else None
     share = float(match[1]) if match else value
     if not isinstance(share, int | float) or isinstance(share, bool):
@@ -245,7 +245,7 @@ def percent(value: Any) -> float:
 
 @reads(type="array", items={"type": "string"}, minItems=1)
 def argv_of(value: Any) -> tuple[str, ...]:
-    """A command: the program and each of its arguments."""
+    """A command: the program and its arguments."""
     if isinstance(value, str):
         raise InvalidValue(
             'is text; write it as a list, like ["python3", "report.py"] (or ["sh", "-c", "..."])'
@@ -271,7 +271,7 @@ def pairs(value: Any) -> dict[str, str]:
 
 @reads(type="object")
 def document(value: Any) -> dict[str, Any]:
-    """A table of values that JSON has: text, numbers, true and false, lists and tables."""
+    """A table of JSON values: text, numbers, true and false, lists and tables."""
     if not isinstance(value, dict):
         raise InvalidValue(f"is {type_name(value)}; write it as a table, like {{ limit = 10 }}")
     _check_plain(value)
@@ -288,13 +288,13 @@ def _check_plain(value: Any) -> None:
 
 @pairs.variant
 def secret_pairs(value: Any) -> dict[str, Sensitive]:
-    """A table whose values no repr, log or screen shows."""
+    """A table whose values are never shown in a repr, a log or on screen."""
     return {name: Sensitive(each) for name, each in pairs(value).items()}
 
 
 @reads(type="string")
 def group(value: Any) -> Group | None:
-    """A group of users of this machine; none if the name is empty."""
+    """A user group of this machine; None if the name is empty."""
     if not (name := text(value)):
         return None
     try:
@@ -309,7 +309,7 @@ def group(value: Any) -> Group | None:
 
 @reads(type="string")
 def path(value: Any) -> Path:
-    """An absolute path; `~` is the user's home."""
+    """An absolute path; `~` stands for the user's home."""
     try:
         found = Path(text(value)).expanduser()
     except RuntimeError as error:
