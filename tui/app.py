@@ -263,7 +263,7 @@ class ExperienceApp(App[str]):
             self._changes.asked(message.what, place.citizen, body.board.view(place))
 
     def on_fleet_grid_arranged(self) -> None:
-        """With free lines below the panels a message may be longer."""
+        """Allow longer messages while there are free lines below the panels."""
         roomy = self._body.rows is self._body.grid and self._body.grid.free >= LINES_OF_TOAST
         for bottom in self.screen_stack[:1]:  # none while the program ends
             bottom.set_class(roomy, "-roomy")

@@ -7,7 +7,7 @@ from scheduler.spending.money import EXACT, UNKNOWN, ZERO, believed, dollars
 from scheduler.spending.money import about as about_dollars
 from scheduler.spending.money import brief as brief_dollars
 
-NEAR = Decimal("0.8")  # of a limit: from there on an amount stands out
+NEAR = Decimal("0.8")  # share of a limit from which an amount stands out
 
 
 def amount(text: str) -> Decimal | None:

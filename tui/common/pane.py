@@ -60,7 +60,7 @@ class Pane(PaintedLines, can_focus=True):
         self._now = 0.0
         self.search = Search()
         self._search_line: SearchBar | None = None
-        self._from = 0  # the row at which the search begins
+        self._from = 0  # the row where the search begins
         self._drawn: dict[int, tuple[Row, Strip]] = {}
 
     def entitle(self, title: str, aside: str = "") -> None:

@@ -105,7 +105,7 @@ def _cut(text: str, room: int) -> str:
 
 
 def countdown(seconds: float) -> str:
-    """Time to go: `02:11`, `1h28m`, `3d04h`, right down to `00:00`, then `now`."""
+    """Time left: `02:11`, `1h28m`, `3d04h`, down to `00:00`, then `now`."""
     return "now" if seconds <= 0 else elapsed(seconds)
 
 

@@ -11,7 +11,7 @@ from textual.events import Event, Key
 # has the focus, or the screen above has gone.
 ROUNDS = 3
 PAINTED = 0.02  # seconds to paint a key with no other behind it
-LOOK, LOOKS = 0.1, 10  # seconds between two looks at a node that is waited for, and how many there are
+LOOK, LOOKS = 0.1, 10  # seconds between two looks at a node that is waited for, and the most looks
 ASKING = "asking"  # the group of workers that look up what a question shows
 OUT = frozenset(("ctrl+c", "ctrl+q"))  # the keys to leave, which wait for nothing
 

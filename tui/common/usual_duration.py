@@ -8,7 +8,7 @@ from scheduler.core.values import value
 
 ENDED = frozenset((Outcome.OK, Outcome.WARNING, Outcome.FAILED))  # outcomes of runs that ended by themselves
 RUNS_ENOUGH = 10  # the fewest runs from which a usual duration is computed
-SLOWER = 1.5  # times the median, and beyond the 95th percentile: slower than usual
+SLOWER = 1.5  # slower than usual: beyond the 95th percentile and so many times the median
 STEP, STEP_RUNS = 1.25, 3  # runs have become slower: so many times the mean before, for at least so many runs
 
 
@@ -24,7 +24,7 @@ class Usual:
 
 
 def usual(seconds: Sequence[float]) -> Usual | None:
-    """What is usual among these durations; None while there are too few."""
+    """The usual duration, from these durations; None if there are too few."""
     if len(seconds) < RUNS_ENOUGH:
         return None
     from statistics import quantiles  # not needed for the first frame

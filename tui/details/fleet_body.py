@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tui.fleet.table.view import TaskTable
 
 FILE = "experience.toml"
-KEYS_TOLD = {"add": "a", "edit": "e", "wake": "w", "quit": "q"}  # by name, as they are unless moved
+KEYS_TOLD = {"add": "a", "edit": "e", "wake": "w", "quit": "q"}  # by name: the defaults, unless rebound
 REST = 0.2  # seconds without scrolling until the history of the visible rows is read
 Running = set[tuple[str, str]]  # citizen and task of each run
 
@@ -41,7 +41,7 @@ Running = set[tuple[str, str]]  # citizen and task of each run
 class FleetBody(Vertical):
     """The rows of the fleet, in panels or a table; parts that are not visible at first are created later."""
 
-    BLANK = True  # what is in it covers it: Textual would draw each of its lines below that, at each frame
+    BLANK = True  # its children cover it; otherwise Textual would draw its lines below theirs at each frame
 
     class Changed(Message):
         """The first steps appeared or went away, or the number of lines that cron runs is known."""
@@ -217,7 +217,7 @@ class FleetBody(Vertical):
         self.fit_lower()
 
     def fit_lower(self) -> None:
-        """Give the lines that the panels leave to events and output."""
+        """Give events and output the lines that the panels leave."""
         if not self.shows_table:
             free, before = self.grid.free, self.starts
             if self._wrong and self._wrong.display:

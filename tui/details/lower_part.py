@@ -102,7 +102,7 @@ class OutputBelow(PrintedPane, can_focus=False):
 class Lower(Horizontal):
     """The lower part: fills the lines that the panels leave free."""
 
-    BLANK = True  # covered by what is in it, as the body is
+    BLANK = True  # covered by its children, as the body is
 
     def __init__(
         self,

@@ -67,7 +67,7 @@ def _style(money: Money) -> str:
 
 def _of_run(run: RunRecord) -> str:
     cost = run.cost
-    assert cost is not None  # the caller has looked
+    assert cost is not None  # the caller checked
     sent = f"{count_tokens(cost.tokens_in)} in" if cost.tokens_in is not None else ""
     made = f"{count_tokens(cost.tokens_out)} out" if cost.tokens_out is not None else ""
     turns = f"{cost.turns} turns" if cost.turns else ""

@@ -52,7 +52,7 @@ def page(board: Board, lines: int) -> Spot:
 
 
 def end(board: Board, step: int) -> Spot:
-    """The very first or the very last task."""
+    """The first or the last task of all."""
     last = len(board.order) - 1
     return (0, 0) if step < 0 else (last, len(board.order[last].rows) - 1)
 

@@ -1,4 +1,4 @@
-"""What a panel reports besides its tasks: problems of the citizen, new failures, help for an empty one."""
+"""What a panel reports besides its tasks: the citizen's problems, its owner, its wake, new failures."""
 
 from collections.abc import Iterator
 from enum import IntEnum

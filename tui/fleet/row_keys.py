@@ -25,7 +25,7 @@ class CitizenAsked(Message):
 
 @dataclass
 class SettingsAsked(Message):
-    """The person wants to add, edit or undo something in the settings, or a new citizen.
+    """The person wants to add, edit or undo something in the settings, or to make a citizen.
 
     Without a place, it concerns what is under the cursor of the fleet.
     """

@@ -25,11 +25,11 @@ class Address:
 
     @property
     def origin(self) -> str:
-        """What people open."""
+        """The origin that people open in their browser."""
         return self.public or f"http://{bracketed(self.host)}:{self.port}"
 
     def admits(self, host: str) -> bool:
-        """Whether a Host header names this server; the name of another site that resolves to here does not.
+        """Whether a Host header names this server; another site's name that resolves to here does not.
 
         A local name may have any port: at the other end of `ssh -L` the port is a different one.
         """
@@ -41,7 +41,7 @@ class Address:
         return bool(self.public) and _with_port(host) == _with_port(urlsplit(self.public).netloc)
 
     def origin_of(self, host: str) -> str:
-        """The only origin of pages that are reached by this Host header."""
+        """The only origin allowed for pages reached under this Host header."""
         return self.public if self.is_public(host) else f"http://{host}"
 
 

@@ -89,7 +89,7 @@ def serve_command(**options: Any) -> int:
 
 
 def link(where: "Address", token: str) -> str:
-    """What a person opens once, to give the browser its cookie."""
+    """The link that a person opens once, to give the browser its cookie."""
     return f"{where.origin}/?token={token}"
 
 

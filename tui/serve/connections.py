@@ -1,4 +1,4 @@
-"""The connections of the web server: how many there may be, and how long a request may take to arrive."""
+"""The connections of the web server: how many are allowed, and how long a request may take to arrive."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ class Connections:
     def __init__(self, server: web.Server, headers: Mapping[str, str]) -> None:
         self._server, self.headers = server, headers
         self.warn = CountedWarning(log)
-        self._open: dict[Connection, None] = {}  # in the order in which they came
+        self._open: dict[Connection, None] = {}  # in the order of arrival
 
     def __call__(self) -> "Connection":
         return Connection(self, self._server)
@@ -35,7 +35,7 @@ class Connections:
         return len(self._open)
 
     def take(self, connection: "Connection") -> bool:
-        """Whether there is room for it; one that was never admitted makes some."""
+        """Whether there is room for the connection; one that was never admitted is closed to make room."""
         unknown = [each for each in self._open if not each.admitted]
         same = [each for each in unknown if each.address == connection.address]
         if len(self._open) >= MOST or len(same) >= OF_AN_ADDRESS:
@@ -92,7 +92,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer without a word of the request; aiohttp would log and send some of its bytes, cookies too."""
+        """Answer without quoting the request; aiohttp would log and send some of its bytes, even cookies."""
         if status == HTTPStatus.BAD_REQUEST:
             self._all.warn(f"a malformed request from {self.address}")
         else:

@@ -23,7 +23,7 @@ class BadToken(SchedulerError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Checks tokens and cookies, in the same time whatever is wrong with them."""
+    """Checks tokens and cookies; the time it takes is the same, whatever is wrong with them."""
 
     token: str = field(repr=False)
 
@@ -49,7 +49,7 @@ class Credentials:
 
 
 def _digest(text: str) -> bytes:
-    """Of one length for any text, so that the time of a comparison reveals nothing."""
+    """A hash, of the same length for any text, so that the time of a comparison reveals nothing."""
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()
 
 

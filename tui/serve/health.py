@@ -37,7 +37,7 @@ class CitizenStatus:
 
 
 def status_of(snapshot: Snapshot, pulse: Heartbeat, expected: bool, gone: float) -> CitizenStatus:
-    """`expected`: a process should own the citizen; `gone`: for how many seconds none has."""
+    """`expected`: a process should own the citizen; `gone`: seconds without an owner."""
     if not snapshot.owner or snapshot.stale:
         return CitizenStatus(snapshot, *((OwnerState.GONE, gone) if expected else (OwnerState.FREE,)))
     if not snapshot.owner.startswith("attached"):  # its process is there; files do not show more

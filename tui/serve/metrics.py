@@ -1,4 +1,4 @@
-"""The metrics page for Prometheus: the status of the citizens, and counts of the events seen from here."""
+"""The metrics page for Prometheus: the status of the citizens, and counts of the events seen."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from tui.serve.money_metrics import of_holds, of_money
 
 TASK = ("citizen", "task")
 DURATION_EDGES = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)  # seconds: the upper edges of durations
-LATENESS_EDGES = (0.01, 0.1, 1.0, 10.0, 60.0)  # and of lateness
+LATENESS_EDGES = (0.01, 0.1, 1.0, 10.0, 60.0)  # the same for lateness
 TaskKey = tuple[str, str]  # citizen, task
 
 
@@ -46,7 +46,7 @@ class EventCounts:
     durations: dict[TaskKey, Histogram] = field(default_factory=dict)
     lateness: dict[TaskKey, Histogram] = field(default_factory=dict)
     missed: dict[str, int] = field(default_factory=dict)  # events that came and went between two snapshots
-    providers: set[str] = field(default_factory=set)  # that a run has waited for
+    providers: set[str] = field(default_factory=set)  # providers that a run has waited for
     _last: dict[str, tuple[str, Event]] = field(default_factory=dict)  # owner, and its newest event
 
     def count(self, snapshot: Snapshot) -> None:

@@ -64,7 +64,7 @@ class Guard:
         access = self._access_request(request)
         decision = self._policy.decide(access, self._clock.now(), self._clock.elapsed())
         if decision in (Decision.ADMITTED, Decision.EXCHANGE) and isinstance(request.protocol, Connection):
-            request.protocol.admitted = True  # it keeps its seat from now on
+            request.protocol.admitted = True  # from now on, others do not displace it
         if decision is Decision.ADMITTED:
             return await handler(request)
         if decision is Decision.EXCHANGE:
@@ -113,7 +113,7 @@ class Guard:
 
 
 def _reason(decision: Decision, request: AccessRequest) -> str:
-    """For the log: without tokens, and with what the client sent cut short."""
+    """The reason for the log: without tokens, and with the client's text cut short."""
     if decision is Decision.BAD_HOST:
         return f"host {clean(request.host[:80])!r} is not a name of this server"
     if decision is Decision.BAD_ORIGIN:

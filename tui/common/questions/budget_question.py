@@ -39,7 +39,7 @@ def can_lift(snapshot: Snapshot) -> bool:
 
 
 def facts(snapshot: Snapshot) -> Iterator[Words]:
-    """What was spent, of which limit, and what is expected."""
+    """What was spent of which limit, and the forecast."""
     money, held = snapshot.money, over_budget(snapshot)
     if money is None:
         yield "Nothing of it ever cost anything.", "$ink"

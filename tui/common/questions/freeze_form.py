@@ -25,7 +25,7 @@ LONGEST_WHY = 300
 
 @value
 class Wish:
-    """What was filled in; no names means all citizens."""
+    """What was filled in; without names it means all citizens."""
 
     names: tuple[str, ...]
     until: float | None
@@ -44,7 +44,7 @@ class Offer:
 
 
 def offer_of(citizens: Sequence[str], shown: Iterable[Snapshot | None], now: Callable[[], float]) -> Offer:
-    """What the form offers for these citizens; an end is read in the zone of the first one's owner."""
+    """The form's offer for these citizens; the end is read in the zone of the first one's owner."""
     known = [one for one in shown if one]
     running = [f"{one.citizen}/{task.name}" for one in known for task in one.tasks if task.running_since]
     running += [f"{one.citizen}/wake" for one in known if one.wake.running_since and not one.task("wake")]

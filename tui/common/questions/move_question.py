@@ -11,7 +11,7 @@ MOST = 9  # machines to choose from: a digit each
 
 
 def move_facts(host: Host, snapshot: Snapshot | None, now: float) -> Iterator[Words]:
-    """Where it runs now, and what is stopped for the move."""
+    """Where the citizen runs now, and what is stopped for the move."""
     yield f"It runs on {host.machine}; these machines have its home, too.", "$ink"
     running = [task for task in snapshot.tasks if task.running_since is not None] if snapshot else []
     if running:

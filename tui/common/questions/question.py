@@ -33,7 +33,7 @@ SHOWN = 8  # names that a yes-or-no question lists
 
 
 class Choices(Static):
-    """The answers below each other, and a cursor on one of them."""
+    """The answers, one below the other, with a cursor on one of them."""
 
     def __init__(self, choices: Sequence[Choice], cursor: int, glyphs: Glyphs) -> None:
         super().__init__(classes="choices")
@@ -59,7 +59,7 @@ class Choices(Static):
 
 
 class Question(ModalScreen[str]):
-    """Gives back the key of the answer, STAY if there was none."""
+    """Gives back the key of the answer, or STAY if there was none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "down", show=False),

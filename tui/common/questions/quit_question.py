@@ -35,7 +35,7 @@ def owned(snapshots: Sequence[Snapshot]) -> Owned:
 
 
 def question(leaving: Owned, now: float, glyphs: Glyphs) -> Question:
-    """What to ask before they stop."""
+    """The question before the citizens stop."""
     return Question(TITLE, [*facts(leaving, now, glyphs)], choices(leaving), glyphs, at="b")
 
 
@@ -58,7 +58,7 @@ def facts(leaving: Owned, now: float, glyphs: Glyphs) -> Iterator[Words]:
 
 
 def choices(leaving: Owned) -> list[Choice]:
-    """What may be answered; the first keeps a fleet running."""
+    """The possible answers; the first keeps the citizens running."""
     them = "it" if len(leaving.citizens) == 1 else "them"
     running = f": {_runs(leaving.runs)} interrupted" if leaving.runs else ""
     return [

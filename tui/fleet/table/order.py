@@ -57,7 +57,7 @@ class Order:
         still = {name for name in self._of if self._held(name)} if by.column.name == NEXT.name else set()
         keys = {row: None if row[0] in still else key(ref) for row, ref in self._refs.items()}
         known = [row for row, found in keys.items() if found is not None]
-        known.sort(key=keys.__getitem__, reverse=by.reverse)  # type: ignore[arg-type]  # of one column: all alike
+        known.sort(key=keys.__getitem__, reverse=by.reverse)  # type: ignore[arg-type]  # of one type
         others = [row for row, found in keys.items() if found is None]
         others.sort(key=lambda row: self._refs[row].task.kind is TaskStatus.NOT_SET_UP)
         self.rows = known + others
