@@ -261,8 +261,9 @@ class Owed:
         latest, soonest = self.wall - early, self.wall - slot - self.plan.jitter
         first_ever = not self.plan.cron and self.owing.last == -NEVER  # due, never missed
         if self.plan.catch_up or first_ever or latest < MINUTE - LITTLE:
-            unwanted = max(self.wanted_since, self.thawed_wall)
-            certain = certain and not (self.plan.cron and slot <= unwanted)
+            unwanted = slot <= max(self.wanted_since, self.thawed_wall)
+            if unwanted and (self.plan.cron or not (self.plan.catch_up or first_ever)):
+                certain = False
             self._owe(slot, must=served is False and certain)
         elif soonest < MINUTE + LITTLE:
             self._owe(slot, must=False)
