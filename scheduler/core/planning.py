@@ -261,11 +261,13 @@ def resumed(citizen: str, task: Task, state: TaskState, now: float) -> TaskState
 def _after_rests(citizen: str, task: Task, state: TaskState, now: float, frozen: Iterable[Span]) -> TaskState:
     """The state after past freezes and a past pause, applied in the order in which they ended."""
     over = pause_is_over(state, now)
-    rests = [span for span in frozen if span.until <= now]  # the clock may have been set back since
+    ran = state.last_run or 0.0
+    # The clock may have been set back since: a freeze that lies ahead, or a run in it, says so.
+    rests = [span for span in frozen if span.until <= now and not span.since + LATE < ran < span.until]
     if over and state.paused_until is not None:
         rests.append(Span(state.paused_at or 0.0, state.paused_until))
     for rest in sorted(rests, key=lambda span: span.until):
-        if rest.until > max(state.wanted_since or 0.0, state.last_run or 0.0):
+        if rest.until > max(state.wanted_since or 0.0, ran):
             state = _not_wanted(citizen, task, state, rest)
     return state.resumed() if over else state
 

@@ -244,6 +244,10 @@ class TaskState:
         ahead: dict[str, Any] = {name: now for name in _MOMENTS if (getattr(self, name) or 0.0) > now}
         if "last_run" in ahead:
             ahead["last_duration"] = None  # the end of that run is no longer known
+        elif self.last_run is not None and not self.running and not self.due_now:
+            so_far = now - self.last_run
+            if (self.last_duration or 0.0) > so_far + DRIFT:  # its end counts as now: it served no later slot
+                ahead["last_duration"] = so_far
         if self.slot is not None and self.slot > now and (clock_changed or self.slot >= now + CHANGED):
             ahead["slot"] = None
         if "paused_at" in ahead and self.paused_at and self.paused_until:

@@ -110,7 +110,7 @@ def _later_slot(task: Task, base: float, edge: float) -> float:
 
 
 def _idle(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:
-    return taken_up(citizen, task, state.changed(running=None, orphan=None), now)
+    return taken_up(citizen, task, state, now).changed(running=None, orphan=None)
 
 
 def _after_run(citizen: str, task: Task, state: TaskState, when: float, slot: float | None) -> TaskState:

@@ -25,7 +25,8 @@ class Wanted(Owed):
 
     def _up(self, fact: Fact) -> None:
         self._remember()
-        if self.unnoticed < 0 and self.owing.retry_by < NEVER:
+        unsaved = self.down_at < self.set_back_at + UNSURE  # the last owner saw it, and died
+        if (self.unnoticed < 0 or unsaved) and self.owing.retry_by < NEVER:
             self.owing.retry_by = max(self.owing.retry_by, self.at + self.owing.delay)
         self.up, self.stopping, self.unnoticed = True, False, 0.0
         self.occupied.clear()
@@ -463,6 +464,12 @@ class WantedWake(Wanted):
         self.steps.append((self.at, fact.more))
 
     _awake = _clock_set
+
+    def _late_again(self) -> None:
+        owing, slot = self.owing, self.owing.slot
+        super()._late_again()
+        if owing.may and slot > self.wall:  # its turn may have been decided for that one, and waits
+            owing.slot = slot
 
     def _goes_on(self, fact: Fact) -> None:
         super()._goes_on(fact)

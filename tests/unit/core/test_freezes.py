@@ -133,6 +133,16 @@ def test_a_pause_and_freezes_are_left_one_after_the_other_as_they_ended():
         assert due(after(paused, frozen, late), late) == NOON + first * HOUR, (last, begins, ends)
 
 
+def test_a_run_in_a_freeze_that_is_over_tells_that_the_clock_was_set_back_after_it():
+    """Whose end the wrong clock noted: the retry of that run came later."""
+    ran = RAN.changed(last_run=NOON + HOUR, slot=NOON + HOUR, outcome=Outcome.FAILED)
+    retrying = ran.retrying(NOON + HOUR + 30)
+    over = [Span(NOON - HOUR, NOON + HOUR + 55)]
+    assert due(after(retrying, over, NOON + HOUR + 90), NOON + HOUR + 90) == NOON + HOUR + 30
+    begun_at_its_start = [Span(NOON + HOUR - 1, NOON + HOUR + 55)]
+    assert after(retrying, begun_at_its_start, NOON + HOUR + 90).retry_at is None
+
+
 def test_a_freeze_that_is_ahead_since_the_clock_was_set_back_is_none_of_the_past():
     ended = [Span(NOON, NOON + 2 * HOUR)]
     assert due(after(RAN, ended, NOON + HOUR), NOON + HOUR) == NOON + 1800

@@ -194,6 +194,7 @@ def test_a_retry_comes_before_the_next_slot_and_not_before_its_delay(task, state
 def test_what_is_said_to_come_next_is_what_comes(task, state, took):
     """The list of next times is the one that the scheduler would go through, run by run."""
     state = take_up(task, replace(take_up(task, state), last_duration=took))
+    took = state.last_duration
     said = upcoming("opus", task, state, NOON, NOON, 4)
     now, came = NOON, []
     for _ in said:
@@ -236,6 +237,15 @@ def test_a_run_that_the_clock_was_set_back_in_is_over_now_and_serves_no_later_sl
     tick = Task("tick", Cron("*/5 * * * *"), Call(print))
     state = TaskState(last_run=NOON).finished(Outcome.OK, "", at=NOON + 60, duration=3000)
     assert next_slot("opus", tick, state, NOON + 60) == NOON + 300
+
+
+def test_a_run_that_ended_before_the_clock_was_set_back_serves_no_later_slot():
+    ended, now = TaskState(last_run=NOON, last_duration=3700, schedule="30m"), NOON + 3590
+    for task in (Task("tick", Every(1800), Call(print)), Task("tick", Cron("*/30 * * * *"), Call(print))):
+        state = take_up(task, ended.changed(schedule=None, slot=NOON), now)
+        assert next_slot("opus", task, state, NOON + 3650) == NOON + 3600, task
+    again = ended.changed(running=Running(1, 1.0, NOON))  # the duration is that of the run before
+    assert take_up(task, again, now).last_duration == 3700
 
 
 def test_a_run_by_a_clock_that_was_set_back_tells_that_slots_after_it_are_wanted():
