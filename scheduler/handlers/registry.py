@@ -1,7 +1,7 @@
-"""The built-in handlers: a module each, named for its task, with its function and its `Options`.
+"""Finds built-in handlers: each is a module named after its task, with a function and its `Options`.
 
-A handler that cannot do without certain keys names them in `NEEDS` ("a|b" where one of them will do),
-and the lines to add for them in `LINES`.
+A handler that requires certain keys names them in `NEEDS` ("a|b" if either will do), and the lines to add for
+them in `LINES`.
 """
 
 from asyncio import to_thread
@@ -25,7 +25,7 @@ BUILT_IN = (
 
 
 class BuiltIn(NamedTuple):
-    """A built-in handler, the shape of its options, and what it needs of them."""
+    """A built-in handler, the type of its options, and the options that it requires."""
 
     function: Handler
     options: type[Table]
@@ -33,7 +33,7 @@ class BuiltIn(NamedTuple):
     lines: str = ""
 
     def lacks(self, given: Collection[str]) -> str:
-        """The first key that has to be set and is not."""
+        """The first required key that is not set, "" if all are."""
         return next((need for need in self.needs if not {*need.split("|")} & {*given}), "")
 
 
@@ -48,7 +48,7 @@ def built_in(task: str) -> BuiltIn | None:
 
 
 def _imported_on_first_run(task: str) -> Handler:
-    """The handler; its module is imported by its first run: all seven take 45 ms of every `--status`."""
+    """The handler, imported at its first run: importing all seven takes 45 ms, too long for `--status`."""
     module = f"scheduler.handlers.{task}.handler"
 
     async def run(context: Context) -> str | Report:

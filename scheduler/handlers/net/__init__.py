@@ -1,1 +1,1 @@
-"""What several built-in tasks share: HTTP, URLs, language models, JSON lines."""
+"""Code that several built-in tasks share: HTTP, URLs, language models, JSON lines."""

@@ -1,4 +1,4 @@
-"""Work on a thread that ends when its run is cancelled."""
+"""Runs a function on a thread and stops it when the run is cancelled."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ class Stopped(Exception):
 
 
 async def on_thread(function: Callable[[Stop], T], name: str) -> T:
-    """The result of the function; on cancel it is stopped, and waited for a little."""
+    """The result of the function; on cancel, stop it and wait a few seconds for its end."""
     stop = threading.Event()
     work = asyncio.ensure_future(in_thread(partial(function, stop.is_set), name, lambda thread: None))
     try:

@@ -1,4 +1,4 @@
-"""The HTTP client of the built-in tasks: waits and answers are bounded, errors hold no secrets."""
+"""The HTTP client of the built-in tasks: it limits waits and answers, and its errors contain no secrets."""
 
 import asyncio
 import email.utils
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LIMIT = 10 << 20  # bytes of one answer, decompressed
 ASKED_FOR = frozenset({"gzip", "deflate"})
-# Anything else in Content-Encoding is a sloppy server's: UTF-8, none, binary. Browsers ignore it, too.
+# Anything else in Content-Encoding is a server's mistake (UTF-8, none, binary); browsers ignore it, too.
 COMPRESSIONS = ASKED_FOR | {"br", "zstd", "compress", "x-compress", "x-gzip", "dcb", "dcz"}
 REDIRECTS = 5
 TRIES = 3
@@ -38,7 +38,7 @@ _NO_SECRETS = ("accept", "if-none-match", "if-modified-since")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: any status but a redirect. `url` is where it came from in the end."""
+    """An answer with any status but a redirect; `url` is the address after redirects."""
 
     status: int
     headers: Mapping[str, str]  # names in lower case
@@ -47,7 +47,7 @@ class Answer:
 
 
 class NoAnswer(TaskFailed):
-    """Why there is no answer; `later` are the seconds until the server takes requests again."""
+    """There is no answer; `later` is the number of seconds until the server takes requests again."""
 
     def __init__(self, url: str, why: str, later: float = 0.0) -> None:
         super().__init__(f"{redacted(url)}: {why}")
@@ -55,7 +55,7 @@ class NoAnswer(TaskFailed):
 
 
 class BadAnswer(ValueError):
-    """The answer cannot be used; the text says why and quotes nothing of it."""
+    """The answer cannot be used; the text says why without quoting it."""
 
 
 @asynccontextmanager
@@ -72,10 +72,10 @@ class Web:
         self._client, self._timeout = client, timeout
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """The answer within `timeout` seconds, tries and redirects included; raises NoAnswer."""
+        """The answer within `timeout` seconds, including retries and redirects; raises NoAnswer."""
         import httpx2
 
-        broken: list[Exception] = []  # the reason for the retries, before the time was over
+        broken: list[Exception] = []  # the errors that were retried before time ran out
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._get_with_retries(url, dict(headers or {}), broken)
@@ -86,7 +86,7 @@ class Web:
         raise NoAnswer(url, reason) from None  # the library's text may quote the address
 
     async def _get_with_retries(self, url: str, headers: dict[str, str], broken: list[Exception]) -> Answer:
-        """Tries again after a broken connection, or after the time that the server asked for."""
+        """Retry after a broken connection, or after the wait that the server asked for."""
         import httpx2
         import stamina
 
@@ -129,7 +129,7 @@ class Web:
 
 
 def _check_compression(header: str) -> None:
-    """Only one layer, and of a kind whose size is bounded while it is inflated."""
+    """Raise BadAnswer unless there is one layer of compression at most, of a kind inflated within limits."""
     found = [each for each in re.split(r"[,\s]+", header.lower()) if each in COMPRESSIONS]
     if found[1:] or not ASKED_FOR.issuperset(found):
         raise BadAnswer("is compressed in a way that was not asked for")
@@ -150,10 +150,10 @@ def status_problem(answer: Answer) -> str:
 
 
 def new_client() -> "httpx2.AsyncClient":
-    """Made in a thread: reading all certificates takes some 30 ms."""
+    """A new client; call this on a thread, since reading all certificates takes some 30 ms."""
     import httpx2
 
-    # These loggers write whole URLs, or print over the screen.
+    # These loggers write whole URLs or print over the screen.
     for chatty in ("httpx2", "httpcore2", "stamina"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     headers = {"user-agent": _agent(), "accept-encoding": "gzip, deflate", "accept": "*/*"}
@@ -175,7 +175,7 @@ def _agent() -> str:
 
 
 async def redirected(url: str, place: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """Where a redirect leads, and the headers to send there; raises BadAnswer if it is not followed."""
+    """The target of a redirect and the headers to send there; BadAnswer if it must not be followed."""
     target, headers = _next(url, place, headers)
     if origin(target) != origin(url) and await leads_inward(url, target):
         raise BadAnswer("redirects into this machine or its network; that is not followed")
@@ -183,7 +183,7 @@ async def redirected(url: str, place: str, headers: dict[str, str]) -> tuple[str
 
 
 def _next(url: str, place: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """Where a redirect leads, and the headers to send there: another origin gets none that may be secret."""
+    """The target of a redirect and the headers for it; another origin gets no secret ones."""
     target = urljoin(url, place)
     if urlsplit(target).scheme not in ("http", "https"):
         raise BadAnswer("redirects to an address that is not on the web")
@@ -198,12 +198,12 @@ def _next(url: str, place: str, headers: dict[str, str]) -> tuple[str, dict[str,
 
 
 async def leads_inward(url: str, target: str) -> bool:
-    """Whether a public address redirects to one that only this machine or its network can reach."""
+    """Whether a redirect leads from a public address to one of this machine or its network."""
     return not await _is_inside(url) and await _is_inside(target)
 
 
 async def _is_inside(url: str) -> bool:
-    """Whether any address of the host is private, of this machine or link-local; False if it has none."""
+    """Whether any address of the host is private, local or link-local; False if it has no address."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
             urlsplit(url).hostname, None, type=socket.SOCK_STREAM
@@ -215,7 +215,7 @@ async def _is_inside(url: str) -> bool:
 
 def _raise_if_rate_limited(url: str, answer: Answer) -> Answer:
     wait = retry_after(answer.headers.get("retry-after", ""))
-    if wait is None or answer.status < 400:  # a ban has many numbers: 429, 503, 403, 418, 420
+    if wait is None or answer.status < 400:  # servers ban with many numbers: 429, 503, 403, 418, 420
         return answer
     later = max(1.0, wait)
     raise NoAnswer(url, f"{status_problem(answer)}: come back in {later:.0f} s", later)
@@ -232,7 +232,7 @@ def retry_after(value: str) -> float | None:
 
 
 def _date(value: str) -> datetime:
-    """A date of HTTP, which is in UTC also where it does not say so; or of ISO. Raises ValueError."""
+    """An HTTP or ISO date, in UTC if it names no zone; raises ValueError."""
     try:
         found = email.utils.parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError):
@@ -241,7 +241,7 @@ def _date(value: str) -> datetime:
 
 
 def broke_off(error: Exception) -> bool:
-    """Whether the connection ended too early, as opposed to an answer that the library refuses."""
+    """Whether the connection ended too early, rather than the library refusing an answer."""
     import httpx2
 
     ends = ("peer ", "Server disconnected", "can't handle event type ConnectionClosed")

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 CONNECT = 10.0  # seconds to connect
 TRIES = 3  # requests, while the server is busy
-PATIENCE = 120.0  # seconds at most between two of them
+PATIENCE = 120.0  # seconds at most between two requests
 ERROR_SIZE = 64 << 10  # bytes read of an error page
-COUNTING = 2.0  # seconds after the last word for the count of tokens
+COUNTING = 2.0  # seconds to wait for the token count after the last word
 WIDTH = 300  # characters of an error message
 
 _FIXES = {
@@ -36,7 +36,7 @@ Used = Callable[[str, int | None, int | None], None]
 
 
 def not_counted(model: str, tokens_in: int | None, tokens_out: int | None) -> None:
-    """For a caller that does not want to know."""
+    """Ignore the count of tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Answer:
 
 
 class Uncounted(Exception):
-    """The server may not know how to count tokens: it refused the request."""
+    """The server refused the request, perhaps because it cannot count tokens."""
 
 
 class Busy(Exception):
@@ -62,9 +62,9 @@ class Busy(Exception):
 
 
 async def ask(llm: Llm, prompt: str, progress: Progress, used: Used) -> Answer:
-    """The model's answer; raises TaskFailed with one line, which never holds the key.
+    """The model's answer; raises TaskFailed with one line, which never contains the key.
 
-    `used` gets the tokens of each answer that began, also if it broke off.
+    `used` gets the tokens of each answer that began, even if it broke off.
     """
     began = SystemClock.elapsed()
     try:
@@ -76,12 +76,12 @@ async def ask(llm: Llm, prompt: str, progress: Progress, used: Used) -> Answer:
 
 
 def describe_model(llm: Llm) -> str:
-    """The model and its server; of an address from .env only the host."""
+    """The model and its server; only the host of an address from .env."""
     return f"{llm.model} at {redacted(llm.url)}"
 
 
 def endpoint(llm: Llm) -> str:
-    """The address to ask: `url` itself if it names an endpoint."""
+    """The address for requests: `url` itself if it names an endpoint."""
     if llm.url.endswith(("/api/chat", "/api/generate", "/chat/completions")):
         return llm.url
     if llm.api == "ollama":
@@ -113,7 +113,7 @@ async def _ask_with_retries(
 async def _ask_and_count(
     client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress, used: Used
 ) -> tuple[str, bool]:
-    """Ask once; servers that refuse to be asked for their count are asked without."""
+    """Ask once, without a request for the token count if the server refuses that."""
     reader = AnswerReader()
     try:
         try:
@@ -150,7 +150,7 @@ async def _ask_once(
 
 
 async def _read(response: "httpx2.Response", reader: AnswerReader, progress: Progress, count: bool) -> None:
-    """Read to the end of the answer, and a moment longer for the count that was asked for."""
+    """Read to the end of the answer, then wait briefly for the count if it was requested."""
     import httpx2
 
     reader.begun = True
@@ -164,7 +164,7 @@ async def _read(response: "httpx2.Response", reader: AnswerReader, progress: Pro
                 if reader.complete and limit.when() is None:
                     limit.reschedule(get_running_loop().time() + COUNTING)
     except (TimeoutError, httpx2.HTTPError):
-        if not reader.complete:  # what comes after the answer cannot spoil it
+        if not reader.complete:  # failures after the answer do not matter
             raise
 
 
@@ -183,7 +183,7 @@ def _post(
     times = httpx2.Timeout(llm.timeout, connect=min(CONNECT, llm.timeout))
     counting = {"stream_options": {"include_usage": True}} if count else {}
     body = {"model": llm.model, **question, "stream": True, **counting}
-    # A redirect must not carry the prompt to another address than the settings name.
+    # A redirect must not carry the prompt to an address other than the one in the settings.
     return client.stream("POST", url, json=body, headers=headers, timeout=times, follow_redirects=False)
 
 

@@ -1,4 +1,4 @@
-"""Reads the answer of a language model as it streams in, and tells a whole one from half of one."""
+"""Reads the answer of a language model as it streams in, and tells a whole one from a broken one."""
 
 import json
 import re
@@ -8,11 +8,11 @@ from typing import Any
 from scheduler.handlers.net.llm_thoughts import without_thoughts
 
 LIMIT = 10 << 20  # bytes of a whole response
-WORDS = 64 << 10  # characters kept of an answer: a model that repeats itself never ends
+WORDS = 64 << 10  # characters kept of an answer, since a model that repeats itself never ends
 
 _NOT_A_MODEL = "answers, but not as a language model does; correct url or api in [llm]"
-# What servers call the end of a whole answer, and of one that was stopped. Any other reason is a failure:
-# abort, error, safety, insufficient_system_resource, and what is still to be invented.
+# Servers' names for the end of a whole answer, and of one that was stopped. Any other reason is a failure:
+# abort, error, safety, insufficient_system_resource, and those still to be invented.
 _WHOLE = {"", "stop", "stop_sequence", "eos", "eos_token", "end_turn", "complete", "completed"}
 _CUT = {"length", "max_tokens", "max_output_tokens", "model_length"}
 _NO_ANSWER = {
@@ -27,7 +27,7 @@ _ERROR_WORDS = ("message", "msg", "detail", "reason", "error", "code", "type")
 
 
 class NotAnswered(Exception):
-    """Why there is no answer."""
+    """There is no answer; the text is the reason."""
 
 
 class AnswerReader:
@@ -35,21 +35,21 @@ class AnswerReader:
 
     def __init__(self) -> None:
         self.begun = False  # an answer is on its way
-        self.complete = False  # the last message has come, or WORDS characters
+        self.complete = False  # the last message has come, or the limit of WORDS is reached
         self.thoughts = self.length = 0  # characters of thinking, and of the answer
         self._text: list[str] = []
         self._rest = bytearray()  # a line without its end
-        self._document = bytearray()  # lines that are not JSON, but may be together
+        self._document = bytearray()  # lines that are not JSON singly, but may be together
         self._size = self._messages = 0
         self._reason = ""  # why the answer ended
         self._odd = ""  # a message of an unknown kind
-        self._failing = False  # whether the event at hand is an error
+        self._failing = False  # whether the current event is an error
         self.tokens_in: int | None = None  # as the server counts them
         self.tokens_out: int | None = None
 
     @property
     def counted(self) -> bool:
-        """Whether the server has said how many tokens it used."""
+        """Whether the server has sent its count of tokens."""
         return self.tokens_in is not None and self.tokens_out is not None
 
     @property
@@ -63,7 +63,7 @@ class AnswerReader:
         if self._size > LIMIT and not self.complete:
             raise NotAnswered(f"sent more than {LIMIT >> 20} MiB")
         self._rest += chunk
-        if b"\n" in chunk or b"\r" in chunk:  # else a long line would be split again with every chunk
+        if b"\n" in chunk or b"\r" in chunk:  # else a long line would be split again at every chunk
             *lines, self._rest = self._rest.replace(b"\r", b"\n").split(b"\n")
             for line in lines:
                 self._line(bytes(line))
@@ -82,7 +82,7 @@ class AnswerReader:
         raise NotAnswered("ended without an answer" if self._messages else _NOT_A_MODEL)
 
     def so_far(self) -> str:
-        """How much has come."""
+        """A text on how much has come."""
         return f"after {self.length:,} characters" if self.length else f"after {self.thoughts:,} of thinking"
 
     def _reported(self, error: str) -> NotAnswered:
@@ -91,14 +91,14 @@ class AnswerReader:
 
     def _line(self, line: bytes, last: bool = False) -> None:
         line = line.removeprefix(b"\xef\xbb\xbf").strip()
-        if self.complete:  # some servers count after the last word
+        if self.complete:  # some servers send the count after the last word
             self._count(json_of(line.removeprefix(b"data:").strip()))
             return
         if not line or re.match(rb":|(id|retry):", line):
             return
         if event := re.match(rb"event:\s*(error)?", line):
             self._failing = bool(event[1])
-        elif self._failing or line.startswith(b"error:"):  # llama.cpp has a field of its own for it
+        elif self._failing or line.startswith(b"error:"):  # llama.cpp has a special field for errors
             raise self._reported(_error_line(line.partition(b":")[2].strip()))
         else:
             self._data(line.removeprefix(b"data:").strip(), last)
@@ -111,7 +111,7 @@ class AnswerReader:
             self._message(found)
         elif not self._messages:
             self._document += line + b"\n"
-        elif not last:  # the last line may be half of one: then the answer is incomplete
+        elif not last:  # the last line may be cut off: the answer is then incomplete
             raise NotAnswered(f"sent invalid JSON, {self.so_far()}")
 
     def _message(self, message: Any) -> None:
@@ -132,7 +132,7 @@ class AnswerReader:
             self.complete, self._reason = True, self._reason or ended
 
     def _count(self, message: Any) -> None:
-        """The tokens, if the message tells them: Ollama in its last one, others in `usage`."""
+        """Take the token counts in the message, if any: Ollama's are in the last one, others' in `usage`."""
         if not isinstance(message, dict):
             return
         usage = message.get("usage")
@@ -161,7 +161,7 @@ class AnswerReader:
             raise NotAnswered(_NO_ANSWER[self._reason])
         if self._reason not in _WHOLE | _CUT:
             raise self._reported(f"finish reason {self._reason}")
-        # The halves of a surrogate pair may come in two messages, or alone.
+        # The halves of a surrogate pair may come in two messages, or one alone.
         whole = "".join(self._text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if answer := without_thoughts(whole):
             return answer
@@ -171,7 +171,7 @@ class AnswerReader:
 
 
 def _part(message: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
-    """The text in this message, None if it holds something else; and why it is the last one."""
+    """The part with the text in this message, None if it has none; and why it is the last, "" if not."""
     match message:
         case {"choices": [*choices]}:
             choice = _first_choice(choices)
@@ -189,17 +189,17 @@ def _part(message: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
 
 
 def _first_choice(choices: Sequence[Any]) -> Mapping[str, Any] | None:
-    """Of several answers the first: their pieces come in any order."""
+    """The piece of the first answer, if any; pieces of several answers come in any order."""
     return next((each for each in choices if isinstance(each, dict) and each.get("index") in (0, None)), None)
 
 
 def _is_harmless(message: Mapping[str, Any]) -> bool:
-    """A ping, or a count of tokens."""
+    """Whether the message without text is just a ping or a count of tokens."""
     return bool({"choices", "usage", "timings", "object"} & message.keys()) or message.get("type") == "ping"
 
 
 def _content(content: Any) -> tuple[str, str, int]:
-    """Text, refusal and the size of the thoughts in a content that may be a list of parts."""
+    """The text, refusal and size of the thoughts in a content, which may be a list of parts."""
     parts = content if isinstance(content, list) else [content]
     text, refusal, thoughts = "", "", 0
     for part in parts:
@@ -214,7 +214,7 @@ def _content(content: Any) -> tuple[str, str, int]:
 
 
 def _whole(*values: Any) -> int | None:
-    """The first of them that is a count."""
+    """The first of these values that is a count."""
     counts = (each for each in values if isinstance(each, int) and not isinstance(each, bool) and each >= 0)
     return next(counts, None)
 

@@ -1,4 +1,4 @@
-"""Tells the answer of a language model from its thoughts where both come as one text."""
+"""Separates the answer of a language model from its thoughts where both come as one text."""
 
 import re
 
@@ -10,7 +10,7 @@ _BEGIN = (
 )
 _END = rf"</\s*(?:{_NAMES})\s*>|\[/think\]|◁/think▷|<\|end_(?:of_thought|thinking)\|>|<channel\|>"
 _BLOCK = re.compile(rf"{_EMPTY}|(?:{_BEGIN}).*?(?:{_END}|\Z)", re.DOTALL | re.IGNORECASE)
-# A chat template may have put the beginning into the prompt, so that the answer has the end alone.
+# A chat template may put the opening mark into the prompt, so that the answer has only the closing one.
 _LAST_END = re.compile(rf".*(?:{_END})", re.DOTALL | re.IGNORECASE)
 # The channels of gpt-oss: analysis and commentary are thoughts, final is the answer.
 _FINAL = re.compile(r"<\|channel\|>\s*final\b.{0,100}?<\|message\|>(.*?)(?=<\|\w+\|>|\Z)", re.DOTALL)

@@ -1,4 +1,4 @@
-"""URLs: which are valid, and how they are shown without their secrets."""
+"""Validates URLs and shows them without their secrets."""
 
 import hashlib
 from urllib.parse import urlsplit
@@ -22,14 +22,14 @@ def address(value: object) -> str:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port: secrets are sent to no other origin."""
+    """The scheme, host and port: secrets are not sent to another origin."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname or "", port
 
 
 def redacted(url: str) -> str:
-    """The address without user, password and query; one from the environment or .env only as its host."""
+    """The address without user, password and query; only the host if it is from the environment or .env."""
     try:
         scheme, host, port = origin(url)
     except ValueError:
@@ -41,12 +41,12 @@ def redacted(url: str) -> str:
 
 
 def fingerprint(url: str) -> str:
-    """A hash that stands for the URL in files, because a URL may hold a secret."""
+    """A hash that stands for the URL in files, because a URL may contain a secret."""
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 class _Address(str):
-    """An address whose repr leaves out what may be secret."""
+    """An address whose repr leaves out possible secrets."""
 
     __slots__ = ()
 

@@ -16,7 +16,7 @@ ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, appl
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One feed of the settings: its name, for people, and its address."""
+    """One feed in the settings: its name for people, and its address."""
 
     name: str
     url: str
@@ -33,7 +33,7 @@ class Check:
     answer: Answer | None = None
 
     def remember(self, memory: FeedMemory, today: int) -> None:
-        """For after the new lines are written: before that they must not count as seen."""
+        """Remember the items as seen; call this only once the new lines are written."""
         if self.answer is None:
             return
         memory.later = 0.0
@@ -45,7 +45,7 @@ class Check:
 async def check(
     feed: Feed, memory: FeedMemory, web: Web, parse: Parse, keywords: Sequence[str], now: float
 ) -> Check:
-    """What is new in the feed; a problem is returned, never raised."""
+    """The new items in the feed; a problem is returned, never raised."""
     if now < memory.later <= now + 86400:
         return Check(feed, problem=f"rate limited; next request in {memory.later - now:.0f} s")
     try:
@@ -75,7 +75,7 @@ async def check(
 
 
 def _base(feed: Feed, answer: Answer) -> str:
-    """What the feed's relative links are relative to, without what is secret in the address."""
+    """The base of the feed's relative links, without secrets in the address."""
     parts = urlsplit(answer.url)
     base = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
     return redacted(feed.url) + "/" if isinstance(feed.url, Sensitive) else base

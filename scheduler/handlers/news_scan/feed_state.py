@@ -1,4 +1,4 @@
-"""Remembers each feed between scans: the items that were seen, and how to ask for changes."""
+"""Remembers the seen items of each feed between scans, and how to request only changes."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,9 +12,9 @@ from scheduler.handlers.net.urls import fingerprint
 
 DAY = 86400
 KEPT = 90  # days that an item is remembered after it was last in its feed, and a feed after its last scan
-MOST = 15_000  # keys of one feed that are remembered and no longer in it; an item has three
+MOST = 15_000  # keys of one feed that are remembered though no longer in it; an item has three
 
-SHARED = "*"  # after a key among the seen: several items have it
+SHARED = "*"  # suffix of a seen key that several items have
 EPOCH = date(1970, 1, 1)
 _FILE = Path(".experience") / "feeds.json"
 _TYPES: dict[str, Any] = {
@@ -29,22 +29,22 @@ _TYPES: dict[str, Any] = {
 
 @dataclass(slots=True)
 class FeedMemory:
-    """One feed: `seen` are the ids of its items, each with the day on which it was last there."""
+    """The memory of one feed; `seen` has the keys of its items with the day each was last in it."""
 
     etag: str = ""
     modified: str = ""
-    body: str = ""  # the hash of what came last, for servers that know neither
+    body: str = ""  # the hash of the last document, for servers that send neither
     later: float = 0.0  # before this time the server accepts no requests
     day: int = 0
     seen: dict[str, int] = field(default_factory=dict)
 
     def conditions(self) -> dict[str, str]:
-        """The headers that ask for the feed only if it has changed."""
+        """The headers that request the feed only if it has changed."""
         given = {"if-none-match": self.etag, "if-modified-since": self.modified}
         return {name: value for name, value in given.items() if value}
 
     def update_seen(self, keys: Collection[str], today: int) -> None:
-        """These items are in the feed today; what has been gone for long is forgotten."""
+        """Note that these items are in the feed today, and forget those gone for long."""
         now = dict.fromkeys(keys, today)
         oldest = _oldest(today, self.seen.values())
         gone = [(key, day) for key, day in self.seen.items() if key not in now and day > oldest]
@@ -62,7 +62,7 @@ def shared_keys(items: Iterable[Sequence[str]], seen: Collection[str]) -> set[st
 
 
 def is_new(keys: Sequence[str], shared: Collection[str], seen: Collection[str]) -> bool:
-    """Whether the item was never seen: it is known by its first key that no other item has."""
+    """Whether the item was never seen, by the first of its keys that no other item has."""
     own = next((key for key in keys if key not in shared), keys[-1])
     return own not in seen and keys[-1] not in seen
 
@@ -77,20 +77,20 @@ class Memory:
         self._feeds = {key: _feed(each) for key, each in feeds.items()} if isinstance(feeds, dict) else {}
 
     def of(self, url: str) -> FeedMemory:
-        """What is known of the feed at this address."""
+        """The memory of the feed at this address."""
         feed = self._feeds.setdefault(fingerprint(url), FeedMemory())
         feed.day = self.today
         return feed
 
     def save(self) -> None:
-        """Keep it for the next scan; raises TaskFailed."""
+        """Save the memory for the next scan; raises TaskFailed."""
         oldest = _oldest(self.today, (feed.day for feed in self._feeds.values()))
         feeds = {key: _written(feed) for key, feed in self._feeds.items() if feed.day > oldest}
         write_memory(self._file, {**self._document, "feeds": feeds})
 
 
 def _oldest(today: int, days: Iterable[int]) -> int:
-    """The last day that is forgotten, as days since 1970."""
+    """The latest day to forget, in days since 1970."""
     known = (EPOCH + timedelta(days=day) for day in days if 0 <= day <= today)
     return (believed_today(EPOCH + timedelta(days=today), known) - EPOCH).days - KEPT
 
@@ -100,7 +100,7 @@ def _written(feed: FeedMemory) -> dict[str, Any]:
 
 
 def _feed(found: Any) -> FeedMemory:
-    """The valid part of what was written."""
+    """The memory of a feed, from the valid part of its saved form."""
     feed = FeedMemory()
     for name, value in found.items() if isinstance(found, dict) else ():
         if name in _TYPES and isinstance(value, _TYPES[name]):

@@ -1,4 +1,4 @@
-"""The news of a citizen: a file of lines per day in news/, and what is dropped when there are too many."""
+"""Keeps a citizen's news, one file of lines per day in news/, and drops old days."""
 
 import json
 import os
@@ -13,22 +13,22 @@ from scheduler.handlers.home_files import append_lines, task_fails
 from scheduler.system.foreign_home import remove
 
 MOST = 512 << 20  # bytes of all days together
-LONGEST = 1 << 20  # bytes of a line that is still looked at
+LONGEST = 1 << 20  # bytes read of a line
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d\.jsonl")
 
 
 class NewsFiles:
-    """Writes today's lines; raises TaskFailed when that cannot be done."""
+    """Writes today's lines; raises TaskFailed if they cannot be written."""
 
     def __init__(self, home: Path, now: float) -> None:
         self._folder, self._today = home / "news", datetime.fromtimestamp(now, UTC).date()
         self._file = self._folder / f"{self._today}.jsonl"
-        # A scan that was killed had perhaps written items and not yet remembered them.
+        # A killed scan may have written items and not remembered them.
         self._written = set(self._ids())
 
     def add(self, lines: Iterable[tuple[str, bytes]]) -> int:
-        """Append the lines whose ids are not there yet; how many these were."""
+        """Append the lines whose ids are not there yet; returns how many."""
         new = {key: line for key, line in lines if key not in self._written}
         if new:
             append_lines(self._file, b"".join(line + b"\n" for line in new.values()))
@@ -36,13 +36,13 @@ class NewsFiles:
         return len(new)
 
     def sync(self) -> None:
-        """The lines are on disk, also if the power fails: before that, nothing may be remembered."""
+        """Sync the lines to disk; only then may their items be remembered as seen."""
         if self._file.exists():
             with self._file.open("rb") as lines, suppress(OSError):
                 os.fsync(lines.fileno())
 
     def prune(self, keep: float) -> None:
-        """Remove the days that are older than `keep` seconds, and the oldest while there is too much."""
+        """Remove days older than `keep` seconds, and the oldest while all are too large together."""
         with suppress(OSError):  # the next scan tries again
             days = self._days()
             today = believed_today(self._today, _dates(days))
@@ -62,7 +62,7 @@ class NewsFiles:
         return sorted(file for file in self._folder.iterdir() if _DAY.fullmatch(file.name) and file.is_file())
 
     def _ids(self) -> Iterator[str]:
-        """The ids in the newest file, and in today's: a clock that was ahead has left later ones."""
+        """The ids in the newest file and in today's, which differ after a clock was ahead."""
         with task_fails(self._folder, "cannot be read; correct its owner"):
             days = self._days()
             for file in {*days[-1:], *(day for day in days if day == self._file)}:

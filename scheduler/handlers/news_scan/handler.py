@@ -1,4 +1,4 @@
-"""news_scan: what is new in the feeds, each item once, in news/YYYY-MM-DD.jsonl."""
+"""news_scan: writes new items of the feeds to news/YYYY-MM-DD.jsonl, each item once."""
 
 import asyncio
 from asyncio import to_thread
@@ -15,11 +15,11 @@ from scheduler.handlers.news_scan.options import Options
 from scheduler.handlers.news_scan.parser_pool import parsers
 from scheduler.system.clock import SystemClock
 
-AT_ONCE = 8  # feeds that are asked at the same time
+AT_ONCE = 8  # feeds that are requested at the same time
 
 
 async def news_scan(ctx: Context) -> str | Report:
-    """How many items are new; a warning names the feeds that could not be read."""
+    """One line on the new items; a warning names the feeds that could not be read."""
     options, now = ctx.options or Options(), SystemClock.now()
     feeds = [Feed(name, url) for name, url in (options.feeds or {}).items()]
     if not feeds:
@@ -28,7 +28,7 @@ async def news_scan(ctx: Context) -> str | Report:
     files = await to_thread(NewsFiles, ctx.home, now)
     try:
         checks = await _scan(ctx, feeds, memory, files, now)
-    finally:  # also when the time is over: what was found is not requested again
+    finally:  # even after a timeout, since found items are not requested again
         await to_thread(files.sync)
         await to_thread(memory.save)
     await to_thread(files.prune, options.keep)
@@ -38,7 +38,7 @@ async def news_scan(ctx: Context) -> str | Report:
 async def _scan(
     ctx: Context, feeds: Sequence[Feed], memory: Memory, files: NewsFiles, now: float
 ) -> list[tuple[Check, int]]:
-    """The check of each feed, and how many new items it brought."""
+    """The check of each feed, and the number of its new items."""
     options, checks = ctx.options or Options(), list[tuple[Check, int]]()
     slots, writing = asyncio.Semaphore(AT_ONCE), asyncio.Lock()
 

@@ -1,8 +1,8 @@
-"""Parses feed documents in a separate process: a hostile document can hang or kill only this one.
+"""Parses feed documents in a separate process, the only one that a hostile document can hang or kill.
 
-It runs as a file and imports nothing of this package, which would take longer than the parsing. A request is
-a line of JSON (`size`, `type`, `base`, `keywords`, `feed`, `mark`) and the bytes of the document; an answer
-is a line of JSON: the `problem` or the `lines`, for each item its keys and its line ("" without a keyword).
+It runs as a file and imports nothing of this package, since imports would take longer than the parsing. A
+request is a line of JSON (`size`, `type`, `base`, `keywords`, `feed`, `mark`) and the bytes of the document.
+An answer is a line of JSON: the `problem`, or the `lines`: each item's keys and line ("" without a keyword).
 """
 
 import email.utils
@@ -21,13 +21,13 @@ from xml.sax.saxutils import escape
 
 Item = dict[str, Any]
 
-PATIENCE = 30  # seconds for one document, then this process ends
+PATIENCE = 30  # seconds for one document, after which this process ends
 MEMORY = 1 << 30  # bytes of address space
 TITLE, LINK, SUMMARY = 300, 2000, 1000  # characters kept
 LOOKED_AT = 50_000  # characters of a summary that are searched for keywords
-PROLOGUE = 65_536  # characters in which the first tag of a feed, or its entities, are looked for
+PROLOGUE = 65_536  # characters that are searched for the first tag of a feed, or its entities
 
-# What a strange document makes a parser or a date raise: it costs an item, never the feed.
+# The errors of parsers and dates over a strange document; they cost an item, never the feed.
 _ODD = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, OSError)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.ASCII | re.IGNORECASE)
 _DECLARED = re.compile(rb"<\?xml[^>]{0,400}?encoding\s*=\s*[\"']\s*([\w.:-]{1,40})", re.IGNORECASE)
@@ -41,7 +41,7 @@ _PAGE = re.compile(
 _ITEM = re.compile(r"<((?:\w{1,20}:)?(?:item|entry))\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _ENTITY = re.compile(r"<!ENTITY\s+([\w.-]{1,60})", re.IGNORECASE)
 _NUMERIC = re.compile(r"&#(?:55[2-9]\d\d|5[67]\d{3}|x0*d[89a-f][0-9a-f]{2});", re.IGNORECASE)
-# CDATA and comments stay as they are; the rest is what no XML parser accepts.
+# CDATA and comments stay as they are; no XML parser accepts the rest.
 _MENDED = re.compile(
     r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<(?![\w:/!?])"
     r"|&(?!(?:amp|lt|gt|quot|apos);)(?:#(?:\d{1,10}|x[0-9a-f]{1,8});|[a-z][\w.-]{0,60};)?",
@@ -76,7 +76,7 @@ def items(body: bytes, content_type: str, base: str) -> list[Item]:
 
 
 def _made(make: Callable[[Any, str], Item], found: Iterable[Any], base: str) -> list[Item]:
-    """An odd item costs that item."""
+    """The items made of these entries, without the entries that fail."""
     made = []
     for each in found:
         try:
@@ -100,7 +100,7 @@ def _entries(text: str, page: bool) -> list[Mapping[str, Any]]:
 
 
 def _start(text: str) -> int:
-    """Where the feed begins: some servers print warnings before it."""
+    """The position where the feed begins, since some servers print warnings before it."""
     found = _FEED.search(text, 0, PROLOGUE)
     return found.start() if found and "<!" not in text[: found.start()] else 0
 
@@ -118,7 +118,7 @@ def _parsed(text: str) -> Mapping[str, Any]:
 
 
 def _parsed_apart(head: str, found: Sequence[str], tail: str) -> list[Mapping[str, Any]]:
-    """The items but for those that the parser dies of: halves, and halves of these."""
+    """The items without those at which the parser fails, found by halving."""
     try:
         return list(_parsed(f"{head}{''.join(found)}{tail}")["entries"])
     except _ODD:
@@ -127,13 +127,13 @@ def _parsed_apart(head: str, found: Sequence[str], tail: str) -> list[Mapping[st
         return [entry for half in halves for entry in _parsed_apart(head, half, tail)]
 
 
-# ------------------------------------------------------------------ what no parser accepts
+# ------------------------------------------------------------------ invalid XML
 
 
 def mended(text: str) -> str:
-    """The document with what is everyday in feeds and no XML: bare `&` and `<`, HTML's entities, odd numbers.
+    """The document without invalid XML common in feeds: bare `&` and `<`, HTML's entities, odd numbers.
 
-    Where a strict parser gives up, a lenient one garbles the text of all items.
+    Otherwise the strict parser gives up and the lenient one garbles the text of all items.
     """
     own = {name for name in _ENTITY.findall(text, 0, PROLOGUE)}
     text = _NO_XML.sub(" ", _pairs_joined(text))
@@ -150,13 +150,13 @@ def _mended(found: str, own: set[str]) -> str:
 
 
 def _number(reference: str) -> str:
-    """A reference to a character by number; U+FFFD if there is no such character."""
-    char = html.unescape(reference) or "\ufffd"  # as browsers do: 150 is the dash that Windows has there
+    """The character of a numeric reference; U+FFFD if there is no such character."""
+    char = html.unescape(reference) or "\ufffd"  # as in browsers: 150 is the dash of Windows
     return reference if char in "&<>\"'" else _NO_XML.sub("\ufffd", char)
 
 
 def _pairs_joined(text: str) -> str:
-    """References to the halves of one character, as JavaScript writes them, as that character."""
+    """The text with references to surrogate pairs, as JavaScript writes them, joined into characters."""
     if "&#" not in text:
         return text
     halves = _NUMERIC.sub(lambda found: _half(found[0][2:-1]), text)
@@ -169,7 +169,7 @@ def _half(number: str) -> str:
 
 # ------------------------------------------------------------------ bytes to text
 
-# The names of charsets that feeds use, and what browsers read under them: the wider set, where there is one.
+# Names of charsets in feeds, and the charsets that browsers use for them: the wider one, if there is one.
 _NAMES = {
     **dict.fromkeys(
         ("ascii", "us-ascii", "iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "latin-1", "l1", "ansi"),
@@ -200,7 +200,7 @@ _NAMES = {
     **dict.fromkeys(("x-mac-cyrillic", "x-mac-ukrainian"), "mac_cyrillic"),
     **dict.fromkeys(("iso-8859-8-i", "logical"), "iso-8859-8"),
 }
-# Python counts these among its text encodings; no feed is written in them.
+# Python's text encodings that no feed uses.
 _NO_CHARSET = {
     "idna",
     "punycode",
@@ -229,9 +229,9 @@ _MARKS = {
 
 
 def decoded(body: bytes, content_type: str) -> str:
-    """The document as text: a broken character is U+FFFD, and the others are not garbled for its sake.
+    """The document as text; a broken character becomes U+FFFD without garbling the others.
 
-    What is UTF-8 is UTF-8, whatever is declared: no other text looks like it by chance.
+    Valid UTF-8 is read as UTF-8, whatever the document declares: no other text looks like it by chance.
     """
     for mark, charset in _MARKS.items():
         if body.startswith(mark):
@@ -245,7 +245,7 @@ def decoded(body: bytes, content_type: str) -> str:
 
 
 def _codec(name: str) -> str:
-    """Python's name of the charset; "" if there is none, or none for bytes that begin like ASCII."""
+    """Python's name of the charset; "" if it is unknown or does not extend ASCII."""
     name = name.strip().lower()
     charset = _NAMES.get(name, name)
     if not name or charset.replace("-", "_") in _NO_CHARSET or _WIDE.fullmatch(charset):
@@ -258,7 +258,7 @@ def _codec(name: str) -> str:
 
 
 def _fits(body: bytes, charset: str) -> bool:
-    """Whether at most as many characters are broken as are whole, of those beyond ASCII."""
+    """Whether at least half of the characters beyond ASCII are valid in this charset."""
     try:
         body.decode(charset)
     except ValueError:
@@ -275,7 +275,7 @@ def _of_entry(entry: dict[str, Any], base: str) -> Item:
     content = entry.get("content") or [{}]
     summary = entry.get("summary_detail") or content[0]
     title = entry.get("title_detail") or {}
-    dates = (dict.get(entry, name) for name in _DATES)  # their own `get` mixes the names up, and warns
+    dates = (dict.get(entry, name) for name in _DATES)  # the entries' own `get` mixes names up, and warns
     words = _plain(summary.get("value") or entry.get("summary"), summary.get("type"))
     return {
         "title": _plain(title.get("value") or entry.get("title"), title.get("type"))[:TITLE],
@@ -310,7 +310,7 @@ def _of_json(item: Mapping[str, Any], base: str) -> Item:
 
 
 def _plain(value: Any, kind: str | None) -> str:
-    """One line of plain text."""
+    """The value as one line of plain text."""
     text = value[:LOOKED_AT] if isinstance(value, str) else ""
     if kind != "text/plain":
         text = html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", _pairs_joined(text))))
@@ -327,7 +327,7 @@ def _link(value: Any, base: str) -> str:
 
 
 def _moment(value: Any) -> str | None:
-    """A date in any of its dresses, in UTC; None for an odd one, like the zero of MySQL or of .NET."""
+    """A date in any known format, in UTC; None for an odd one, such as the zero date of MySQL or .NET."""
     for read in (_of_parts, _of_number, datetime.fromisoformat, email.utils.parsedate_to_datetime):
         try:
             found = read(value)
@@ -339,7 +339,7 @@ def _moment(value: Any) -> str | None:
 
 
 def _of_parts(value: Any) -> datetime:
-    """From feedparser's own reading, which is in UTC."""
+    """The date that feedparser has read, which is in UTC."""
     if isinstance(value, str):
         raise TypeError(value)
     year, month, day, hour, minute, second = value[:6]
@@ -347,7 +347,7 @@ def _of_parts(value: Any) -> datetime:
 
 
 def _of_number(value: Any) -> datetime:
-    """From Unix seconds, or milliseconds; less than 1e8 is a date like 20260302."""
+    """The date of Unix seconds or milliseconds; a number below 1e8 is a date such as 20260302."""
     seconds = float(value)
     if seconds < 1e8:
         raise ValueError(value)
@@ -371,9 +371,9 @@ def lines(
 
 
 def _keys(item: Item) -> list[str]:
-    """What the item is known by: its own id, and where others share that, more of what it says.
+    """The keys that identify the item: from its id alone, then from more and more of its content.
 
-    None of them depends on the items beside it: these come and go.
+    No key depends on the other items in the feed, which come and go.
     """
     own, more = str(item["id"] or item["link"]), _distinction(item, "link", "title", "published")
     whole = _distinction(item, "link", "title", "published", "words")
@@ -392,7 +392,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def _any_of(keywords: Sequence[str]) -> re.Pattern[str]:
-    """Finds a keyword as a word of its own, in any case; not all scripts have spaces between words."""
+    """A pattern for whole keywords in any case; only ASCII letters bound them: some scripts use no spaces."""
     whole = (rf"(?<![A-Za-z0-9_]){re.escape(each)}(?![A-Za-z0-9_])" for each in keywords)
     return re.compile("|".join(whole), re.IGNORECASE)
 
@@ -401,7 +401,7 @@ def _any_of(keywords: Sequence[str]) -> re.Pattern[str]:
 
 
 def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
-    """Answer until there is no further document."""
+    """Answer requests until there are no more."""
     while request := incoming.readline():
         about = json.loads(request)
         body = incoming.read(about["size"])
@@ -423,7 +423,7 @@ def _answer(body: bytes, about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _end_after(seconds: int) -> None:
-    """No Python code runs while a regular expression is at work, so the system ends this process."""
+    """Have the system end this process then: no Python code can while a regular expression runs."""
     if hasattr(signal, "alarm"):
         signal.alarm(seconds)
 
@@ -433,7 +433,7 @@ def _bound_memory() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    except (ImportError, ValueError, OSError):  # not there, or less is allowed already
+    except (ImportError, ValueError, OSError):  # no such limit, or a lower one is set already
         return
 
 

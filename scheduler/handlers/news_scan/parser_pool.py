@@ -1,7 +1,7 @@
-"""Processes that parse the documents of one scan: started when needed, ended with it.
+"""Parses the documents of a scan in processes that start when needed and end with the scan.
 
-In a thread, 200 KB of `encoding='` held up everything for minutes: a regular expression keeps the
-interpreter's lock, and nothing ends it.
+On a thread, 200 KB of `encoding='` blocked everything for minutes: a regular expression holds the
+interpreter's lock and cannot be stopped.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from weakref import WeakKeyDictionary
 
 from scheduler.errors import TaskFailed
 
-MOST = 2  # processes of one scan
-ALL = 4  # processes of all scans at once, of however many citizens
-PATIENCE = 35.0  # seconds for one document; the process ends itself before
+MOST = 2  # processes per scan
+ALL = 4  # processes of all citizens' scans at once
+PATIENCE = 35.0  # seconds for one document; the process should end itself earlier
 LIMIT = 64 << 20  # bytes of an answer
 
 PROGRAM = str(Path(__file__).with_name("parser.py"))
@@ -31,7 +31,7 @@ Parse = Callable[[bytes, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 @asynccontextmanager
 async def parsers() -> AsyncIterator[Parse]:
-    """A function that parses a document, see parser.py; no process is left when the scan ends."""
+    """Yield a function that parses a document, see parser.py; at the end all processes are gone."""
     idle: list[Process] = []
     own, every = (
         asyncio.Semaphore(MOST),
@@ -70,14 +70,14 @@ async def _ask(process: Process, body: bytes, about: Mapping[str, Any]) -> Mappi
 async def _start() -> Process:
     try:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", PROGRAM),  # -P: no file of the working folder stands in for a library
+            *(sys.executable, "-P", PROGRAM),  # -P: no file in the working folder can shadow a library
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
             limit=LIMIT,
             env={name: os.environ[name] for name in _KEPT if name in os.environ},
             cwd="/",
-            start_new_session=os.name == "posix",  # an interrupt from the terminal is for the scheduler
+            start_new_session=os.name == "posix",  # a Ctrl-C is for the scheduler only
         )
     except OSError as error:  # out of processes, memory or descriptors
         raise TaskFailed(f"cannot start a process that parses feeds: {error.strerror}") from error
