@@ -1,4 +1,4 @@
-"""Citizens that several machines share: PostgreSQL decides who owns which, and remembers states and runs.
+"""Citizens that several machines share: PostgreSQL decides who owns which, and keeps states and runs.
 
 An extra (`pip install 'experience-tui[engine]'`): only this package imports psycopg, and nothing imports
 this package without `[engine]` in the settings.
@@ -6,5 +6,5 @@ this package without `[engine]` in the settings.
 
 import logging
 
-# It tells of each lost connection in several lines; what is to be said of that is an error of ours.
+# psycopg logs each lost connection in several lines; this package reports it as an error of its own.
 logging.getLogger("psycopg").setLevel(logging.CRITICAL)

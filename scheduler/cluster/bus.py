@@ -1,7 +1,7 @@
-"""Streams between processes of different machines: the lines of the socket's protocol, by the database.
+"""Streams between processes of different machines: the socket's protocol, carried by the database.
 
-A line is a row for its target and a notification; the target takes its rows out. Nothing listens on a port:
-who may connect to the database may watch.
+Each line is a row for its target and a notification; the target removes its rows. Nothing listens on a port:
+everyone who may connect to the database may watch.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from scheduler.system.clock import elapsed
 log = logging.getLogger("experience.engine")
 
 CHANNEL = "experience"
-NOTE = "notes"  # in place of a target: something that all machines read is new
-BEAT = 1.0  # seconds between two signs of life to whoever a stream leads to
-SILENT = 5.0  # seconds without one after which a stream has ended
-PACE = 0.05  # seconds that a picture waits for the next one: twenty a second
-LOOK, CLEAN = 5, 30  # beats between two looks for mail, and two removals of what was not fetched
-SESSIONS = 10_000  # of which the last line is remembered
-ALIVE = "alive"  # the last word of a notification that is no more than a sign of life
+NOTE = "notes"  # in place of a target: there is something new that all machines read
+BEAT = 1.0  # seconds between two signs of life to the other end of a stream
+SILENT = 5.0  # seconds without a sign of life after which a stream counts as ended
+PACE = 0.05  # seconds that a snapshot waits for a newer one: at most twenty a second
+LOOK, CLEAN = 5, 30  # beats between two checks for mail, and between two removals of old mail
+SESSIONS = 10_000  # whose last line is remembered
+ALIVE = "alive"  # the last word of a notification that is only a sign of life
 OLD = "DELETE FROM experience.mail WHERE sent < clock_timestamp() - interval '1 min'"
 
 _OWNER = """
@@ -55,7 +55,7 @@ RETURNING id, sender, session, number, citizen, about, data, ended
 
 
 def own_channel(endpoint: UUID) -> str:
-    """Where this process alone listens: a word there wakes no other."""
+    """The channel on which only this process listens, so that a word there wakes no other."""
     return f"{CHANNEL} {endpoint}"
 
 
@@ -64,16 +64,16 @@ Accept = Callable[[str, "Stream", str], Coroutine[Any, Any, None]]
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """One end of a conversation, shaped like an asyncio reader and writer in one."""
+    """One end of a connection, with the methods of an asyncio reader and writer in one."""
 
     bus: "Bus"
     session: UUID
     peer: UUID
-    machine: str = ""  # at the other end
+    machine: str = ""  # the machine at the other end
     reader: asyncio.StreamReader = field(default_factory=lambda: asyncio.StreamReader(limit=64 << 20))
-    first: dict[str, str] = field(default_factory=dict)  # what the first row says besides
+    first: dict[str, str] = field(default_factory=dict)  # additional columns of the first row
     max_size: int = 0
-    sent: int = 0  # lines, each with its number
+    sent: int = 0  # number of lines sent so far
     closed: bool = False
 
     @property
@@ -81,17 +81,17 @@ class Stream:
         return self
 
     def get_extra_info(self, name: str) -> None:
-        """There is no socket, and no peer that the kernel knows."""
+        """Return None: there is no socket and no peer that the kernel knows."""
 
     def set_write_buffer_limits(self, high: int) -> None:
-        """The database is the buffer."""
+        """Do nothing: the database is the buffer."""
 
     def write(self, data: bytes) -> None:
         if not self.closed:
             self.bus.send(self, storable(data.decode("utf-8", "replace")))
 
     async def drain(self) -> None:
-        """Return when all is on its way; raises ConnectionError when the other end is gone."""
+        """Return when everything is written; raises ConnectionError if the other end is gone."""
         await self.bus.sent()
         await asyncio.sleep(PACE)
         if self.closed:
@@ -109,7 +109,7 @@ class Stream:
 
 
 class Bus:
-    """This process's place on the bus: one connection that listens, one that writes."""
+    """This process's end of the bus: one connection that listens, one that writes."""
 
     def __init__(
         self,
@@ -119,12 +119,12 @@ class Bus:
         on_note: Callable[[str | None], None] = lambda citizen: None,
         on_word: Callable[[str], None] = lambda word: None,
     ) -> None:
-        """`on_note` hears whose notes are new; None: some may be. `on_word`: what its own channel says."""
+        """`on_note` gets the citizen with new notes (None: maybe any), `on_word` the own channel's words."""
         self._on_note, self._on_word = on_note, on_word
         self._database, self._endpoint, self._accept = database, endpoint, accept
         self._streams: dict[UUID, Stream] = {}
         self._heard: dict[UUID, float] = {}
-        self._lines: dict[UUID, int] = {}  # the last line of each session, also of those that have ended
+        self._lines: dict[UUID, int] = {}  # number of the last line of each session, including ended ones
         self._serving: set[asyncio.Task[None]] = set()
         self._outgoing: list[dict[str, Any]] = []
         self._wake, self._arrived = asyncio.Event(), asyncio.Event()
@@ -149,9 +149,9 @@ class Bus:
             await asyncio.wait({*self._tasks, *self._serving})
 
     async def connect(self, citizen: str, home_id: str, about: str) -> Stream:
-        """A stream to the owner of the citizen in this home; raises Disconnected, DatabaseAway.
+        """Return a stream to the owner of the citizen in this home; raises Disconnected, DatabaseAway.
 
-        A home of the same name that a user of this machine marked as shared leads to no other.
+        The id keeps a home that a user marked as shared from reaching another home of the same name.
         """
         self.begin()
         rows = await self._database.rows(_OWNER, (citizen, home_id))
@@ -162,11 +162,11 @@ class Bus:
 
     @property
     def hears(self) -> bool:
-        """Whether it listens, or did until a moment ago."""
+        """Whether the bus listens, or did until a moment ago."""
         return self._listening.is_set()
 
     async def reach(self, peer: UUID, machine: str, name: str, about: str) -> Stream:
-        """A stream to this process, about what has this name; it ends by itself if no process answers."""
+        """Return a stream to the process `peer` about `name`; it ends by itself if nothing answers."""
         self.begin()
         await self._listening.wait()
         stream = Stream(self, uuid4(), peer, machine, first={"citizen": name, "about": about})
@@ -186,7 +186,7 @@ class Bus:
         self._wake.set()
 
     async def sent(self) -> None:
-        """Return when what waits has been written."""
+        """Return when all waiting rows are written."""
         if self._outgoing:
             if self._flushed is None:
                 self._flushed = asyncio.get_running_loop().create_future()
@@ -194,7 +194,7 @@ class Bus:
 
     async def _write(self, connection: Connection) -> None:
         await connection.execute("SET synchronous_commit = off")
-        self._wake.set()  # the answer to what was written last may have been lost
+        self._wake.set()  # the answer to the last write may have been lost
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -207,7 +207,7 @@ class Bus:
                 waiting.set_result(None)
 
     async def _beat(self, connection: Connection) -> None:
-        """Tell the other ends that this one lives, and notice those that do not."""
+        """Send the other ends a sign of life, and end the streams of silent ones."""
         beats = 0
         while True:
             await asyncio.sleep(BEAT)
@@ -230,7 +230,7 @@ class Bus:
             await connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
         self._listening.set()
         self._arrived.set()
-        self._on_note(None)  # what was said before was not heard here
+        self._on_note(None)  # earlier notes may have been missed
         async for notification in connection.notifies():
             if notification.channel == own:
                 self._on_word(notification.payload)
@@ -240,7 +240,7 @@ class Bus:
             if target == NOTE:
                 self._on_note(sender)
             elif target == str(self._endpoint):
-                with contextlib.suppress(ValueError):  # whoever may use the database can notify anything
+                with contextlib.suppress(ValueError):  # any user of the database can send any notification
                     self._heard[UUID(sender)] = elapsed()
                 if sign != ALIVE:  # there is mail
                     self._arrived.set()
@@ -273,7 +273,7 @@ class Bus:
             stream.end()
 
     def _is_known(self, session: UUID, number: int) -> bool:
-        """Whether this line came before: a verb that is sent again acts once."""
+        """Whether this line has come before, so that a repeated verb acts only once."""
         last = self._lines.pop(session, 0)
         self._lines[session] = max(last, number)  # the newest at the end
         if len(self._lines) > SESSIONS:
@@ -289,7 +289,7 @@ class Bus:
         self._streams.pop(stream.session, None)
 
     async def _forever(self, work: Callable[[Connection], Awaitable[None]]) -> None:
-        """Do this work on a connection of its own, and on another when that breaks."""
+        """Do this work on its own connection, and on a new one when that breaks."""
         while True:
             with contextlib.suppress(psycopg.Error, DatabaseAway):
                 connection = await self._database.connect()

@@ -1,4 +1,4 @@
-"""Decides between machines who may run a citizen: leases beside locks, states and runs in the database."""
+"""Decides which machine may run a citizen: by leases besides locks, with states and runs in the database."""
 
 import asyncio
 import contextlib
@@ -44,12 +44,12 @@ _FREE = """
 SELECT citizen, wanted, extract(epoch FROM clock_timestamp() - until)::float8, process
 FROM experience.owners WHERE until < clock_timestamp() OR (machine = %s AND holder <> %s)
 """
-LATER = 2.0  # seconds that a machine waits for each one that is named before it
+LATER = 2.0  # seconds that a machine waits for each machine listed before it
 
 
 @dataclass(slots=True)
 class ClusterClaim:
-    """A citizen by its lease; the lock of its home keeps other processes of this machine out, too."""
+    """The right to run a citizen by its lease; the home's lock keeps out other processes of this machine."""
 
     lease: Lease
     local: Claim
@@ -75,7 +75,7 @@ class ClusterClaim:
 
 
 class ClusterCoordinator:
-    """Owns citizens whose home is marked as shared through the database, and all others by their lock."""
+    """Owns citizens with a home marked as shared through the database, and all others by their lock."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class ClusterCoordinator:
         accept: Accept,
         end: Callable[[], object] = lambda: os._exit(1),
     ) -> None:
-        """`end` ends this process at once."""
+        """`end` must end this process at once."""
         self.machine, self._root, self._look = engine.machine, root, look
         self._local, self._let_go = local, let_go
         self._database = Database(engine.url)
@@ -111,7 +111,7 @@ class ClusterCoordinator:
         self._claims: dict[str, ClusterClaim] = {}
         self._end = end
         self._reading: set[asyncio.Task[None]] = set()
-        self._known: dict[str, CitizenSettings] = {}  # shared citizens whose home is here
+        self._known: dict[str, CitizenSettings] = {}  # shared citizens with a home on this machine
         self._begun = asyncio.Lock()
 
     async def acquire(self, citizen: CitizenSettings, role: str = "") -> Claim:
@@ -142,7 +142,7 @@ class ClusterCoordinator:
             tasks, costs = {task.name: task for task in citizen.tasks}, self._costs(citizen, lease)
             begun = await self._sender.take_over(lease, tasks, self._local.clock.now(), costs)
             committed = await read_committed(self._database, citizen.name, begun)
-            if not lease.held:  # meanwhile
+            if not lease.held:  # lost in the meantime
                 raise DatabaseAway(f"{citizen.name}: {too_slow(self._database, self._leases.seconds)}")
             undo.pop_all()
         lease.on_lost.append(partial(self._on_lost, citizen.name))
@@ -157,14 +157,14 @@ class ClusterCoordinator:
         return claim
 
     def _costs(self, citizen: CitizenSettings, lease: Lease) -> RunCosts:
-        """The account of a citizen that has no scheduler yet."""
+        """The account of a citizen whose scheduler does not exist yet."""
         home, add = citizen.home, self._notes.of(citizen.name, lease).add
         costs = RunCosts(citizen.name, home, self._local.clock, AllCitizens(home.parent), add)
         costs.account.rules = citizen.spending
         return costs
 
     async def guarded(self) -> None:
-        """Return when the guard watches: without it nothing may be started."""
+        """Return when the guard watches; without it nothing may be started."""
         async with self._begun:
             if not self._guard.alive:
                 await asyncio.to_thread(self._guard.begin)
@@ -173,11 +173,11 @@ class ClusterCoordinator:
                 self._bus.begin()
 
     def carried(self, process: Running) -> None:
-        """This process becomes a run: it must not outlive the lease."""
+        """Report a process that becomes a run to the guard: it must not outlive the lease."""
         self._guard.add(process)
 
     def begins_inside(self) -> None:
-        """A handler begins in this process: it must not outlive the lease, either."""
+        """Report a handler that begins in this process: it must not outlive the lease, either."""
         self._guard.begins_inside()
 
     def _inside(self) -> int:
@@ -188,7 +188,7 @@ class ClusterCoordinator:
         asyncio.get_running_loop().call_later(seconds, self._end_with, claim)
 
     def _end_with(self, claim: ClusterClaim) -> None:
-        """Nothing of it runs here when another machine may run it: a thread ends with its process."""
+        """End this process if handlers still run in it: another machine may run the citizen now."""
         if number := claim.inside():
             ends = "a handler does not end" if number == 1 else f"{number} handlers do not end"
             log.critical(f"{ends}: this process does", extra={"citizen": claim.lease.citizen})
@@ -196,7 +196,7 @@ class ClusterCoordinator:
         self._guard.tell()
 
     async def free(self) -> Collection[str]:
-        self._bus.begin()  # a freeze of all concerns citizens that are not shared, too
+        self._bus.begin()  # a freeze of all also concerns citizens that are not shared
         try:
             rows = await self._database.rows(_FREE, (self.machine, self._leases.holder))
         except DatabaseAway:
@@ -207,10 +207,10 @@ class ClusterCoordinator:
         return bool(self._known)
 
     def remote(self, citizen: CitizenSettings) -> "ClusterRemote | None":
-        """The way to its owner on another machine, and to its records; None if it is not shared."""
+        """The access to its owner on another machine and its records; None if it is not shared."""
         try:
             home = shared_home(citizen.home)
-        except OSError:  # another user's, who keeps it closed, or no mark at all: its socket is the only way
+        except OSError:  # closed by another user or not marked as shared: its socket is the only way
             return None
         return home and ClusterRemote(self._bus, self._database, citizen.name, home.home_id, self.machine)
 
@@ -220,14 +220,14 @@ class ClusterCoordinator:
         return self._notes.of(citizen.name) if citizen.name in self._known else NO_COPIES
 
     def _on_note(self, citizen: str | None) -> None:
-        """Other machines read what files here shall say, too: of this citizen, or maybe of any."""
+        """Write new notes from the database into the files of this citizen, or of all if None."""
         reading = asyncio.create_task(self._read(citizen), name="notes")
         self._reading.add(reading)
         reading.add_done_callback(self._reading.discard)
 
     async def _read(self, citizen: str | None) -> None:
         names = [ROOT, *self._known] if citizen is None else [citizen]
-        with contextlib.suppress(DatabaseAway):  # when it answers again, all is read
+        with contextlib.suppress(DatabaseAway):  # everything is read when it answers again
             for name in names:
                 if name == ROOT:
                     await self._fetch(ROOT, root_folder(self._root), owned=True)
@@ -238,7 +238,7 @@ class ClusterCoordinator:
         self._look()
 
     async def _fetch(self, citizen: str, folder: Path, *, owned: bool) -> None:
-        """Write what the database knows into the files; raises DatabaseAway."""
+        """Write the notes in the database into the files; raises DatabaseAway."""
         notes, lines = await read_notes(self._database, citizen)
         try:
             await asyncio.to_thread(write_files, folder, notes, lines, owned)
@@ -272,14 +272,14 @@ class ClusterCoordinator:
         await self._local.close()
 
     async def _serve(self, name: str, stream: Stream, asked_by: str) -> None:
-        """A client of another machine asks for a citizen, or a worker tells of a run."""
+        """Serve a client of another machine that asks for a citizen, or a worker that reports on a run."""
         run = run_of(name)
         await (self._accept(name, stream, asked_by) if run is None else self._sender.serve(run, stream))
 
     def _may_take(self, citizen: str, wanted: str, since: float, process: Mapping[str, Any]) -> bool:
-        """Whether it is this machine's turn, `since` seconds after the last lease ended."""
+        """Whether this machine may take the citizen, `since` seconds after the last lease ended."""
         settings = self._known[citizen]
-        if since < 0:  # the owner is a process of this machine, which need not wait where it is dead
+        if since < 0:  # the lease has not ended, but its owner may be a dead process of this machine
             return wanted in ("", self.machine) and has_ended(process)
         if wanted and since < self._leases.seconds:
             return wanted == self.machine
@@ -296,7 +296,7 @@ class ClusterCoordinator:
             raise Owned(f"{citizen.name}: its home-id is damaged; {fix}")
 
     def _homes(self) -> list[str]:
-        """The citizens that may run here."""
+        """The names of the citizens that may run here."""
         known = self._known.values()
         return [each.name for each in known if not each.machines or self.machine in each.machines]
 
@@ -320,13 +320,13 @@ class ClusterRemote:
     machine: str
 
     async def connect(self) -> Stream:
-        """A stream to its owner; raises Disconnected, DatabaseAway."""
+        """Return a stream to its owner; raises Disconnected, DatabaseAway."""
         return await self.bus.connect(self.citizen, self.home_id, f"{this_process()} on {self.machine}")
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
-        """Its finished runs, whether its owner lives or not; raises UnknownTask, DatabaseAway."""
+        """Return its finished runs, with or without an owner; raises UnknownTask, DatabaseAway."""
         return await read_runs(self.database, self.citizen, asked, known)
 
     async def output(self, run: int) -> str:
-        """What that run printed; raises UnknownRun, DatabaseAway."""
+        """Return the output of that run; raises UnknownRun, DatabaseAway."""
         return await read_output(self.database, self.citizen, run)

@@ -1,4 +1,4 @@
-"""Connections to the engine's database, its schema, and errors that say what is wrong with it."""
+"""Connections to the engine's database, its schema, and errors that explain what is wrong with it."""
 
 import asyncio
 import re
@@ -17,14 +17,14 @@ from psycopg.rows import TupleRow
 from scheduler.config.sections.engine import passwords
 from scheduler.errors import PROGRAM, DatabaseAway, SchedulerError
 
-# Each adds to what the one before made; what is in a released one never changes.
+# Each step adds to the one before; a released step never changes.
 STEPS = ("schema.sql", "workers.sql", "machines.sql", "server.sql", "costs.sql")
 VERSION = len(STEPS)
 CONNECT_WITHIN = 5.0  # seconds
-PER_SERVER = 1_000_000  # epochs and numbers of runs rise by so much: more than a replica can lack
+PER_SERVER = 1_000_000  # added to epochs and run numbers: more than a replica can lack
 ANSWER_WITHIN = 10.0  # seconds that a statement may take
-SETUP_LOCK = 7042615  # two set-ups at once wait for each other
-OPTIONS = "-c search_path=experience,public"  # of every connection
+SETUP_LOCK = 7042615  # a lock, so that two set-ups wait for each other
+OPTIONS = "-c search_path=experience,public"  # options of every connection
 
 Connection = psycopg.AsyncConnection[TupleRow]
 
@@ -40,13 +40,13 @@ _KINDS = {
 
 
 class NotInstalled(SchedulerError):
-    """The tables are missing, or of another version."""
+    """The tables are missing or of another version."""
 
     code = "engine-not-set-up"
 
 
 class Database:
-    """One PostgreSQL; `url` is shown without its password."""
+    """One PostgreSQL database; `url` is shown without its password."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -54,12 +54,12 @@ class Database:
         self._reader: Connection | None = None
         self._reading = asyncio.Lock()
         self._open: WeakSet[Connection | psycopg.Connection[Any]] = WeakSet()
-        self._newest = Served("", 0)  # that was seen
+        self._newest = Served("", 0)  # the most recently promoted server seen
 
     async def connect(self, idle: float = ANSWER_WITHIN) -> Connection:
-        """A new connection in autocommit mode; raises DatabaseAway.
+        """Return a new connection in autocommit mode; raises DatabaseAway.
 
-        A transaction that says nothing for `idle` seconds is over: a process that is frozen, or cut off,
+        A transaction idle for `idle` seconds is ended: a process that is frozen or cut off
         must not keep rows locked.
         """
         limits = (("statement_timeout", ANSWER_WITHIN), ("idle_in_transaction_session_timeout", idle))
@@ -80,7 +80,7 @@ class Database:
             raise self.away(error) from error
 
     def connect_blocking(self) -> "psycopg.Connection[Any]":
-        """The same for a thread; raises psycopg.Error."""
+        """Return a new connection for a thread; raises psycopg.Error."""
         connection = psycopg.connect(
             self._url,
             autocommit=True,
@@ -92,7 +92,7 @@ class Database:
         return connection
 
     async def served_by(self, connection: Connection, failover: float) -> str:
-        """Which server this is; raises DatabaseAway for one that was replaced, psycopg.Error on a replica."""
+        """Return which server this is; raises DatabaseAway if it was replaced, psycopg.Error on a replica."""
         server = await notice_server(connection, failover)
         if replaced := await self.replaced(connection, server):
             raise DatabaseAway(replaced)
@@ -100,9 +100,9 @@ class Database:
         return server
 
     async def replaced(self, connection: Connection, server: str) -> str:
-        """A line, if another server was promoted after this one, and both take writes; empty if none is seen.
+        """Return the error if a server promoted after this one also takes writes; empty if none is seen.
 
-        From then on all goes by the other one: it is looked for among the hosts of the address.
+        From then on only the newer one is used, which is searched among the hosts of the address.
         """
         here, at = Served.of(server), f"{connection.info.host}:{connection.info.port}"
         if newer := await self._newer(here):
@@ -121,13 +121,13 @@ class Database:
         return None
 
     def _hosts(self) -> list[tuple[str, str]]:
-        """The hosts of the address with their ports, if there are several."""
+        """The hosts and ports of the address, if there are several."""
         given = conninfo_to_dict(self._url)
         hosts, ports = (str(given.get(name) or "").split(",") for name in ("host", "port"))
         return list(zip(hosts, cycle(ports), strict=False)) if len(hosts) > 1 else []
 
     async def _server_at(self, host: str, port: str) -> str:
-        """The server there, if it takes writes; empty if it does not answer."""
+        """Return the server there if it takes writes; empty if it does not or does not answer."""
         alone = make_conninfo(self._url, host=host, port=port, target_session_attrs="any")
         try:
             async with (
@@ -139,14 +139,14 @@ class Database:
             return ""
 
     async def _leave_old(self) -> None:
-        """Nothing goes on by connections to a server that was replaced."""
+        """Close all connections to a server that was replaced."""
         for each in list(self._open):
             closing = each.close()
             if closing is not None:
                 await closing
 
     async def rows(self, query: LiteralString, values: Any = ()) -> list[TupleRow]:
-        """What the query gives, on a connection that all readers share; raises DatabaseAway."""
+        """Return the rows of the query, on a connection that all readers share; raises DatabaseAway."""
         async with self._reading:
             try:
                 if self._reader is None or self._reader.closed:
@@ -157,13 +157,13 @@ class Database:
                 raise self.away(error) from error
 
     async def close(self) -> None:
-        """Close the connection of the readers; the next query opens another."""
+        """Close the readers' connection; the next query opens another."""
         reader, self._reader = self._reader, None
         if reader:
             await reader.close()
 
     def away(self, error: Exception) -> DatabaseAway:
-        """The error in one line, with the address and without the password."""
+        """The error in one line, with the address but without the password."""
         why = " ".join(str(error).split()) or "no answer"
         for secret in sorted(passwords(self._url), key=len, reverse=True):
             why = why.replace(secret, "***")
@@ -177,7 +177,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for some statements; raises DatabaseAway, also for what fails inside."""
+        """A connection for some statements; raises DatabaseAway, also for errors inside the block."""
         connection = await self.connect()
         try:
             yield connection
@@ -189,7 +189,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server: the copies of one have the same `system`, and each promotion begins a new timeline."""
+    """A server: its replicas have the same `system`, and each promotion begins a new timeline."""
 
     system: str
     timeline: int
@@ -200,17 +200,17 @@ class Served:
         return cls(system, int(timeline, 16) if _TIMELINE.fullmatch(timeline) else 0)
 
     def replaces(self, other: "Served") -> bool:
-        """Whether it was promoted later."""
+        """Whether this server was promoted later than the other."""
         return self.system == other.system and self.timeline > other.timeline
 
 
 def old_primary(where: str) -> str:
-    """What to do about a server that goes on although another one was promoted."""
+    """The error with the fix for a server that takes writes although another one was promoted."""
     return f"the database at {where} is an old primary that takes writes: end it"
 
 
 def shown(url: str) -> str:
-    """The address without user, password and options."""
+    """The address without user, password or options."""
     return re.sub(r"//.*@", "//", url).partition("?")[0]  # to the last @, whatever the password holds
 
 
@@ -218,11 +218,11 @@ def shown(url: str) -> str:
 
 
 async def install(database: Database) -> bool:
-    """Create the tables, or what older ones lack; False if all was there.
+    """Create the tables, or what older ones lack; return False if nothing was missing.
 
-    Raises NotInstalled for those of a newer program.
+    Raises NotInstalled if they are from a newer program.
     """
-    # Takes its time: only who sets up needs it here.
+    # A slow import, needed only here.
     from scheduler.cluster.workers.procrastinate_jobs import schema
 
     async with database.connection() as connection, connection.transaction():
@@ -241,9 +241,9 @@ async def install(database: Database) -> bool:
 
 
 async def require_schema(connection: Connection, database: Database) -> None:
-    """Raises NotInstalled unless the tables are those that this program knows, and sessions last."""
+    """Raise NotInstalled unless this program knows the tables and sessions keep their settings."""
     limit = (await one(connection, "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'"))[0]
-    if int(limit) != int(ANSWER_WITHIN * 1000):  # set when this session began
+    if int(limit) != int(ANSWER_WITHIN * 1000):  # it was set when this session began
         raise NotInstalled(f"{database.name} {_POOLED}")
     found = await _version(connection)
     if found is None:
@@ -276,10 +276,10 @@ SELECT server FROM found
 
 
 async def notice_server(connection: Connection, failover: float) -> str:
-    """Which server this is; whoever first sees another one than before makes every lease void.
+    """Return which server this is; the first to see a new server makes every lease void.
 
-    A replica that was promoted may lack the newest epochs: the next ones are far above, and nobody owns for
-    `failover` seconds, in which all owners of before give up. Raises psycopg.Error on a replica.
+    A promoted replica may lack the newest epochs: the next ones are far above, and nobody owns anything for
+    `failover` seconds, in which all earlier owners give up. Raises psycopg.Error on a replica.
     """
     return str((await one(connection, _NOTICE, {"step": PER_SERVER, "seconds": failover}))[0])
 
@@ -293,7 +293,7 @@ async def _version(connection: Connection) -> int | None:
 
 
 async def one(connection: Connection, query: LiteralString, values: Any = ()) -> TupleRow:
-    """The only row that the query gives."""
+    """Return the only row of the query."""
     row = await (await connection.execute(query, values)).fetchone()
     if row is None:
         raise LookupError(query)

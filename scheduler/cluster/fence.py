@@ -1,8 +1,7 @@
-"""Writes under an epoch: states, starts and ends of runs are accepted from the owner of the citizen alone.
+"""Writes under an epoch: states, starts and ends of runs are accepted only from the owner of the citizen.
 
-All that waits goes into one transaction. It keeps the epochs of the owners as they are: a take-over waits for
-writes under way, which a renewal does not, and refuses those that come later, also ones that a cut network
-delivers late.
+All waiting changes go into one transaction, which locks the owners' epochs: a take-over (but not a renewal)
+waits for writes under way and causes later ones to be refused, even those that a cut network delivers late.
 """
 
 import asyncio
@@ -24,8 +23,8 @@ from scheduler.errors import DatabaseAway
 log = logging.getLogger("experience.engine")
 
 _REFUSED = re.compile("[\0\ud800-\udfff]")
-FROZEN = 1.0  # seconds after which the database gives up a write that stands still, and its locks
-FIRST_RETRY, LAST_RETRY = 0.1, 1.0  # seconds between attempts while the database does not answer
+FROZEN = 1.0  # seconds after which the database ends a stalled write and releases its locks
+FIRST_RETRY, LAST_RETRY = 0.1, 1.0  # seconds between attempts while the database is away
 
 _OWNERS = """
 WITH batch AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%(batch)s) AS each (
@@ -43,7 +42,7 @@ KNOCK = "experience.run"  # the name of Procrastinate's task
 
 
 def jobs(source: LiteralString) -> LiteralString:
-    """Puts a job into the queue for each row, which has run, queue, priority and place; job, place."""
+    """SQL that queues a job for each row (run, queue, priority, place) and returns job and place."""
     return f"""
 SELECT job, place FROM unnest(procrastinate_defer_jobs_v1((
     SELECT array_agg((queue, '{KNOCK}', priority, NULL, NULL, jsonb_build_object('run', run), NULL)
@@ -56,7 +55,7 @@ INSERT INTO experience.states AS s (citizen, task, epoch, state)
 SELECT citizen, task, epoch, state FROM {source} WHERE state IS NOT NULL
 ON CONFLICT (citizen, task) DO UPDATE SET state = excluded.state, epoch = excluded.epoch
 """
-# The open run, unless it began after this was said: then its answer was lost, and it is said again.
+# The open run, unless it began after this change was first sent, whose answer was lost.
 _OF_THIS = """r.outcome IS NULL AND (r.citizen, r.task) = (a.citizen, a.task)
         AND r.number <= coalesce(a.number, r.number)"""
 _ENDS = (
@@ -93,7 +92,7 @@ saved AS ({_SAVE.format(source="allowed JOIN ours USING (citizen, task)")}){{wai
 SELECT citizen, task, id FROM ours
 """
 )
-# Those that workers carry wait for one, each with a job that knocks at them.
+# Runs for workers wait here, each with a job that notifies a worker.
 _WAITING = f""",
 orders AS (
     SELECT row_number() OVER (ORDER BY id) AS place, id AS run, a.citizen, a.task, a.epoch, o.*
@@ -112,18 +111,18 @@ _STARTS_HERE, _STARTS = _STARTS.format(waiting=""), _STARTS.format(waiting=_WAIT
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker has to know of a run that it may carry; neither a command nor a secret."""
+    """What a worker has to know of a run that it may carry out; contains neither a command nor a secret."""
 
     queue: str
-    digest: str  # of the definition
-    priority: int  # the highest first
+    digest: str  # digest of the definition
+    priority: int  # highest first
     last_success: float | None
-    charge: str = ""  # the name under which its cost is counted
+    charge: str = ""  # the name of its cost in the ledger
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run that wants to begin; `number` names it: no other run of its task has the same, on any machine."""
+    """A run that is to begin; its `number` is unique among the runs of its task, on all machines."""
 
     task: str
     number: int
@@ -131,13 +130,13 @@ class Started:
     attempt: int
     trigger: str
     started: float  # Unix seconds
-    state: Mapping[str, Any]  # of the task, from now on
-    order: Order | None = None  # for the workers that may carry it
+    state: Mapping[str, Any]  # the task's state from now on
+    order: Order | None = None  # for workers, if one of them is to carry it out
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the open run of a task ended, of which `number` was the last; times in Unix seconds."""
+    """The end of the open run of a task, whose last run has this `number`; times in Unix seconds."""
 
     task: str
     finished: float
@@ -152,7 +151,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """The open run of a task has not begun, and will not."""
+    """The open run of a task has not begun and will not begin."""
 
     task: str
     number: int | None = None
@@ -161,7 +160,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A task has this state."""
+    """A new state of a task."""
 
     task: str
     state: Mapping[str, Any]
@@ -187,22 +186,22 @@ Pair = tuple[_Asked, Change]
 
 
 class FencedWriter:
-    """Writes what the schedulers of this process ask for; many at a time, on one connection."""
+    """Writes the changes of this process's schedulers, many at a time, on one connection."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: Connection | None = None
         self._waiting: list[_Asked] = []
         self._task: asyncio.Task[None] | None = None
-        self.trouble = ""  # why nothing new is started at this moment
-        self.on_trouble: set[Callable[[str], None]] = set()  # they hear when that changes
+        self.trouble = ""  # why nothing new is started now
+        self.on_trouble: set[Callable[[str], None]] = set()  # called when it changes
 
     async def write(self, lease: Lease, changes: Sequence[Change]) -> list[int]:
-        """The number of each row of a start, 1 for other changes; 0 if it is not committed.
+        """Return the row number for each start and 1 for each other change; 0 if it is not committed.
 
-        Nothing is, if this process does not own the citizen.
-        A start is refused, too, if this run or another of the task began before. At most one `Saved` and one
-        `Started` of a task. Waits for a database that does not answer, until the lease must be given up.
+        Nothing is committed if this process does not own the citizen.
+        A start is also refused if this or another run of the task began before. At most one `Saved` and one
+        `Started` per task. Waits for a database that is away until the lease must be given up.
         """
         asked = _Asked(lease, changes)
         self._waiting.append(asked)
@@ -211,7 +210,7 @@ class FencedWriter:
         return await asyncio.shield(asked.answer)
 
     async def close(self) -> None:
-        """Write what still waits."""
+        """Write the waiting changes."""
         if self._task:
             await asyncio.wait({self._task})
         if self._connection:
@@ -225,7 +224,7 @@ class FencedWriter:
                     await self._commit(batch)
                     pause = FIRST_RETRY
                     self._say("")
-                except (psycopg.DataError, psycopg.ProgrammingError) as error:  # again it would fail again
+                except (psycopg.DataError, psycopg.ProgrammingError) as error:  # a retry would fail, too
                     log.error("not written", extra={"error": str(error)})
                     for asked in batch:
                         asked.refuse()
@@ -241,7 +240,7 @@ class FencedWriter:
             self._task = None
 
     def _say(self, trouble: str) -> None:
-        """Why nothing new is started, once until it is."""
+        """Log once why nothing new is started, until it is again."""
         if bool(trouble) != bool(self.trouble):
             if trouble:
                 log.warning(f"nothing new is started: {trouble}")
@@ -268,10 +267,10 @@ class FencedWriter:
             owned = {(citizen, epoch) for citizen, epoch in await self._ask(_ENDS, others)}
             begun = await self._begin(starts)
         if vain := [pair for pair in starts if _key(pair) not in begun and pair[0].lease.held]:
-            begun |= await self._begin(vain)  # one whose answer was lost, and which was committed meanwhile
+            begun |= await self._begin(vain)  # a start that was committed although its answer was lost
         for asked in batch:
             citizen = asked.lease.citizen
-            if not asked.lease.held:  # by now: nothing begins
+            if not asked.lease.held:  # lost by now, so nothing begins
                 asked.refuse()
                 continue
             asked.answer.set_result(
@@ -298,7 +297,7 @@ def _key(pair: Pair) -> tuple[str, str]:
 
 
 def _starts(rows: Iterable[Pair]) -> LiteralString:
-    """The statement for runs here alone, which asks nothing of Procrastinate, or for workers, too."""
+    """The statement for starts: without Procrastinate's tables if no run is for a worker."""
     remote = any(isinstance(change, Started) and change.order for _, change in rows)
     return _STARTS if remote else _STARTS_HERE
 
@@ -313,12 +312,12 @@ def _as_json(rows: Iterable[Pair]) -> Jsonb:
 
 
 def _plain(value: Change | Order) -> dict[str, Any]:
-    """Its fields; `asdict` copies what is in them, which takes most of an owner's time for a run."""
+    """The fields as a dict; `asdict` would copy the values, most of an owner's time for a run."""
     return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def storable(value: Any) -> Any:
-    """The value, with U+FFFD for the characters that PostgreSQL does not take."""
+    """The value, with U+FFFD for the characters that PostgreSQL rejects."""
     if isinstance(value, str):
         return _REFUSED.sub("\ufffd", value)
     if isinstance(value, Order):

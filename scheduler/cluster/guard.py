@@ -1,4 +1,4 @@
-"""The owner's side of the guard: a process that ends this one's runs when this one no longer can."""
+"""The owner's side of the guard: a process that ends the owner's runs when the owner no longer can."""
 
 import contextlib
 import os
@@ -10,23 +10,23 @@ from scheduler.process.process_info import Running, born, stat
 
 
 class Guard:
-    """Hears of each renewal and each run; without a living guard its owner may start nothing."""
+    """Gets each renewal and each run; without a living guard its owner may start nothing."""
 
     def __init__(self, calls: Callable[[], int] = lambda: 0) -> None:
-        self._calls = calls  # the handlers that run inside this process
+        self._calls = calls  # counts the handlers that run in this process
         self._process: subprocess.Popen[bytes] | None = None
         self._told = 0
 
     @property
     def alive(self) -> bool:
-        """Whether it watches; one that is stopped kills nothing, and its pipe fills up."""
+        """Whether the guard watches; a stopped one (SIGSTOP) kills nothing, and its pipe fills up."""
         if self._process is None or self._process.poll() is not None:
             return False
         found = stat(self._process.pid)
         return found is None or found.state != "T"
 
     def begin(self) -> None:
-        """Start it, or another one after it died or was stopped; returns when it watches, blocks."""
+        """Start the guard, or a new one if it died or was stopped; returns when it watches, blocks."""
         ours = f"{os.getpid()} {born(os.getpid()) or 0.0}"
         if self._process is not None:
             self._process.kill()
@@ -41,33 +41,33 @@ class Guard:
         self._process.stdout.readline()
 
     def renewed(self, deadline: float) -> None:
-        """The leases end at `deadline` (of the clock of `elapsed`): nothing may run then."""
+        """Send the new `deadline` of the leases (by the clock of `elapsed`): nothing may run after it."""
         self._told = self._calls()
         self._send(f"lease {deadline} {self._told}\n")
 
     def begins_inside(self) -> None:
-        """A handler begins inside this process: it must not outlive the leases, whatever comes."""
+        """Send that a handler begins in this process, which then must not outlive the leases."""
         if not self._told:
             self._told = 1
             self._send("calls 1\n")
 
     def tell(self) -> None:
-        """How many handlers run inside this process by now; without one it outlives its leases."""
+        """Send how many handlers run in this process; without any it may outlive its leases."""
         self._told = self._calls()
         self._send(f"calls {self._told}\n")
 
     def add(self, run: Running) -> None:
-        """This process is about to become a run."""
+        """Send that this process is about to become a run."""
         self._send(f"run {run.pid} {run.born}\n")
 
     def close(self) -> None:
-        """All runs have ended, and it ends, too."""
+        """End the guard: all runs have ended."""
         self._send("closed\n")
         self._end()
 
     def _send(self, line: str) -> None:
         if self._process is not None and self._process.stdin is not None:
-            with contextlib.suppress(OSError):  # it died: `alive` says so
+            with contextlib.suppress(OSError):  # it died, which `alive` reports
                 self._process.stdin.write(line.encode())
                 self._process.stdin.flush()
 

@@ -1,4 +1,4 @@
-"""The guard's own process: kills what a frozen, cut off or dead owner left running when its leases end."""
+"""The guard's own process: when the leases of a frozen, cut off or dead owner end, it kills the runs."""
 
 import os
 import select
@@ -9,30 +9,30 @@ from scheduler.executors.process_tree import Family, Identity, ProcessEntry, des
 from scheduler.process.process_info import Running, alive
 from scheduler.system.clock import elapsed
 
-LOOK = 0.05  # seconds between two attempts to kill what is still there
-CALM = 1.0  # seconds between two looks, at most
+LOOK = 0.05  # seconds between two attempts to kill what still lives
+CALM = 1.0  # seconds between two scans of the processes, at most
 READY, CLOSED = b"ready\n", b"closed"
 
 
 class Ward:
-    """The owner's runs, with all that they started as far as it was seen."""
+    """The owner's runs, with all processes seen that they started."""
 
     def __init__(self, owner: Running) -> None:
         self._owner = owner
         self._families: list[Family] = []
-        self._strays: frozenset[Identity] = frozenset()  # of no family, but the owner's by descent
+        self._strays: frozenset[Identity] = frozenset()  # in no family, but descendants of the owner
 
     @property
     def busy(self) -> bool:
         return bool(self._families or self._strays)
 
     def add(self, leader: Running) -> None:
-        """The owner starts a run."""
+        """Add a run that the owner starts."""
         mark = next((one.mark for one in everybody() if one.identity == (leader.pid, leader.born)), "")
         self._families.append(Family(mark, leader))
 
     def look(self) -> list[ProcessEntry]:
-        """What is left of all runs; remembered, since a process may lose its parent and its session."""
+        """Return the living processes of all runs; known ones are kept, since they may lose their parent."""
         machine = everybody()
         found = {family: family.members(machine) for family in self._families}
         self._families = [
@@ -49,9 +49,9 @@ class Ward:
         return entries
 
     def end(self, *, calls: int = 0) -> bool:
-        """Kill the runs; and an owner with handlers inside it, which it has not ended: nothing else does.
+        """Kill the runs, and the owner if handlers (`calls`) still run inside it: nothing else ends those.
 
-        Whether there was anything to kill.
+        Return whether there was anything to kill.
         """
         if calls and alive(self._owner):
             os.kill(self._owner.pid, signal.SIGKILL)
@@ -63,7 +63,7 @@ class Ward:
 
 def main(pid: str, born: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it ends with its owner, not with a terminal
+        signal.signal(number, signal.SIG_IGN)  # the guard ends with its owner, not with a terminal
     ward = Ward(Running(int(pid), float(born), 0.0))
     deadline, calls, unread, pause = float("inf"), 0, b"", LOOK
     os.write(1, READY)

@@ -1,4 +1,4 @@
-"""What is wrong with the database that machines share, or between them; each in a line with the fix."""
+"""Problems of the shared database and between machines, each in one line with the fix."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ _SESSION = """
 SELECT coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false), host(inet_client_addr()),
     pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
 """
-# Rolled back: what it takes is what a write would have to find room for.
+# Rolled back; it fails if a write would find no room.
 _ROOM = "CREATE TEMP TABLE room ON COMMIT DROP AS SELECT repeat('x', 2000) FROM generate_series(1, 100)"
 _MACHINES = """
 SELECT name, pid, boot, version FROM experience.machines
@@ -23,7 +23,7 @@ WHERE seen > clock_timestamp() - make_interval(secs => seconds) ORDER BY name, p
 
 
 async def problems(database: Database) -> list[str]:
-    """What a person has to see to; raises DatabaseAway."""
+    """Return the problems that a person has to fix; raises DatabaseAway."""
     ((encrypted, client, read_only),) = await database.rows(_SESSION)
     machines = await database.rows(_MACHINES)
     found = [*_about_session(database.name, encrypted, client, read_only), *_about_machines(machines)]

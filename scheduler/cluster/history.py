@@ -1,4 +1,4 @@
-"""The history of a citizen in the database: it survives the loss of a disk, and any machine reads it."""
+"""The history of a citizen in the database: it survives the loss of a disk and is readable on any machine."""
 
 import asyncio
 from collections.abc import Collection
@@ -28,7 +28,7 @@ DELETE FROM experience.runs WHERE citizen = %(citizen)s AND task = %(task)s AND 
 async def read_runs(
     database: Database, citizen: str, asked: RunQuery, known: Collection[str]
 ) -> tuple[RunRecord, ...]:
-    """The finished runs that match, the newest first; raises UnknownTask, DatabaseAway."""
+    """Return the finished runs that match, the newest first; raises UnknownTask, DatabaseAway."""
     values = {"citizen": citizen, "task": asked.task, "before": asked.before, "limit": asked.limit}
     rows = await database.rows(
         f"SELECT {COLUMNS} FROM experience.runs"
@@ -45,7 +45,7 @@ async def read_runs(
 
 
 async def read_output(database: Database, citizen: str, run: int) -> str:
-    """What the run printed, and its traceback; raises UnknownRun, DatabaseAway."""
+    """Return the output of the run and its traceback; raises UnknownRun, DatabaseAway."""
     rows = await database.rows(
         "SELECT output, traceback FROM experience.runs WHERE citizen = %s AND id = %s", (citizen, run)
     )
@@ -55,7 +55,7 @@ async def read_output(database: Database, citizen: str, run: int) -> str:
 
 
 class ClusterHistory:
-    """Records the runs of one citizen with the states that they led to."""
+    """Records the runs of one citizen together with the states after them."""
 
     def __init__(
         self, database: Database, citizen: str, store: ClusterStore, keep: Retention, machine: str
@@ -108,7 +108,7 @@ class ClusterHistory:
             await self._prune(run.task, run.finished)
 
     def _ran_here(self, run: FinishedRun) -> bool:
-        """Whether it began, and neither a worker nor an owner that died had it."""
+        """Whether the run began in this process, not on a worker or under an owner that died."""
         began = run.outcome is not Outcome.SKIPPED and run.trigger is not None
         return began and not self._store.is_remote(run.task)
 

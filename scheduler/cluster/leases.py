@@ -1,6 +1,6 @@
-"""Who owns a citizen: a lease with a time limit in the database, and an epoch that rises with each owner.
+"""Ownership of citizens: a lease with a time limit in the database, and an epoch that rises with each owner.
 
-The database compares its own clock alone. A process trusts a lease only until its own deadline, which counts
+The database compares only its own clock. A process trusts a lease only until its own deadline, which counts
 from when the renewal was *sent*, on a clock that goes on while the machine sleeps.
 """
 
@@ -23,11 +23,11 @@ from scheduler.process.process_info import BOOT, Running, alive
 from scheduler.schema.json_codec import from_json, to_json
 from scheduler.system.clock import elapsed
 
-RENEWALS = 6  # in one lease: an owner gives up one part of it before the lease ends
+RENEWALS = 6  # per lease; an owner gives the lease up one such part before it ends
 RUN_BY_ANOTHER = "the citizen was run by one that was promoted after it"
 REPLACED = "the database is another one: a replica was promoted, or a copy put back"
-# Of the margin: by then what an owner gave up has ended, or its process ends with it; and what a frozen one
-# left running has been killed by its guard, which takes a moment to see and to kill all.
+# Parts of the margin. By ENDING, everything under a lost lease has ended, or its process ends itself. By
+# KILLING, the guard of a frozen owner begins to kill its runs, which takes a moment to find and kill all.
 ENDING, KILLING = 0.4, 0.6
 
 _TAKE = """
@@ -59,13 +59,13 @@ SELECT holder, machine, process, home_id, until > clock_timestamp() FROM experie
 
 
 def too_slow(database: Database, seconds: float) -> str:
-    """Why leases of so many seconds cannot be kept."""
+    """The error when leases of this many seconds cannot be kept."""
     fix = "see to the network, or raise failover"
     return f'the database does not answer in time for failover = "{seconds:g}s": {database.name}; {fix}'
 
 
 def _here() -> dict[str, str]:
-    """Where a pid means the same process: containers of one host share its boot, but not its pids."""
+    """The boot and pid namespace in which a pid is unique: containers share the host's boot, not its pids."""
     try:
         return {"boot": BOOT, "pids": str(Path("/proc/self/ns/pid").readlink())}
     except OSError:
@@ -73,7 +73,7 @@ def _here() -> dict[str, str]:
 
 
 def has_ended(process: Mapping[str, Any]) -> bool:
-    """Whether the process that is named in the row of an owner is proven to have ended."""
+    """Whether the process in an owner's row is proven to have ended."""
     here = _here()
     return bool(here) and here.items() <= process.items() and not alive(from_json(Running, process))
 
@@ -84,35 +84,35 @@ class Lease:
 
     citizen: str
     epoch: int
-    deadline: float  # of `elapsed`
+    deadline: float  # by the clock of `elapsed`
     lost: bool = False
-    wanted: str = ""  # the machine that shall own it next
+    wanted: str = ""  # the machine that should own it next
     on_lost: list[Callable[[], None]] = field(default_factory=list)
     on_wanted: Callable[[str], None] = lambda machine: None
     timer: asyncio.TimerHandle | None = None
-    server: str = ""  # that gave it
-    replaced: Callable[[], bool] = lambda: False  # whether one that was promoted later has run it; blocks
+    server: str = ""  # the server that granted it
+    replaced: Callable[[], bool] = lambda: False  # whether a later promoted server has run it; blocks
 
     @property
     def held(self) -> bool:
-        """Whether something of the citizen may be started at this moment."""
+        """Whether anything of the citizen may be started now."""
         return not self.lost and elapsed() < self.deadline
 
     def renew(self, deadline: float) -> None:
-        """Trust it until `deadline`, and lose it then."""
+        """Trust the lease until `deadline` and lose it then."""
         self.deadline = deadline
         if self.timer:
             self.timer.cancel()
         self.timer = asyncio.get_running_loop().call_later(max(0.0, deadline - elapsed()), self._over)
 
     def asked_for(self, machine: str, ours: str) -> None:
-        """A person wants it on this machine."""
+        """Note that a person wants the citizen on `machine`; `ours` is this machine."""
         if machine not in (self.wanted, "", ours):
             self.wanted = machine
             self.on_wanted(machine)
 
     def _over(self) -> None:
-        if self.held:  # a timer's clock may stand still while the machine sleeps, and be early
+        if self.held:  # the timer's clock may stop while the machine sleeps, or run early
             self.renew(self.deadline)
         else:
             self.lose()
@@ -127,7 +127,7 @@ class Lease:
 
 
 class Leases:
-    """All leases of this process: taken one by one, renewed in one statement, lost each for itself."""
+    """All leases of this process: taken one by one, renewed in one statement, lost individually."""
 
     def __init__(
         self,
@@ -139,20 +139,20 @@ class Leases:
     ) -> None:
         self.machine, self.seconds = machine, seconds
         self._database, self._process, self._renewed = database, process, renewed
-        self.holder = uuid.uuid4()  # never the name of a machine: two may have the same
+        self.holder = uuid.uuid4()  # not the machine's name, since two machines may have the same
         self._held: dict[str, Lease] = {}
         self._server = ""
         self._connection: Connection | None = None
         self._work: list[asyncio.Task[None]] = []
-        self.trouble = ""  # why leases are not renewed at this moment
+        self.trouble = ""  # why leases are not renewed now
 
     @property
     def margin(self) -> float:
-        """Seconds before its end at which an owner gives a lease up."""
+        """The seconds before the end of a lease at which its owner gives it up."""
         return self.seconds / RENEWALS
 
     def _last(self, sent: float) -> float:
-        """When the guard kills what runs under leases that were renewed then: before they end."""
+        """When the guard kills what runs under leases renewed at `sent`: before they end."""
         return sent + self.seconds - (1 - KILLING) * self.margin
 
     def begin(self) -> None:
@@ -161,7 +161,7 @@ class Leases:
         self._work = [asyncio.create_task(each, name="leases") for each in work]
 
     async def close(self) -> None:
-        """Renew no more; leases that are still held are lost here, and end in the database by themselves."""
+        """Stop renewing; leases still held are lost here and expire in the database."""
         for task in self._work:
             task.cancel()
             await asyncio.wait({task})
@@ -170,7 +170,7 @@ class Leases:
             await self._connection.close()
 
     async def take(self, citizen: str, home_id: str) -> Lease:
-        """Own the citizen; raises Owned, naming who does, and DatabaseAway."""
+        """Own the citizen; raises Owned, which names the owner, and DatabaseAway."""
         try:
             async with self._database.connection() as connection:
                 await require_schema(connection, self._database)
@@ -197,7 +197,7 @@ class Leases:
         return lease
 
     async def release(self, lease: Lease) -> None:
-        """Give the citizen back at once; if the database does not answer, when the lease ends."""
+        """Release the citizen at once, or when the lease ends if the database does not answer."""
         if self._held.get(lease.citizen) is lease:
             del self._held[lease.citizen]
         lease.on_lost.clear()
@@ -209,7 +209,7 @@ class Leases:
             pass
 
     async def _dead_neighbour(self, connection: Connection, citizen: str) -> uuid.UUID | None:
-        """The holder, if it was a process of this machine that is proven to have ended."""
+        """The holder of the lease if it is a process of this machine that is proven to have ended."""
         row = await (await connection.execute(_OWNER, (citizen,))).fetchone()
         return row[0] if row and row[1] == self.machine and has_ended(row[2]) else None
 
@@ -245,23 +245,23 @@ class Leases:
                 await self.look_for_newer()
 
     async def look_at_homes(self) -> None:
-        """Lose the citizens that another machine has run by a server that was promoted after this one."""
+        """Lose the citizens that another machine has run through a server promoted after this one."""
         for lease in list(self._held.values()):
             if await asyncio.to_thread(lease.replaced):
                 self.trouble = f"{old_primary(self._database.name)}; {RUN_BY_ANOTHER}"
                 self._lose(partial(is_, lease))
 
     async def look_for_newer(self) -> None:
-        """Lose all leases, if this server goes on although another one was promoted."""
+        """Lose all leases if this server still takes writes although another one was promoted."""
         connection = self._connection
         if connection and (replaced := await self._database.replaced(connection, self._server)):
             self.trouble = replaced
             self._lose(lambda lease: True)
 
     async def renew(self) -> None:
-        """Renew all leases with one statement; what does not come back is lost at once."""
+        """Renew all leases in one statement; a lease that is not renewed is lost at once."""
         try:
-            connection = await self._connected()  # which may take longer than a renewal may, and is kept
+            connection = await self._connected()  # may take longer than a renewal may; the connection is kept
             citizens, sent = list(self._held), elapsed()
             async with asyncio.timeout(self.seconds / 2):
                 values = {"holder": self.holder, "citizens": citizens, "seconds": self.seconds}

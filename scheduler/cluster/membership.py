@@ -1,7 +1,7 @@
-"""Joining and leaving: a citizen is on exactly one side, its own disk or the database, killed at any point.
+"""Joining and leaving: after a kill at any point a citizen is in exactly one place, its disk or the database.
 
-Each side is complete before the other one is given up: who joins gets the mark in the home last, and who
-leaves loses it last.
+Each side is complete before the other is given up: a join writes the mark in the home last, and a leave
+removes it last.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ _TABLES = ("runs", "states", "notes", "spending", "owners")
 
 @dataclass(frozen=True, slots=True)
 class OwnerRow:
-    """Who runs a shared citizen; `left`: the seconds that its lease has still to go, negative if it ended."""
+    """The owner of a shared citizen; its lease has `left` seconds, negative if it has ended."""
 
     citizen: str
     machine: str
@@ -67,7 +67,7 @@ class OwnerRow:
 
 
 async def owners(database: Database) -> list[OwnerRow]:
-    """All shared citizens by name; raises DatabaseAway."""
+    """Return all shared citizens by name; raises DatabaseAway."""
     rows = await database.rows(
         "SELECT citizen, machine, (process->>'pid')::int, epoch,"
         " extract(epoch FROM until - clock_timestamp())::float8 FROM experience.owners ORDER BY citizen"
@@ -76,7 +76,7 @@ async def owners(database: Database) -> list[OwnerRow]:
 
 
 async def clock_skew(database: Database, now: float) -> float:
-    """Seconds by which this machine's clock, which says `now`, is ahead of the database's at least."""
+    """Return the seconds by which this clock, which reads `now`, is ahead of the database's at least."""
     sent = elapsed()
     rows = await database.rows("SELECT extract(epoch FROM clock_timestamp())::float8")
     return proven(now - rows[0][0], elapsed() - sent)
@@ -86,7 +86,7 @@ async def clock_skew(database: Database, now: float) -> float:
 
 
 async def join(database: Database, citizen: str, home: Path, machine: str, now: float) -> None:
-    """Share a citizen that has no owner at this moment; raises Owned, SchedulerError, DatabaseAway."""
+    """Share a citizen that has no owner now; raises Owned, SchedulerError, DatabaseAway."""
     if mark := shared_home(home):
         if mark.copied and mark.home_id:
             return await _settle(database, citizen, home, machine, mark)
@@ -107,7 +107,7 @@ async def join(database: Database, citizen: str, home: Path, machine: str, now: 
 
 
 async def _settle(database: Database, citizen: str, home: Path, machine: str, mark: SharedHome) -> None:
-    """A copy of the shared home takes its place; the number is the same if a kill makes it do so again."""
+    """Let a copy of the shared home take its place; its id is the same if this is repeated after a kill."""
     new = str(uuid5(UUID(mark.home_id), str(mark.inode)))
     values = {"citizen": citizen, "old": mark.home_id, "new": new, "machine": machine}
     if not await database.rows(_SETTLE, values):
@@ -122,7 +122,7 @@ async def _settle(database: Database, citizen: str, home: Path, machine: str, ma
 
 
 async def _give(connection: Connection, citizen: str, home_id: str, machine: str) -> None:
-    """The citizen's row; one that an interrupted join left is replaced, with all that belongs to it."""
+    """Write the citizen's row; one that an interrupted join left is replaced, with all its data."""
     values = {
         "citizen": citizen,
         "holder": NEVER_OWNED,
@@ -172,7 +172,7 @@ async def _copy_notes(
 
 
 async def leave(database: Database, citizen: str, home: Path, now: float) -> None:
-    """Give a citizen that has no owner at this moment back to its home alone; raises Owned, DatabaseAway."""
+    """Give a citizen that has no owner now back to its home; raises Owned, DatabaseAway."""
     home_mark = shared_home(home)
     if home_mark is None:
         raise SchedulerError(f"{citizen} is not shared: it runs by its own home")
@@ -198,7 +198,7 @@ async def leave(database: Database, citizen: str, home: Path, now: float) -> Non
 
 
 async def _fetch(database: Database, citizen: str, home: Path) -> None:
-    """Write states and runs into the home, as if it had run by itself all the time."""
+    """Write states and runs into the home, as if the citizen had always run there."""
     rows = await database.rows("SELECT task, state FROM experience.states WHERE citizen = %s", (citizen,))
     states = {task: from_json(TaskState, state) for task, state in rows}
     file = StateFile(home)
@@ -206,7 +206,7 @@ async def _fetch(database: Database, citizen: str, home: Path) -> None:
     await asyncio.to_thread(file.save, states, 1, True)
     await asyncio.to_thread(write_files, home / FOLDER, *await read_notes(database, citizen), False)
     before = await asyncio.to_thread(history_reader.runs, home, RunQuery(limit=EVERY), ())
-    there = {(run.task, run.started, run.finished) for run in before}  # of a leave that was cut
+    there = {(run.task, run.started, run.finished) for run in before}  # written by an interrupted leave
     writer = HistoryWriter()
     recorder = writer.of(home, Retention())
     recorder.begin(lambda kind, text: None)
@@ -237,7 +237,7 @@ async def _fetch(database: Database, citizen: str, home: Path) -> None:
 
 
 class _Text:
-    """What a run printed, as the history takes it."""
+    """The output of a run in the form that the history needs."""
 
     def __init__(self, text: str) -> None:
         self._text, self.size = text, len(text)
@@ -250,7 +250,7 @@ class _Text:
 
 
 async def move(database: Database, citizen: str, machine: str) -> str:
-    """Ask the owner to let go for `machine`; the machine that runs it now. Raises SchedulerError."""
+    """Ask the owner to release it for `machine`; return the present machine. Raises SchedulerError."""
     rows = await database.rows(
         "UPDATE experience.owners SET wanted = %(machine)s WHERE citizen = %(citizen)s"
         " RETURNING machine, until > clock_timestamp()",

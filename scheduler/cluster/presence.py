@@ -1,4 +1,4 @@
-"""Which machines there are, and who runs what on them: reported by each process, read by whoever watches."""
+"""The machines and what runs on them: reported by each process, read by screens and commands."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ FROM experience.owners o WHERE o.epoch > 0 ORDER BY o.citizen
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A process as its row says; `age` is how long ago it reported."""
+    """A process as in its row; `age` is the time since its last report."""
 
     name: str
     holder: UUID
@@ -70,7 +70,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who runs a citizen, or did last; `left` are the seconds of its lease, `since` those after a move."""
+    """The present or last owner of a citizen; its lease has `left` seconds, `since` is those after a move."""
 
     citizen: str
     machine: str
@@ -83,7 +83,7 @@ class Owner:
 
 
 class Presence:
-    """Tells the other machines that this process is there, six times in a lease."""
+    """Reports six times in a lease, for the other machines, that this process lives."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Presence:
             self._task = asyncio.create_task(self._tell_forever(), name="presence")
 
     async def close(self) -> None:
-        """This process ends: its machine is not silent, it is gone."""
+        """Remove the row of this process, so that its machine does not count as silent."""
         if self._task:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -112,7 +112,7 @@ class Presence:
                 await self._database.rows(_GONE, (self._holder,))
 
     async def tell(self) -> None:
-        """Say it once; raises DatabaseAway."""
+        """Report once; raises DatabaseAway."""
         values = {
             "holder": self._holder,
             "name": self._machine,
@@ -135,7 +135,7 @@ class Presence:
             await asyncio.sleep(self._seconds / 6)
 
     def _warn(self, ahead: float, other: int | None) -> None:
-        """Say once what is wrong with this machine's clock, or name."""
+        """Log once what is wrong with this machine's clock or name."""
         before, self._said = self._said, (abs(ahead) > MOST_AHEAD, other is not None)
         if self._said[0] and not before[0]:
             log.warning(skew_words(ahead))
@@ -144,12 +144,12 @@ class Presence:
 
 
 def proven(ahead: float, took: float) -> float:
-    """By how much a clock is ahead at least: it was read before a question that took so long."""
+    """The seconds by which a clock is ahead at least; it was read before a query of `took` seconds."""
     return ahead if ahead > 0 else min(0.0, ahead + took)
 
 
 def skew_words(ahead: float) -> str:
-    """That this machine's clock is off, and the fix."""
+    """The warning that this machine's clock is off, with the fix."""
     where = "ahead of" if ahead > 0 else "behind"
     return f"this clock is {abs(ahead):.1f}s {where} the database's; set it by NTP"
 
@@ -159,7 +159,7 @@ def same_name(machine: str, pid: int | None) -> str:
 
 
 async def overview(database: Database, failover: float, now: float) -> Cluster:
-    """All machines at this moment; raises DatabaseAway."""
+    """Return all machines at this moment; raises DatabaseAway."""
     sent = elapsed()
     machines = await database.rows(_MACHINES)
     took = elapsed() - sent
@@ -192,10 +192,10 @@ def _seen(row: TupleRow) -> Seen:
 def picture(
     name: str, failover: float, took: float, seen: list[Seen], owners: list[Owner], now: float
 ) -> Cluster:
-    """What these rows say together."""
+    """The cluster that these rows describe."""
     by_holder = {one.holder: one for one in seen}
     hosts = {owner.citizen: _host(owner, by_holder.get(owner.holder), seen, now) for owner in owners}
-    newest = {one.name: one for one in seen}  # the last of each name
+    newest = {one.name: one for one in seen}  # the newest row of each name
     return Cluster(
         name,
         failover,

@@ -1,6 +1,6 @@
-"""Small files of homes in the database: a freeze, the notes of the wake and the ledger go with the citizen.
+"""Small files of homes in the database: freeze, wake notes and ledger move with the citizen.
 
-Who changes a file commits it here, too, and tells all machines; each writes what it reads into its own copy.
+A process that changes one also commits it here and notifies all machines, which update their own copies.
 """
 
 import errno
@@ -28,9 +28,9 @@ from scheduler.system.files import read_file, read_json_for_update, replace_file
 from scheduler.system.foreign_home import open_file
 
 FOLDER = ".experience"
-SERVER = "server"  # the name of the file that says by which one the citizen was run last
-ROOT = ""  # whose notes are those of all citizens
-MOST = 64 << 20  # bytes of a ledger
+SERVER = "server"  # the file with the database server through which the citizen ran last
+ROOT = ""  # stands for all citizens
+MOST = 64 << 20  # bytes of a ledger, at most
 
 _OWNER = """
 WITH owner AS (
@@ -56,18 +56,18 @@ ADD_LINE = (
 
 
 class Notes:
-    """Writes notes; for any thread, on one connection that is opened when it is needed."""
+    """Writes notes, from any thread, on one connection that is opened when needed."""
 
     def __init__(self, database: Database) -> None:
         self._database, self._lock = database, threading.Lock()
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
 
     def of(self, citizen: str, lease: Lease | None = None) -> "CopiesOf":
-        """The copies of this citizen, under this lease; without one as a person says it."""
+        """The copies of this citizen under this lease; without a lease, for changes by a person."""
         return CopiesOf(self, citizen, lease)
 
     def write(self, query: LiteralString, values: Mapping[str, object]) -> None:
-        """Commit it; raises OSError."""
+        """Commit the query; raises OSError."""
         with self._lock:
             try:
                 done = self._connected().execute(query, values).fetchall()
@@ -95,7 +95,7 @@ class Notes:
 
 
 class CopiesOf:
-    """What one citizen's files say, for the other machines."""
+    """The copies of one citizen's files for other machines."""
 
     def __init__(self, notes: Notes, citizen: str, lease: Lease | None) -> None:
         self._notes, self._citizen, self._lease = notes, citizen, lease
@@ -112,7 +112,7 @@ class CopiesOf:
 
 
 def _has_ended(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
-    """Whether its server has closed it: one that is asked nothing has nothing else to say."""
+    """Whether the server has closed the connection: an idle one gets no other input."""
     if connection.closed:
         return True
     said = select.poll()
@@ -124,7 +124,7 @@ def _has_ended(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
 
 
 async def read_notes(database: Database, citizen: str) -> tuple[dict[str, str], list[str]]:
-    """The notes by name, and the lines of the ledger; raises DatabaseAway."""
+    """Return the notes by name and the lines of the ledger; raises DatabaseAway."""
     rows = await database.rows("SELECT name, content FROM experience.notes WHERE citizen = %s", (citizen,))
     lines = await database.rows(
         "SELECT line FROM experience.spending WHERE citizen = %s ORDER BY id", (citizen,)
@@ -133,9 +133,9 @@ async def read_notes(database: Database, citizen: str) -> tuple[dict[str, str], 
 
 
 def was_replaced(folder: Path, server: str) -> bool:
-    """Whether a server that was promoted after this one has run the citizen of this home; else this has.
+    """Whether the citizen of this home has run through a later promoted server; if not, note this one.
 
-    Machines that share a home may each reach another one of two that both take writes. Blocks.
+    Machines that share a home may reach different servers if two of them take writes. Blocks.
     """
     with suppress(OSError):
         known = read_file(folder / SERVER, most=100) if (folder / SERVER).exists() else b""
@@ -146,9 +146,9 @@ def was_replaced(folder: Path, server: str) -> bool:
 
 
 def write_files(folder: Path, notes: Mapping[str, str], lines: Iterable[str], owned: bool) -> None:
-    """Make the files in a home's own folder say this; blocks, raises OSError.
+    """Write the notes and ledger lines into a home's own folder; blocks, raises OSError.
 
-    What the process that runs the citizen writes itself is left alone where it is `owned` here.
+    If the citizen is `owned` here, files that its owner writes itself are left alone.
     """
     if FREEZE in notes:
         _replace(folder / FREEZE_FILE, notes[FREEZE].encode())
@@ -164,7 +164,7 @@ def write_files(folder: Path, notes: Mapping[str, str], lines: Iterable[str], ow
 
 
 def add_lines(ledger: Path, lines: Iterable[str]) -> None:
-    """Append the lines that the file lacks; two processes that do so at once add each line once."""
+    """Append the lines that the file lacks; even two processes at once add each line only once."""
     with _alone(ledger):
         with suppress(FileNotFoundError):
             have = Counter(read_file(ledger, most=MOST).decode("utf-8", "replace").splitlines())
@@ -196,12 +196,12 @@ def _replace(path: Path, content: bytes) -> None:
     with suppress(FileNotFoundError):
         if read_file(path) == content:
             return
-    writer = f"{os.getpid()}-{threading.get_native_id()}"  # notes may be heard twice at once
+    writer = f"{os.getpid()}-{threading.get_native_id()}"  # two processes may write the same notes at once
     replace_file(path, content, make=True, writer=writer)
 
 
 def from_files(folder: Path) -> tuple[dict[str, str], list[str]]:
-    """What the files say now, for a citizen that joins; blocks, raises OSError."""
+    """Read the files of a citizen that joins; blocks, raises OSError."""
     found: dict[str, str] = {}
     for name, path in ((FREEZE, folder / FREEZE_FILE), (WAKE_NOTE, folder.parent / WAKE_FILE)):
         with suppress(FileNotFoundError):

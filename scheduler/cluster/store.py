@@ -1,4 +1,4 @@
-"""The states of a citizen in the database, and after each commit in its `background_tasks.json`, too."""
+"""The states of a citizen in the database and, after each commit, also in its `background_tasks.json`."""
 
 import asyncio
 import os
@@ -19,11 +19,11 @@ from scheduler.storage.state_file import States
 from scheduler.storage.state_store import DiskStore, RunStart
 from scheduler.system.clock import Clock
 
-FORCED = 10_000  # among those that wait for a worker: above every priority of a task
-GATHER = 0.005  # seconds in which changes without a waiting caller become one write
+FORCED = 10_000  # added for forced runs that wait for a worker: above every task's priority
+GATHER = 0.005  # seconds in which changes without a waiting caller are gathered into one write
 
 
-# Rows whose programs never got control: what is due again would find its task at work.
+# Rows whose programs never got control: left open they would block the next run of the task.
 _NEVER_BEGAN = """
 UPDATE experience.runs SET outcome = 'skipped', finished = started, seconds = 0,
     text = 'its owner died before it began'
@@ -33,23 +33,23 @@ WHERE citizen = %s AND task = ANY(%s) AND outcome IS NULL RETURNING task
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What the owners before have committed: the states, and the number of each task's last run."""
+    """What earlier owners committed: the states, and the number of each task's last run."""
 
     states: dict[str, TaskState]
     numbers: dict[str, int]
 
 
 async def read_committed(database: Database, citizen: str, begun: Collection[str] = ()) -> Committed:
-    """Where the next owner continues; raises DatabaseAway. Of these tasks a worker had begun a run."""
+    """Return where the next owner continues; raises DatabaseAway. Workers had begun runs of `begun`."""
     states = await database.rows("SELECT task, state FROM experience.states WHERE citizen = %s", (citizen,))
     numbers = await database.rows(
         "SELECT task, max(number) FROM experience.runs WHERE citizen = %s GROUP BY task", (citizen,)
     )
     found = {task: from_json(TaskState, state) for task, state in states}
     for task in found.keys() & set(begun):
-        if running := found[task].running:  # its owner died before it had written that down
+        if running := found[task].running:  # its owner died before it could note that
             found[task] = found[task].carried_by(running)
-    for task, state in found.items():  # runs of leases that this process had: they ended with these
+    for task, state in found.items():  # runs under earlier leases of this process ended with them
         if state.running and state.running.pid == os.getpid():
             found[task] = state.changed(running=replace(state.running, pid=NO_PROCESS, born=0.0))
     never = [task for task, state in found.items() if state.starting]
@@ -64,7 +64,7 @@ class _Start:
 
 
 class Guarded(Protocol):
-    """What watches over the processes of this machine's runs."""
+    """The guard over the processes of this machine's runs."""
 
     async def guarded(self) -> None: ...
 
@@ -74,9 +74,9 @@ class Guarded(Protocol):
 
 
 class ClusterStore(DiskStore):
-    """Commits first, then writes the file: v2's tools read it, and what a person edits in it counts.
+    """Commits first, then writes the file, which v2's tools read and a person may edit.
 
-    One write at a time, so that what is committed never goes back.
+    Only one write at a time, so that committed states never go back.
     """
 
     fenced = True
@@ -95,7 +95,7 @@ class ClusterStore(DiskStore):
         self._committed, self._numbers = dict(before.states), dict(before.numbers)
         self.open_rows: dict[str, int] = {}  # the number of the last run of each task
         self._home = home
-        self._remote: set[str] = set()  # tasks whose last run was for a worker
+        self._remote: set[str] = set()  # tasks whose last run was sent to a worker
         self._starts: list[_Start] = []
         self._ends: list[Ended | Withdrawn] = []
         self._committing: asyncio.Task[bool] | None = None
@@ -105,7 +105,7 @@ class ClusterStore(DiskStore):
         super()._set_unsaved(self._writer.trouble or unsaved)
 
     def load(self) -> tuple[States, list[str]]:
-        states, notes = super().load()  # the file keeps keys that are not ours; its states are older
+        states, notes = super().load()  # the file keeps foreign keys; its states are older
         return self._committed or states, notes
 
     def changed(self) -> None:
@@ -126,12 +126,12 @@ class ClusterStore(DiskStore):
         return variables
 
     def end(self, run: Ended) -> None:
-        """The open run of this task has ended so."""
+        """Note the end of the open run of this task."""
         self._ends.append(replace(run, number=self._numbers.get(run.task)))
         self._commit_soon()
 
     def is_remote(self, task: str) -> bool:
-        """Whether its last run was for a worker."""
+        """Whether the task's last run was sent to a worker."""
         return task in self._remote
 
     def withdrawn(self, task: str) -> None:
@@ -157,7 +157,7 @@ class ClusterStore(DiskStore):
         return self._committing
 
     async def _commit_all(self) -> bool:
-        """Commit until nothing waits; whether all was accepted."""
+        """Commit until nothing waits; return whether everything was accepted."""
         accepted = True
         try:
             await asyncio.sleep(0 if self._starts else GATHER)
@@ -189,7 +189,7 @@ class ClusterStore(DiskStore):
         return all(answers)
 
     def _row(self, start: RunStart) -> Started:
-        lowest = self._lease.epoch // PER_SERVER * PER_SERVER  # those below may have been lost with a server
+        lowest = self._lease.epoch // PER_SERVER * PER_SERVER  # lower ones may have been lost with a server
         number = self._numbers[start.task] = max(self._numbers.get(start.task, 0), lowest) + 1
         state = to_json(start.state)
         slot = self._slot(start)
@@ -204,10 +204,10 @@ class ClusterStore(DiskStore):
         return Order(start.remote.queue, known, priority, start.state.last_success, start.charge)
 
     def _slot(self, start: RunStart) -> str:
-        """The same for each attempt: the time of the slot, or the number of the first run."""
+        """The id of the slot, the same for each attempt: its time, or the number of the first run."""
         return start.slot or str(self._numbers[start.task] - start.attempt + 1)
 
     def _variables(self, start: RunStart) -> Mapping[str, str]:
-        """What a program passes on, as idempotency key and as fencing token."""
+        """The variables that a program passes on as idempotency key and as fencing token."""
         slot = f"{self._lease.citizen}/{start.task}/{self._slot(start)}"
         return {"EXPERIENCE_SLOT": slot, "EXPERIENCE_EPOCH": str(self._lease.epoch)}
