@@ -46,18 +46,18 @@ from scheduler.system.clock import SystemClock
 from scheduler.system.foreign_home import open_file, sync
 
 DIGEST = hashlib.sha256
-CHUNK = 1 << 18  # bytes read at once: little memory, and few turns
+CHUNK = 1 << 18  # bytes read at once: takes little memory and few reads
 LEVEL = 6
 LONGEST_END = 1000  # bytes
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
 
 
 class Damaged(Exception):
-    """An archive that cannot be read, or does not hold what was put into it."""
+    """The archive cannot be read, or differs from what was written."""
 
 
 class Writer:
-    """Writes the archive; `digests` holds one hash after the other, in the order of the entries."""
+    """Writes the archive; `digests` holds the hashes of the entries one after the other, in their order."""
 
     def __init__(self, file: Path, problem: Problem, stop: Stop) -> None:
         self.digests, self.files, self.bytes = bytearray(), 0, 0
@@ -86,7 +86,7 @@ class Writer:
                 self._gzip.fileobj = None  # type: ignore[assignment] # or it would write its end once it is forgotten
 
     def add(self, entry: Entry, source: Path) -> None:
-        """Add the entry with the content of `source`; or call `problem` with the reason."""
+        """Add the entry with the content of `source`, or call `problem` with the reason why not."""
         raise_if_stopped(self._stop)
         try:
             self._add(entry, source)
@@ -145,7 +145,7 @@ def _reading() -> Iterator[None]:
 
 
 class _Hashed:
-    """A file that stays as long as it was, filled up with zeros if need be, and the hash of what was read."""
+    """A file of constant length, filled up with zeros if need be, and the hash of what was read."""
 
     def __init__(self, file: IO[bytes], stop: Stop) -> None:
         self.hash, self.short = DIGEST(), ""
@@ -168,7 +168,7 @@ class _Hashed:
 
 
 def tar_header(entry: Entry) -> tarfile.TarInfo:
-    """The entry's header; its time as text, because a float has no room for nanoseconds."""
+    """The entry's header, with its time as text, since a float cannot hold nanoseconds."""
     found = entry.stat
     info = tarfile.TarInfo(entry.path)
     info.mode, info.uid, info.gid = stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
@@ -184,14 +184,14 @@ def tar_header(entry: Entry) -> tarfile.TarInfo:
 
 
 def end_of(digests: "hashlib._Hash") -> bytes:
-    """What follows the archive, where tar reads no further: one hash of the hashes of all entries."""
+    """The bytes after the archive, which tar ignores: one hash of the hashes of all entries."""
     return f"experience-sha256: {digests.hexdigest()}\n".encode()
 
 
 def members(file: Path, end: bytearray | None = None) -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
-    """Each entry of the archive with its content, which is to be read before the next; raises Damaged.
+    """Each entry of the archive with its content, to be read before the next entry; raises Damaged.
 
-    `end` gets what follows the archive; archives of older versions have nothing there.
+    `end` gets the bytes after the archive; archives of older versions have none.
     """
     with (
         _damage(file),
@@ -202,13 +202,13 @@ def members(file: Path, end: bytearray | None = None) -> Iterator[tuple[tarfile.
         while info := tar.next():
             tar.members = []  # type: ignore[attr-defined] # as above
             yield info, _content(file, tar, info)
-        while rest := unpacked.read(CHUNK):  # the sum at the very end is compared when that is reached
+        while rest := unpacked.read(CHUNK):  # at its end gzip compares its checksum
             if end is not None and len(end) < LONGEST_END:
                 end += rest.strip(b"\0")
 
 
 def _content(file: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[bytes]:
-    with _damage(file):  # it is read where the entry is used, outside of `members`
+    with _damage(file):  # the content is read by the caller, outside of `members`
         if info.isreg() and (content := tar.extractfile(info)):
             while chunk := content.read(CHUNK):
                 yield chunk
@@ -223,7 +223,7 @@ def _damage(file: Path) -> Iterator[None]:
 
 
 def compare(file: Path, digests: bytes | bytearray, read: Callable[[int, str], None]) -> None:
-    """Read the archive again and compare every hash; raises Damaged with the first that differs."""
+    """Read the archive again and compare every hash; raises Damaged for the first that differs."""
     place, total, width = 0, 0, DIGEST().digest_size
     for info, content in members(file):
         found = DIGEST()
@@ -239,7 +239,7 @@ def compare(file: Path, digests: bytes | bytearray, read: Callable[[int, str], N
 
 
 def digest_of(info: tarfile.TarInfo, content: "hashlib._Hash") -> bytes:
-    """The hash of an entry: of its header, and of its content."""
+    """The hash of an entry: of its header and its content."""
     about = (info.name.rstrip("/"), info.type, info.mode, info.uid, info.gid, info.size, info.linkname)
     found = DIGEST(repr((*about, info.pax_headers.get("mtime"))).encode("utf-8", "surrogateescape"))
     found.update(content.digest())
@@ -253,7 +253,7 @@ def _drop_page_cache(file: IO[bytes]) -> None:
 
 
 async def back_up(ctx: Context, options: Options) -> str | Report:
-    """What was written and verified; raises TaskFailed, and leaves the earlier backups as they were."""
+    """One line on what was written and verified; raises TaskFailed, leaving earlier backups unchanged."""
     return await on_thread(partial(write, ctx, options), "offsite_backup")
 
 
@@ -267,9 +267,9 @@ def write(ctx: Context, options: Options, stop: Stop) -> str | Report:
     try:
         place = _same_place(ctx, folder).also(final.name)
         for left in folder.glob(f".{ctx.citizen}-????????T??????Z.tar.gz.partial"):
-            left.unlink()  # of a run that was killed
+            left.unlink()  # from a killed run
         text, missing = _written(ctx, options, unfinished, stop)
-        warnings = _remembered(ctx.home / NOTE, place)  # first: a killed run leaves no backup out of it
+        warnings = _remembered(ctx.home / NOTE, place)  # first: a killed run must leave no backup out of it
         _publish(unfinished, final)
         text = f"{text}, in {final.name} ({size(final.stat().st_size)}), verified"
         kept = _remove_oldest(archives(ctx.citizen, folder, place.made, final.name), options.keep)
@@ -284,19 +284,19 @@ def write(ctx: Context, options: Options, stop: Stop) -> str | Report:
 
 
 def archives(citizen: str, folder: Path, made: Sequence[str] = (), now: str = "") -> list[Path]:
-    """The finished backups of this citizen, the first made first; `now` is the name of one made now."""
+    """The finished backups of this citizen, oldest first; `now` is the name of one made now."""
     name = re.compile(re.escape(citizen) + r"-\d{8}T\d{6}Z\.tar\.gz")
     found = [each for each in folder.iterdir() if name.fullmatch(each.name)]
     return in_order(found, made, lambda each: each.name, lambda each: each.name, now)
 
 
 def archive_name(citizen: str, now: float) -> str:
-    """The name of a backup that is made now."""
+    """The name of a backup made now."""
     return f"{citizen}-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}.tar.gz"
 
 
 def _same_place(ctx: Context, folder: Path) -> Place:
-    """The folder as it is now; raises TaskFailed if its disk is not the one that held the backups."""
+    """The place of the folder now; raises TaskFailed if its disk is not the one that held the backups."""
     note = ctx.home / NOTE
     before, now = remembered(note), place_of(folder)
     if is_elsewhere(now, before, archives(ctx.citizen, folder)):
@@ -350,7 +350,7 @@ def _verify(ctx: Context, file: Path, writer: Writer, total: int, stop: Stop) ->
 
 
 def _remembered(note: Path, place: Place) -> list[str]:
-    """A warning if it cannot be remembered, which spoils no backup."""
+    """Remember the place; a warning if that fails, which does not spoil the backup."""
     try:
         remember(note, place)
     except OSError as error:
@@ -359,7 +359,7 @@ def _remembered(note: Path, place: Place) -> list[str]:
 
 
 def _remove_oldest(every: Sequence[Path], keep: int) -> str:
-    """Remove the oldest; only now that there is a new one which is known to be good."""
+    """Remove the oldest backups; called only once the new one is known to be good."""
     for old in every[:-keep]:
         old.unlink()
     return f"{len(every[-keep:])} kept"

@@ -1,6 +1,6 @@
-"""Unpacks a backup's .tar.gz into an empty folder, as it was: times, modes, links, holes.
+"""Unpacks a backup's .tar.gz into an empty folder with its times, modes, links and holes.
 
-The agent whose home it holds could write anything into it: nothing goes through a link, no file is setuid.
+The agent whose home it is could put anything into it, so nothing goes through a link and no file is setuid.
 """
 
 import errno
@@ -17,13 +17,13 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.offsite_backup.archive import CHUNK, DIGEST, Damaged, digest_of, end_of, members
 from scheduler.system.foreign_home import Place, User, below, closed_after, open_folder
 
-SET_ID = stat.S_ISUID | stat.S_ISGID  # on a folder setgid only passes on its group
+SET_ID = stat.S_ISUID | stat.S_ISGID  # harmless on folders, where setgid only passes on the group
 
 
 def unpack(archive: Path, to: Path, owner: User | None = None) -> bool:
-    """Everything in the archive, given to `owner`; whether it holds its hashes, which are then compared.
+    """Unpack the archive and give it to `owner`; whether it holds hashes, which are then compared.
 
-    Raises TaskFailed if it is damaged, and `to` is then incomplete.
+    Raises TaskFailed if the archive is damaged; `to` is then incomplete.
     """
     folders: list[tarfile.TarInfo] = []
     links: list[tarfile.TarInfo] = []
@@ -40,7 +40,7 @@ def unpack(archive: Path, to: Path, owner: User | None = None) -> bool:
                     folders.append(info)
             for info in links:
                 unpacker.link(info)
-            for info in reversed(folders):  # what is put into a folder changes its time
+            for info in reversed(folders):  # last, since new files change a folder's time
                 unpacker.finish(info)
         if end and bytes(end) != end_of(digests):
             raise Damaged("its hashes are not those of when it was made")
@@ -50,13 +50,13 @@ def unpack(archive: Path, to: Path, owner: User | None = None) -> bool:
 
 
 class _Unpacker:
-    """Makes entries below an open folder, each by descriptors."""
+    """Makes entries below an open folder, by descriptors."""
 
     def __init__(self, to: Place, owner: User | None) -> None:
         self._to, self._owner = to, owner
 
     def make(self, info: tarfile.TarInfo, content: Iterator[bytes]) -> "hashlib._Hash":
-        """Make the file, folder, hard link or pipe; gives the hash of what is on the disk now."""
+        """Make the file, folder, hard link or pipe; returns the hash of what is on disk now."""
         found = DIGEST()
         with self._place(info.name) as at:
             if info.isdir():
@@ -118,7 +118,7 @@ class _Unpacker:
             self._dress(info, descriptor)
 
     def _dress(self, info: tarfile.TarInfo, descriptor: int) -> None:
-        """User, then mode, then time: each would change the next."""
+        """Set user, mode and time in this order, since each changes the next."""
         if self._owner:
             os.fchown(descriptor, *self._owner)
         os.fchmod(descriptor, stat.S_IMODE(info.mode) & ~(stat.S_ISUID if info.isdir() else SET_ID))
@@ -140,7 +140,7 @@ def _write_all(handle: int, chunk: bytes) -> None:
 
 
 def nanoseconds(info: tarfile.TarInfo) -> int:
-    """When the entry was changed last; the header has it exactly, as text."""
+    """The time of the entry's last change, exactly as the header has it in text."""
     found = re.fullmatch(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?", info.pax_headers.get("mtime", ""))
     if found is None:
         return int(info.mtime * 10**9)

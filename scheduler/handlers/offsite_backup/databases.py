@@ -1,4 +1,4 @@
-"""Consistent copies of SQLite databases, even while they are written to."""
+"""Makes consistent copies of SQLite databases, even while they are written to."""
 
 import os
 import shutil
@@ -14,15 +14,15 @@ from scheduler.handlers.offsite_backup.files import STAGED, Entry, Problem, firs
 from scheduler.system.foreign_home import closed_after, open_file, place
 
 PATIENCE = 5.0  # seconds for a database that another process has locked
-PAGES = 2048  # copied between two checks whether to stop
-# Where a header counts its changes: a copy has a count of its own, and would differ in nothing else.
+PAGES = 2048  # copied between two checks for a stop
+# The change counters in a header: a copy has its own, and would differ in nothing else.
 _COUNTS = ((24, 28), (92, 96))
 
 
 def copy_databases(home: Path, databases: Iterable[Entry], problem: Problem, stop: Stop) -> dict[str, Path]:
-    """What to back up in place of each database; `problem` is called for those that cannot be copied.
+    """The file to back up in place of each database; `problem` is called for those that cannot be copied.
 
-    A file that only begins like a database stands for itself.
+    A file that only begins like a database is backed up itself.
     """
     clear(home)
     copies = {}
@@ -43,7 +43,7 @@ def copy_databases(home: Path, databases: Iterable[Entry], problem: Problem, sto
 
 
 def clear(home: Path) -> None:
-    """Remove the copies of this run, or of one that died."""
+    """Remove the copies of this run, or of a dead one."""
     with suppress(FileNotFoundError), place(home / STAGED) as at:
         shutil.rmtree(at.name, dir_fd=at.folder)
 
@@ -54,16 +54,16 @@ def _copy(source: Path, to: Path, found: os.stat_result, stop: Stop) -> None:
         _copied(source, to, "ro" if _wal(source).exists() else "rw", stop)
     _as_counted(source, to)
     with closed_after(open_file(to, os.O_RDONLY)) as descriptor:
-        with suppress(PermissionError):  # a file of another user
+        with suppress(PermissionError):  # another user's file
             os.fchown(descriptor, found.st_uid, found.st_gid)
         os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
         os.utime(descriptor, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def _is_at_rest(source: Path) -> bool:
-    """Whether a database with a write-ahead log is at rest.
+    """Whether a database in write-ahead mode is at rest.
 
-    To open it as usual would make a -wal and a -shm beside it, if only for a moment.
+    Opening it as usual would make a -wal and a -shm file next to it, if only for a moment.
     """
     return first_bytes(source, 20)[18:] == b"\2\2" and not _wal(source).exists()
 
@@ -73,7 +73,7 @@ def _wal(source: Path) -> Path:
 
 
 def _copied(source: Path, to: Path, mode: str, stop: Stop) -> bool:
-    """Copied as of one moment; with `immutable`, if the file has not changed in the meantime."""
+    """Copy the database as of one moment; whether the file stayed unchanged, as `immutable` requires."""
     address = f"file:{quote(os.fsencode(source))}?mode={mode}"
     before = source.stat()
     opened = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
@@ -87,7 +87,7 @@ def _copied(source: Path, to: Path, mode: str, stop: Stop) -> bool:
 
 
 def _as_counted(source: Path, to: Path) -> None:
-    """A copy of an unchanged database is the same, byte for byte."""
+    """Give the copy the original's change counters, so that copies of an unchanged database are identical."""
     with (
         open(open_file(source, os.O_RDONLY), "rb") as original,  # noqa: PTH123 - a link is refused
         open(open_file(to, os.O_RDWR), "r+b") as copy,  # noqa: PTH123 - as above

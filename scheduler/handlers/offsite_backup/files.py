@@ -1,4 +1,4 @@
-"""Which files of a home belong in a backup: all but secrets, caches, logs, locks and the backup itself."""
+"""Chooses the files for a backup: all but secrets, caches, logs, locks and the backup itself."""
 
 import os
 import re
@@ -11,10 +11,10 @@ from pathlib import Path
 from scheduler.core.task import Report
 from scheduler.system.foreign_home import make_folder
 
-STAGED = ".experience/staged"  # copies of databases, while a backup is made
-OWN = ".experience/restic"  # restic's cache, and what it is to leave out
+STAGED = ".experience/staged"  # copies of databases during a backup
+OWN = ".experience/restic"  # restic's cache and its list of exclusions
 
-# A name matches anywhere, a path with a slash from the home on; `*` and `?` stand for no slash.
+# A name matches anywhere, a pattern with a slash only from the home on; `*` and `?` match no slash.
 SECRETS = (".env", ".env.*")
 CACHES = (
     *(".cache", "__pycache__", "*.pyc", "node_modules", ".venv", ".tox", ".npm", ".pnpm-store"),
@@ -25,17 +25,17 @@ VOLATILE = (
     *("*.pid", "*.swp", ".#*", ".~lock.*#", ".*.partial", ".background_tasks.json.*ing"),
     *(f"/.experience/{name}" for name in ("lock", "lock.*", "owner.json", "owner.partial", "*.sock")),
     "/.experience-group",
-    "/.experience/backups.json",  # which disk this machine's backups lie on
+    "/.experience/backups.json",  # the disk of this machine's backups
 )
 ALWAYS = (*SECRETS, *CACHES, *LOGS, *VOLATILE, f"/{OWN}")
 
-LOCK_LIMIT = 64  # bytes: a lock holds a process's number at most; files like `poetry.lock` are longer
+LOCK_LIMIT = 64  # bytes: a lock holds a pid at most; files like `poetry.lock` are longer
 # For reading a file that may have become a link or a pipe since it was listed.
 NO_FOLLOW_NO_BLOCK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _DATABASE = b"SQLite format 3\0"
-_COMPANIONS = ("-wal", "-shm", "-journal")  # of a database: useless without it, or worse
+_COMPANIONS = ("-wal", "-shm", "-journal")  # of a database; useless or harmful without it
 
-Problem = Callable[[str, str], None]  # gets the path, and what is wrong with it
+Problem = Callable[[str, str], None]  # gets the path and the problem with it
 
 
 class Part(Enum):
@@ -43,12 +43,12 @@ class Part(Enum):
 
     KEEP = auto()
     COPY = auto()  # a database, kept as a copy of one moment
-    LEAVE = auto()  # by what it is, not by its name
+    LEAVE = auto()  # left out for what it is, not for its name
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something in the home: its path from there on, and its state when it was listed."""
+    """A file or folder of the home: its path relative to the home, and its status when it was listed."""
 
     path: str
     stat: os.stat_result
@@ -61,7 +61,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What to leave out: by pattern, and the very files and folders that hold secrets or backups."""
+    """The files to leave out: by pattern, and by identity those that hold secrets or backups."""
 
     patterns: tuple[str, ...]
     by_name: re.Pattern[str]
@@ -87,9 +87,9 @@ def rules(home: Path, exclude: Iterable[str], targets: Iterable[Path]) -> Rules:
 
 
 def walk(home: Path, rules: Rules, problem: Problem) -> Iterator[Entry]:
-    """Everything that no pattern leaves out, each folder before what is in it, always in the same order.
+    """All entries that no pattern leaves out, folders before their content, always in the same order.
 
-    Raises OSError if the home itself cannot be listed: that is not an empty home.
+    Raises OSError if the home itself cannot be listed, so that it does not count as empty.
     """
     waiting = _listed(home, "", rules, problem)
     while waiting:
@@ -100,7 +100,7 @@ def walk(home: Path, rules: Rules, problem: Problem) -> Iterator[Entry]:
 
 
 def _listed(home: Path, folder: str, rules: Rules, problem: Problem) -> list[Entry]:
-    """What is in the folder, the first to be taken last."""
+    """The entries of the folder in reverse order, as a stack."""
     try:
         names = sorted(os.listdir(home / folder), reverse=True)  # noqa: PTH208 - only the names are wanted
     except OSError as error:
@@ -151,7 +151,7 @@ def _is_database(path: Path, found: os.stat_result) -> bool:
 
 
 def first_bytes(path: Path, count: int) -> bytes:
-    """How the file begins; nothing if it cannot be read."""
+    """The first bytes of the file; none if it cannot be read."""
     try:
         handle = os.open(path, NO_FOLLOW_NO_BLOCK)
     except OSError:
@@ -181,12 +181,12 @@ def _translated(pattern: str) -> str:
     return "".join(wild.get(letter) or re.escape(letter) for letter in pattern)
 
 
-NAMED = 3  # files of which a warning gives the name
+NAMED = 3  # files that a warning names
 
 
 @dataclass(slots=True)
 class Missing:
-    """What could not be backed up as it should: the first few by name, the others counted."""
+    """The files that could not be backed up properly: the first few by name, the others counted."""
 
     count: int = 0
     named: list[str] = field(default_factory=list)
@@ -207,12 +207,12 @@ def report(text: str, missing: Missing, *warnings: str) -> str | Report:
 
 
 def files(count: int) -> str:
-    """How many files, in words."""
+    """The number of files as text."""
     return f"{count:,} {'file' if count == 1 else 'files'}"
 
 
 def scrubbed(text: str, secrets: Collection[str]) -> str:
-    """`text` without any of the secrets, and without the passwords in addresses."""
+    """`text` without the secrets and without passwords in addresses."""
     # Replacing short values such as "1" would garble the text.
     for value in sorted((each for each in secrets if len(each) > 3), key=len, reverse=True):
         text = text.replace(value, "***")
@@ -220,7 +220,7 @@ def scrubbed(text: str, secrets: Collection[str]) -> str:
 
 
 def no_backup(error: OSError, place: object) -> str:
-    """Why there is no backup: what, where."""
+    """The reason why there is no backup: the error and where it occurred."""
     where = error.filename or place
     where = os.fsdecode(where) if isinstance(where, bytes) else where
     return f"no backup: {where}: {error.strerror or error}"

@@ -1,4 +1,4 @@
-"""offsite_backup: a verified copy of the home somewhere else, in a restic repository or as a .tar.gz."""
+"""offsite_backup: keeps verified copies of the home elsewhere, in a restic repository or as .tar.gz files."""
 
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
@@ -6,7 +6,7 @@ from scheduler.handlers.offsite_backup.options import Options
 
 
 async def offsite_backup(ctx: Context) -> str | Report:
-    """What was backed up and verified; a warning names the files that are missing from it."""
+    """One line on what was backed up and verified; a warning names the files that are missing."""
     options = ctx.options or Options()
     if options.repository:
         from scheduler.handlers.offsite_backup.restic_backup import back_up

@@ -33,7 +33,7 @@ directory = "/mnt/backup"                # a .tar.gz each time; or restic: encry
 
 @reads(type="string")
 def address(value: Any) -> Sensitive:
-    """A restic repository; it may hold a password, so it is shown nowhere."""
+    """A restic repository, never shown since it may contain a password."""
     place = text(value)
     if ":" not in place and not place.startswith("/"):
         raise InvalidValue(
@@ -44,13 +44,13 @@ def address(value: Any) -> Sensitive:
 
 @percent.variant
 def share(value: Any) -> float:
-    """Per cent, 0 included."""
+    """A share in per cent, which may be 0."""
     return 0.0 if value in (0, "0", "0%") and not isinstance(value, bool) else percent(value)
 
 
 @reads_list()
 def patterns(value: Any) -> tuple[str, ...]:
-    """What to leave out: names, or paths from the home on; `*` and `?` stand for anything within a name."""
+    """The files to leave out: names, or paths relative to the home; `*` and `?` match within a name."""
     for each in map(text, listed(value, '["*.tmp", "data/raw"]')):
         parts = each.strip("/").split("/")
         if "**" in each or "\n" in each or not all(parts) or {".", ".."} & {*parts}:

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 from scheduler.system.files import read_json_to_keep, write_json
 
 NOTE = ".experience/backups.json"
-MOST = 10_000  # backups that are remembered; `keep` allows no more
+MOST = 10_000  # backups that are remembered, the limit of `keep`
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The folder of the backups: its mount and device, and the names of the backups, the last made last."""
+    """The folder of the backups: its mount and device, and the names of the backups in the order made."""
 
     folder: str
     mount: str = ""
@@ -40,9 +40,9 @@ def _device(folder: Path) -> int:
 
 
 def is_elsewhere(now: Place, before: Place, found: Collection[object]) -> bool:
-    """Whether the folder is not the one it was: its disk is not mounted, or another one without backups.
+    """Whether the folder is no longer the same: its disk is not mounted, or another one without backups is.
 
-    A device number alone proves nothing: it may change with every start of the machine.
+    A device number alone proves nothing, since it may change at every boot.
     """
     if now.folder != before.folder or not before.mount:
         return False
@@ -53,10 +53,10 @@ def is_elsewhere(now: Place, before: Place, found: Collection[object]) -> bool:
 def in_order(
     found: Sequence[T], made: Sequence[str], name: Callable[[T], str], time: Callable[[T], Any], now: Any
 ) -> list[T]:
-    """These backups, the first made first: times come from clocks that may have been wrong.
+    """These backups, oldest first, by more than their times: clocks may have been wrong.
 
-    `made` are the names in the order known. One that is not among them stays behind its neighbour, but what
-    is later than the last one made, or than now, cannot be the newest and comes first.
+    `made` are the names in the known order. A backup that is not among them stays behind its neighbour in
+    time. One later than the last one made, or than now, cannot be the newest and comes first.
     """
     newest = {name(each): time(each) for each in found}.get(made[-1] if made else "", now)
     by_time = sorted(found, key=lambda each: (time(each) <= newest, time(each)))
@@ -68,7 +68,7 @@ def in_order(
 
 
 def remembered(note: Path) -> Place:
-    """What the note holds; an empty place if there is none. Raises OSError."""
+    """The place in the note; an empty one if there is none. Raises OSError."""
     found: dict[str, Any] = read_json_to_keep(note)
     match found:
         case {"folder": str(folder), "mount": str(mount), "device": int(device), "made": list(made)}:
@@ -77,5 +77,5 @@ def remembered(note: Path) -> Place:
 
 
 def remember(note: Path, place: Place) -> None:
-    """Keep it for the next run."""
+    """Save the place for the next run."""
     write_json(note, asdict(place))

@@ -1,4 +1,4 @@
-"""Runs restic: its environment, its output, and what its failures mean."""
+"""Runs restic: sets its environment, reads its output, and explains its failures."""
 
 import asyncio
 import json
@@ -22,11 +22,11 @@ from scheduler.process.process_info import Running
 from scheduler.system.foreign_home import User, other_user_of
 
 GRACE = 3.0  # seconds to end by itself when the run is cancelled
-LONGEST = 1 << 20  # bytes of a line that is still looked at
+LONGEST = 1 << 20  # bytes of the longest line that is read
 BUSY = (1, 2, 4, 8, 15, 30, 60)  # seconds between two tries while the repository is in use
-# What a back end may find in the citizen's .env without being named in the settings.
+# Variables for back ends that are passed on from the citizen's .env though the settings do not name them.
 BACK_ENDS = ("AWS_", "AZURE_", "B2_", "GOOGLE_", "OS_", "RCLONE_", "RESTIC_", "ST_")
-# What another user's restic gets of root's environment: that user can read it.
+# The part of root's environment that another user's restic gets, since that user can read it.
 SHARED = {
     "PATH",
     "TZ",
@@ -38,14 +38,14 @@ SHARED = {
     "https_proxy",
     "no_proxy",
 }
-# Where else restic would look for what the settings say, and in some cases prefer it.
+# Variables that restic would use in addition to the settings, or even prefer.
 _RESERVED = re.compile(r"RESTIC_(REPOSITORY|PASSWORD|KEY|CACHE|PROGRESS).*")
 
 Listen = Callable[[Mapping[str, Any]], None]
 
 
 class NoRepository(TaskFailed):
-    """The place can be reached, and there is no repository."""
+    """The place can be reached but holds no repository."""
 
 
 class Busy(TaskFailed):
@@ -54,24 +54,24 @@ class Busy(TaskFailed):
 
 @dataclass(frozen=True, slots=True)
 class ResticResult:
-    """How restic ended, and its first and last output without any secret."""
+    """The exit code of restic, and its first and last output without secrets."""
 
     code: int | None
     text: str
 
     @property
     def last_line(self) -> str:
-        """The line with the reason: the fatal one, else the last."""
+        """The line with the reason: restic's fatal error, else its last line."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
         fatal = [line.removeprefix("Fatal: ") for line in lines if line.startswith("Fatal: ")]
         return (fatal or lines or ["no output"])[-1][:500]
 
 
 class Restic:
-    """One repository and what opens it; secrets travel in the environment only."""
+    """One repository and its password; secrets are passed only in the environment."""
 
     def __init__(self, ctx: Context, options: Options) -> None:
-        # Settings choose what restic runs, and its PATH: root gives that the rights of the home's user alone.
+        # Settings choose PATH and what restic runs, so under root it gets only the rights of the home's user.
         self._user = other_user_of(ctx.home)
         self._environment = _environment(ctx, options, self._user)
         self._hidden = [*ctx.secrets.values(), *(options.environment or {}).values(), options.password or ""]
@@ -81,7 +81,7 @@ class Restic:
     async def run(self, folder: Path, *words: str, listen: Listen | None = None) -> ResticResult:
         """Run restic with these arguments in this folder; raises TaskFailed if it fails.
 
-        Exit code 3 (some files are unreadable) is not a failure. Cancelled, it returns when restic has ended.
+        Exit code 3 (some files are unreadable) is not a failure. On cancel, returns once restic has ended.
         """
         output, mark = _Lines(listen), new_mark()
         environment = {**self._environment, MARK: mark, "PWD": str(folder)}
@@ -98,20 +98,20 @@ class Restic:
         return tuple(map(int, found.groups())) if found else (0,)
 
     async def run_alone(self, folder: Path, *words: str) -> ResticResult:
-        """The same for what needs the repository for itself: others are waited for, a few minutes."""
+        """The same for commands that need the repository alone: waits a few minutes for other processes."""
         for pause in BUSY:
             try:
                 return await self.run(folder, *words)
             except Busy:
                 self._progress(0, 0, "waiting for another backup")
                 await asyncio.sleep(pause)
-                # What was killed a moment ago may still have a process number: its lock seemed alive.
+                # A restic killed a moment ago may still have had its pid, so that its lock seemed alive.
                 await self.run(folder, "unlock")
         return await self.run(folder, *words)
 
 
 def failure(ended: ResticResult) -> TaskFailed:
-    """What a failure of restic means."""
+    """The error for a failure of restic."""
     if ended.code == 10 or _is_missing(ended.text):
         return NoRepository("there is no repository yet")
     if meaning := _CODES.get(ended.code):
@@ -127,7 +127,7 @@ def _failed(meaning: str, line: str) -> TaskFailed:
 
 
 def _is_missing(text: str) -> bool:
-    """Not every repository that cannot be opened is missing: it may be out of reach, or forbidden."""
+    """Whether the repository is missing, rather than out of reach or forbidden."""
     absent = r"unable to open config file: .*(no such file or directory|does not exist|not found|NoSuchKey)"
     return "Is there a repository" in text and bool(re.search(absent, text)) and "no such host" not in text
 
@@ -166,7 +166,7 @@ def _line_of(text: str, found: re.Match[str]) -> str:
 def _program() -> tuple[str, ...]:
     if shutil.which("restic") is None:
         raise TaskFailed("restic is not installed; install it, or set directory in place of repository")
-    # It takes every processor: without this the loop was up to 0.18 s late, with it 0.06 s.
+    # restic uses every processor: without `nice` the loop was up to 0.18 s late, with it 0.06 s.
     return ("nice", "-n", "10", "restic") if shutil.which("nice") else ("restic",)
 
 
@@ -183,7 +183,7 @@ def _environment(ctx: Context, options: Options, other: User | None) -> dict[str
         where = 'put RESTIC_PASSWORD into .env and set password = "${RESTIC_PASSWORD}"'
         raise TaskFailed(f"the repository has no password; {where}")
     own = {"RESTIC_REPOSITORY": str(options.repository), "RESTIC_PASSWORD": password}
-    # Twice a second: a restic whose scheduler was killed writes into a closed pipe soon, and ends.
+    # Twice a second, so that a restic whose scheduler was killed soon writes to a closed pipe and ends.
     output = {"RESTIC_PROGRESS_FPS": "2", "LC_ALL": "C.UTF-8"}
     cache = {"RESTIC_CACHE_DIR": str(ctx.home / OWN / "cache")} if ctx.home.is_dir() else {}
     return {**around, **of_back_ends, **(options.environment or {}), **own, **output, **cache}
@@ -223,16 +223,16 @@ def _message(line: bytes) -> dict[str, Any] | None:
 
 
 class _Watcher:
-    """For SubprocessPool: a step of a run whose own process is this one."""
+    """The listener for SubprocessPool: restic is only a step of a run inside this process."""
 
     def __init__(self, output: OutputBuffer, warn: Callable[..., None]) -> None:
         self.output, self._warn = output, warn
 
     async def carried_by(self, running: Running) -> None:
-        """Nothing to record: after a crash of the scheduler restic ends by itself."""
+        """Record nothing: after a crash of the scheduler restic ends by itself."""
 
     def exited(self) -> None:
-        """Nothing to keep: the step around it has the deadline."""
+        """Do nothing: the step around it has the deadline."""
 
     def left_behind(self, what: str, alive: Callable[[], bool], process: Running | None = None) -> None:
         self._warn("restic does not end: %s", what)

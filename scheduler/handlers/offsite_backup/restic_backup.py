@@ -1,4 +1,4 @@
-"""A backup in a restic repository: made, read back, and only then the oldest ones forgotten."""
+"""Backs up to a restic repository: makes a snapshot, reads it back, and only then removes the oldest."""
 
 import asyncio
 import hashlib
@@ -39,15 +39,15 @@ from scheduler.system.clock import SystemClock
 from scheduler.system.files import read_json, replace_file, write_json
 from scheduler.system.foreign_home import Place, below, closed_after, open_folder
 
-KNOWN = "repository.json"  # the repository that was there: if it is gone, no new one is made
+KNOWN = "repository.json"  # names the known repository: if that is gone, no new one is made
 
-SHORT = 8  # digits of a snapshot's id: all that early versions name after a backup
+SHORT = 8  # digits of a snapshot's id; early versions of restic report no more after a backup
 
 KEEPS_ODD_LINKS = (0, 16)
 
 
 async def back_up(ctx: Context, options: Options) -> str | Report:
-    """What was backed up and verified; raises TaskFailed."""
+    """One line on what was backed up and verified; raises TaskFailed."""
     restic, missing = Restic(ctx, options), Missing()
     ctx.progress(0, 0, "opening the repository")
     await _open(ctx, restic, options)
@@ -80,10 +80,10 @@ def tag(citizen: str) -> str:
 
 
 async def _open(ctx: Context, restic: Restic, options: Options) -> None:
-    """Make sure that there is a repository which the password opens."""
+    """Make sure that there is a repository and that the password opens it."""
     note, place = ctx.home / OWN / KNOWN, hashlib.sha256(str(options.repository).encode()).hexdigest()
     try:
-        await restic.run(ctx.home, "unlock")  # frees only what the dead held; it needs the password, too
+        await restic.run(ctx.home, "unlock")  # removes only dead locks; checks the password, too
     except NoRepository as error:
         if read_json(note, {}).get("place") == place:
             raise TaskFailed(
@@ -96,7 +96,7 @@ async def _open(ctx: Context, restic: Restic, options: Options) -> None:
 
 
 async def _back_up(ctx: Context, restic: Restic, excludes: Path, missing: Missing) -> Mapping[str, Any]:
-    """restic's own summary of the new snapshot."""
+    """Make a snapshot; returns restic's own summary of it."""
     summary: dict[str, Any] = {}
 
     def listen(message: Mapping[str, Any]) -> None:
@@ -121,7 +121,7 @@ async def _back_up(ctx: Context, restic: Restic, excludes: Path, missing: Missin
 
 
 async def _verify(ctx: Context, restic: Restic, options: Options) -> str:
-    """How much was read back; raises TaskFailed if the check fails."""
+    """A text on how much was read back; raises TaskFailed if the check fails."""
     ctx.progress(0, 0, "verifying")
     share = f"{options.check:g}%"
     subset = (f"--read-data-subset={share}",) if options.check else ()
@@ -133,11 +133,11 @@ async def _verify(ctx: Context, restic: Restic, options: Options) -> str:
 
 
 async def _remove_oldest(ctx: Context, restic: Restic, options: Options, new: str) -> str:
-    """Remove the oldest, and what only they held; what went wrong with that."""
+    """Remove the oldest snapshots and the data only they used; returns a warning, or ""."""
     ctx.progress(0, 0, "removing old backups")
     try:
         found = await snapshots(ctx, options)
-        # One with another tag was made by a person. Not --keep-last: that goes by the times of the snapshots.
+        # A snapshot with other tags is a person's. Not --keep-last, which goes by the snapshots' times.
         ours = [each["id"] for each in found if each.get("tags") == [tag(ctx.citizen)]]
         before = [each for each in ours if not each.startswith(new)]
         if old := before[: max(0, len(before) + 1 - options.keep)]:
@@ -151,7 +151,7 @@ async def _remove_oldest(ctx: Context, restic: Restic, options: Options, new: st
 
 
 def _prepare(ctx: Context, options: Options, missing: Missing, stop: Stop) -> tuple[Path, list[str]]:
-    """Copy the databases, and write down for restic what to leave out; also the links with odd targets."""
+    """Copy the databases and write the exclusions; returns their file, and the links with odd targets."""
     target = ctx.home / (options.repository or "").removeprefix("local:")  # it may lie inside the home
     ruled = rules(ctx.home, options.exclude, [target])
     special: list[Entry] = []
@@ -196,14 +196,14 @@ def _as_restic_pattern(home: Path, pattern: str) -> bytes:
 
 
 def _escaped(path: bytes) -> bytes:
-    """As restic reads a line: without its blanks at the end, wildcards and $NAMEs have a meaning."""
+    """The path as a line for restic, which strips trailing blanks and expands wildcards and $NAMEs."""
     path = re.sub(rb"([\\*?\[\]])", rb"\\\1", path).replace(b"$", b"$$")
     path = path.replace(b"\n", b"[\t-\x0b]").replace(b"\r", b"[\x0c-\x0e]")
     return re.sub(rb"[ \t]$", lambda blank: b"[" + blank[0] + b"]", path)
 
 
 def _why(error: object) -> str:
-    """restic gives Go's own error: {"Op": "open", "Path": ..., "Err": 13}."""
+    """The reason in restic's message, which is Go's own error: {"Op": "open", "Path": ..., "Err": 13}."""
     number = error.get("Err") if isinstance(error, dict) else None
     if isinstance(number, int):
         return os.strerror(number)
@@ -211,7 +211,7 @@ def _why(error: object) -> str:
 
 
 async def snapshots(ctx: Context, options: Options) -> list[dict[str, Any]]:
-    """This citizen's snapshots, the first made first: `short_id`, `id`, `time`."""
+    """This citizen's snapshots, oldest first: `short_id`, `id`, `time`."""
     found: list[dict[str, Any]] = []
     await Restic(ctx, options).run(
         Path("/"),
@@ -226,19 +226,19 @@ def _moment(snapshot: Mapping[str, Any]) -> float:
 
 
 def _made(home: Path) -> list[str]:
-    """The snapshots of this home in the order they were made in: times come from clocks that may be wrong."""
+    """The snapshots of this home in the order made, which their times may not show."""
     made = read_json(home / OWN / KNOWN, {}).get("made")
     return [each for each in made if isinstance(each, str)] if isinstance(made, list) else []
 
 
 def _remember(home: Path, snapshot: str) -> None:
     note = home / OWN / KNOWN
-    with suppress(OSError):  # the order is then that of the times
+    with suppress(OSError):  # the order then follows the times
         write_json(note, {**read_json(note, {}), "made": [*_made(home), snapshot[:SHORT]][-MOST:]})
 
 
 async def unpack(ctx: Context, options: Options, snapshot: str, to: Path) -> None:
-    """Everything in the snapshot, every hash compared; raises TaskFailed, and `to` is then incomplete."""
+    """Unpack the snapshot, comparing every hash; raises TaskFailed, and `to` is then incomplete."""
     await Restic(ctx, options).run(Path("/"), "restore", snapshot, "--target", str(to), "--verify")
     with open_folder(to) as at:
         try:
@@ -251,7 +251,7 @@ async def unpack(ctx: Context, options: Options, snapshot: str, to: Path) -> Non
 
 
 def restore_databases(to: Place) -> None:
-    """Move the copies of databases to where the databases were; folders keep their times."""
+    """Move the copies of databases into the databases' places; folders keep their times."""
     with ExitStack() as stack:
         try:
             staged = stack.enter_context(below(to, STAGED))
@@ -277,7 +277,7 @@ def _move(copy: Place, to: Place, name: str) -> None:
 
 
 def remove_set_id(to: Place) -> None:
-    """Of files only: on a folder setgid passes on its group, which is harmless."""
+    """Remove setuid and setgid from files; on folders setgid only passes on the group."""
     for _, _, names, descriptor in os.fwalk(to.name, dir_fd=to.folder):
         for name in names:
             found = Place(descriptor, name).status()

@@ -1,4 +1,4 @@
-"""The files of price_monitor: the lines of prices.jsonl, and the work that a move puts in tasks/queue."""
+"""Writes the files of price_monitor: lines in prices.jsonl, and work in tasks/queue after a large move."""
 
 import hashlib
 import json
@@ -11,12 +11,12 @@ from scheduler.handlers.home_files import append_lines, count_files, task_fails
 from scheduler.handlers.price_monitor.moves import Move
 from scheduler.system.files import replace_file, require_home, write_json
 
-MOST = 32 << 20  # bytes of prices.jsonl: five pairs every quarter of an hour for about two years
-FULL = 5000  # files in the queue from which on nothing is added until it gets shorter
+MOST = 32 << 20  # bytes of prices.jsonl: about two years of five pairs every quarter of an hour
+FULL = 5000  # files in the queue; with as many, nothing is added
 
 
 def append(home: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Add lines to prices.jsonl, of which the older half goes when it is full; raises TaskFailed."""
+    """Add lines to prices.jsonl, and drop its older half when it is full; raises TaskFailed."""
     file = home / "prices.jsonl"
     data = b"".join(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for line in lines)
     if append_lines(file, data) > MOST:
@@ -25,9 +25,9 @@ def append(home: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def queue(home: Path, pair: str, source: str, move: Move) -> bool:
-    """Write one file of work to tasks/queue; False if that is full already. Raises TaskFailed.
+    """Write one file of work to tasks/queue; False if the queue is full. Raises TaskFailed.
 
-    The name comes from the move, so that a run which died before it could remember does not queue it twice.
+    The file is named after the move, so that a run that dies before it remembers does not queue it twice.
     """
     folder = home / "tasks" / "queue"
     named = f"{source} {pair} {move.before.at} {move.before.price.text} {move.percent > 0}"

@@ -1,4 +1,4 @@
-"""price_monitor: prices to prices.jsonl, and work for the next wake when one has moved too far."""
+"""price_monitor: writes prices to prices.jsonl, and work for the next wake after a large move."""
 
 from asyncio import to_thread
 
@@ -14,7 +14,7 @@ from scheduler.system.clock import SystemClock
 
 
 async def price_monitor(ctx: Context) -> str | Report:
-    """The prices in one line; urgent after a move over the limit, a warning where a price is missing."""
+    """The prices in one line; urgent after a move over the limit, a warning if a price is missing."""
     options, now = ctx.options or Options(), SystemClock.now()
     _check(options)
     tracks = await to_thread(Tracks, ctx.home)
@@ -23,7 +23,7 @@ async def price_monitor(ctx: Context) -> str | Report:
 
 
 def _check(options: Options) -> None:
-    """Check what needs more than one key."""
+    """Check the rules that concern several options."""
     if options.source != "json" and not options.pairs:
         raise TaskFailed("there are no pairs; add pairs to the settings of price_monitor")
 
@@ -43,7 +43,7 @@ def _recorded(ctx: Context, options: Options, found: Quotes, tracks: Tracks, now
 def _moves(
     ctx: Context, options: Options, found: Quotes, tracks: Tracks, now: float
 ) -> list[tuple[str, Move, bool]]:
-    """The moves over the limit; each is work for the next wake, once."""
+    """The moves over the limit; each is queued once as work for the next wake."""
     moves = []
     for pair, price in found.prices.items():
         track = tracks.of(found.names[pair])

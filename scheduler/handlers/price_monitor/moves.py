@@ -9,9 +9,9 @@ from scheduler.core.schedules.schedule import in_words
 from scheduler.handlers.home_files import read_memory, write_memory
 from scheduler.handlers.price_monitor.sources import NoPrice, Number, Price, price
 
-POINTS = 1000  # prices of one pair that are remembered; of a longer window the newest count
-LATE = 1.1  # a run that comes a little late still sees the price that a whole window ago was there
-PAIRS = 1000  # pairs that are remembered; those asked for last
+POINTS = 1000  # prices remembered per pair, the newest ones
+LATE = 1.1  # factor on the window, so that a run that is a little late still sees the price at its beginning
+PAIRS = 1000  # pairs that are remembered, the last ones requested
 
 _FILE = Path(".experience") / "prices.json"
 
@@ -26,7 +26,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A change of a price, exact, in per cent of what it was."""
+    """A change of a price, with its exact percentage of the price before."""
 
     before: Point
     after: Point
@@ -45,12 +45,12 @@ class Move:
 
 @dataclass(slots=True)
 class Track:
-    """The recent prices of one pair, the oldest first; without those already alerted about."""
+    """The recent prices of one pair, oldest first, without those already alerted about."""
 
     points: list[Point] = field(default_factory=list)
 
     def add(self, point: Point, window: float) -> Move | None:
-        """The greatest move within the window that ends with this price."""
+        """Add this price; returns the greatest move that ends with it within the window."""
         recent = [each for each in self.points if 0 <= point.at - each.at <= window * LATE][-POINTS:]
         self.points = [*recent, point]
         if not recent:
@@ -59,7 +59,7 @@ class Track:
         return max(Move(lowest, point), Move(highest, point), key=lambda move: abs(move.percent))
 
     def alerted(self) -> None:
-        """From here on only a further move counts."""
+        """Count moves only from the last price on."""
         del self.points[:-1]
 
 
@@ -89,7 +89,7 @@ class Tracks:
         self._later[source] = until
 
     def save(self, now: float) -> None:
-        """Keep it for the next run; raises TaskFailed."""
+        """Save the prices for the next run; raises TaskFailed."""
         pairs = {name: list(map(_written, track.points)) for name, track in self._tracks.items()}
         newest = dict(list(pairs.items())[-PAIRS:])
         later = {name: until for name, until in self._later.items() if until > now}

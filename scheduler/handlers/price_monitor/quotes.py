@@ -1,4 +1,4 @@
-"""Asks a source for the prices of all pairs at once: a price or a problem for each."""
+"""Requests the prices of all pairs from a source at once: a price or a problem for each."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ Progress = Callable[[float, float, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """The result for each pair; `names` are those under which its past is remembered."""
+    """The result for each pair; `names` are the keys of their remembered prices."""
 
     prices: dict[str, Price] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ async def quotes(options: Options, tracks: Tracks, now: float, progress: Progres
 
 
 def _name(options: Options, pair: str) -> str:
-    """Another address or place is another price; addresses may hold secrets, so it is a hash of them."""
+    """The key of the pair's prices: includes the address and place, hashed since they may hold secrets."""
     place = f"{options.url} {options.path} {options.endpoint}"
     return f"{options.source} {pair} {fingerprint(place)[:8]}"
 
@@ -64,12 +64,12 @@ class _Asking:
         self._source = source_of(options)
 
     def requests(self, pairs: Sequence[str]) -> list[list[str]]:
-        """The pairs of each request; an invalid pair is a problem at once."""
+        """The pairs of each request; an invalid pair becomes a problem at once."""
         valid = [pair for pair in pairs if self._is_valid(pair)]
         return [valid] if valid and self._source.together else [[pair] for pair in valid]
 
     async def ask(self, web: Web, pairs: Sequence[str]) -> float:
-        """Find the price or the problem of each pair; the seconds for which the source wants no requests."""
+        """Get the price or problem of each pair; returns the seconds until the source takes requests."""
         url = self._source.endpoint + self._source.ask(pairs)
         secret = isinstance(self._options.url or self._options.endpoint, Sensitive)
         try:
@@ -89,7 +89,7 @@ class _Asking:
                 raise NoPrice("")
             self._found.prices[pair] = fresh(price, self._now, self._options.stale)
         except NoPrice as error:
-            # The source's message in the body of a refusal is better than its number alone.
+            # The source's message in the body of a refusal says more than its status.
             is_json = answer.body.lstrip()[:1] in (b"{", b"[")
             message = str(error) if is_json or not refused else ""
             self._found.problems[pair] = self._clean(": ".join(filter(None, (refused, message))))
@@ -103,7 +103,7 @@ class _Asking:
         return True
 
     def _clean(self, text: str) -> str:
-        """The text without secrets of the request: some sources repeat it in their errors."""
+        """The text without the request's secrets, which some sources repeat in their errors."""
         address = urlsplit(self._options.url or self._options.endpoint)
         sent = [*(self._options.headers or {}).values(), *(value for _, value in parse_qsl(address.query))]
         for value in (word for each in sent for word in (each, *each.split())):

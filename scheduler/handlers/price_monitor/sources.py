@@ -1,4 +1,4 @@
-"""Where prices come from: what to ask each source, and how to read an exact price in its answer."""
+"""The sources of prices: what to request from each, and how to read an exact price in its answer."""
 
 import json
 import re
@@ -17,18 +17,18 @@ AHEAD = 300.0  # seconds by which a source's clock may be fast
 
 
 class NoPrice(ValueError):
-    """Why there is no price; one line."""
+    """There is no price; the text is the reason in one line."""
 
 
 class Number(str):
-    """A JSON number as it was written: a float would not be the same."""
+    """A JSON number as it was written, since a float would not be exact."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price above 0: its value, the text it came in, and when it was made, if the source says so."""
+    """A price above 0: its value, its original text, and its time if the source gives one."""
 
     value: Decimal
     text: str
@@ -37,7 +37,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A place that knows prices: `ask` makes the path for some pairs, `read` finds one in the document."""
+    """A source of prices: `ask` makes the path for some pairs, `read` finds one pair in the document."""
 
     endpoint: str
     ask: Callable[[Sequence[str]], str]
@@ -46,7 +46,7 @@ class Source:
 
 
 def source_of(options: Options) -> Source:
-    """The source that the settings name."""
+    """The source that the settings choose."""
     if options.source != "json":
         known = SOURCES[options.source]
         return replace(known, endpoint=(options.endpoint or known.endpoint).rstrip("/"))
@@ -75,7 +75,7 @@ def document(body: bytes) -> Any:
 
 
 def price(found: Any, at: Any = None) -> Price:
-    """What was found as a price, made at `at`; raises NoPrice unless it is a number above 0."""
+    """The value as a price of the time `at`; raises NoPrice unless it is a number above 0."""
     if found is None:
         raise NoPrice("the price is null")
     text = found.strip() if isinstance(found, str) else ""
@@ -90,7 +90,7 @@ def price(found: Any, at: Any = None) -> Price:
 
 
 def _moment(value: Any) -> float | None:
-    """Unix seconds of a time that came in seconds, milliseconds or ISO; None for anything else."""
+    """The Unix seconds of a time in seconds, milliseconds or ISO format; None for anything else."""
     if isinstance(value, Number) and _NUMBER.fullmatch(value):
         seconds = float(value)
         return seconds / 1000 if seconds > _MILLISECONDS else seconds
@@ -102,7 +102,7 @@ def _moment(value: Any) -> float | None:
 
 
 def fresh(price: Price, now: float, stale: float) -> Price:
-    """The price again; raises NoPrice if it is older than `stale` seconds, or from the future."""
+    """Return the price; raises NoPrice if it is older than `stale` seconds, or from the future."""
     if price.at is None:
         return price
     if now - price.at > stale:
@@ -120,7 +120,7 @@ def _when(at: float) -> str:
 
 
 def step_into(found: Any, path: str) -> Any:
-    """What is at `path`, like `data.0.amount`; raises NoPrice, which names the step that is missing."""
+    """The value at `path`, such as `data.0.amount`; raises NoPrice, which names the missing step."""
     walked: list[str] = []
     for step in path.split("."):
         walked.append(step)
@@ -149,7 +149,7 @@ def _reported(message: Any) -> NoPrice:
 
 
 def _parts(pair: str) -> tuple[str, str]:
-    """`BTC/USD` or `BTC-USD`: what, and in which currency."""
+    """The two parts of `BTC/USD` or `BTC-USD`: what, and in which currency."""
     what, _, currency = pair.rpartition("/" if "/" in pair else "-")
     if not what or not currency:
         raise NoPrice('a pair has two sides; write it like "BTC/USD"')
@@ -193,7 +193,7 @@ def _read_kraken(found: Any, pair: str) -> Price:
     result = step_into(found, "result")
     if not isinstance(result, dict) or len(result) != 1:
         raise NoPrice("the answer does not hold one pair")
-    # One pair was asked for, so it is this one, under any name: XBTUSD comes back as XXBTZUSD.
+    # Only this pair was requested, so any name is right: XBTUSD comes back as XXBTZUSD.
     return price(step_into(next(iter(result.values())), "c.0"))  # c: the last trade
 
 
