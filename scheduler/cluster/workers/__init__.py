@@ -1,1 +1,1 @@
-"""Runs that workers carry: their rows, the queue that knocks at workers, and both ends of a run."""
+"""Runs on workers: their rows, the queue that notifies workers, and both ends of a run."""

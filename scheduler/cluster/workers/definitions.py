@@ -1,4 +1,4 @@
-"""Finds in a worker's own settings what a run is to do: no command ever comes from the database."""
+"""Finds the task of a run in the worker's own settings: no command ever comes from the database."""
 
 from collections.abc import Callable, Iterable
 
@@ -9,32 +9,32 @@ from scheduler.errors import TaskFailed
 from scheduler.system.clock import elapsed
 from scheduler.system.foreign_home import is_ours
 
-FRESH = 1.0  # seconds for which settings are taken as read; a run that does not fit them reads them again
+FRESH = 1.0  # seconds for which settings count as fresh; a run that does not match reads them again
 
 Found = tuple[CitizenSettings, Task]
 
 
 class Definitions:
-    """The settings of this machine, read again when they have changed."""
+    """The settings of this machine, read again when they change."""
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], machine: str) -> None:
         self._settings, self._load, self._machine = settings, load, machine
         self._looked = -FRESH
-        self._found: dict[tuple[str, str, str], Found] = {}  # all tasks of citizens of which one was found
-        self._sound: set[str] = set()  # citizens whose homes were there at the last look
+        self._found: dict[tuple[str, str, str], Found] = {}  # all tasks of a citizen once one was found
+        self._sound: set[str] = set()  # citizens whose homes existed at the last check
 
     @property
     def citizens(self) -> Iterable[CitizenSettings]:
-        """Those that may have runs here, as far as their homes are there."""
+        """The citizens that may have runs here: their homes exist and belong to this user."""
         return [each for each in self._settings.citizens if each.home.is_dir() and is_ours(each.home)]
 
     def at_once(self, citizen: str, task: str, known: str) -> Found | None:
-        """The same, if one of its citizen was found a moment ago; reads nothing."""
+        """The task as `find` returns it, if its citizen was read a moment ago; reads nothing."""
         fresh = elapsed() - self._looked < FRESH and citizen in self._sound
         return self._found.get((citizen, task, known)) if fresh else None
 
     def find(self, citizen: str, task: str, known: str) -> Found:
-        """The task whose definition has this digest; raises TaskFailed with the fix. Blocks."""
+        """Return the task whose definition has this digest; raises TaskFailed with the fix. Blocks."""
         if elapsed() - self._looked >= FRESH:
             self._look()
         try:

@@ -1,7 +1,7 @@
-"""Procrastinate knocks at workers: the one module that imports it, which its owners do not need.
+"""Procrastinate notifies workers; only this module imports it, since owners do not need it.
 
-A job is no more than a knock: it goes in the transaction that claims its run. Whether a run begins is decided
-by its own row, so a knock that is lost, late or doubled does no harm.
+A job is only a knock: the transaction that claims its run removes it. Whether a run begins is decided
+by its own row, so a lost, late or repeated knock does no harm.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ from scheduler.cluster.database import OPTIONS
 from scheduler.cluster.fence import KNOCK
 from scheduler.errors import DatabaseAway
 
-SHORT_POLL = 0.25  # seconds between two looks of a worker that is not notified
-POLL = 1.0  # of one that is: a job that was put in before it listened
+SHORT_POLL = 0.25  # seconds between two checks of a worker that does not listen
+POLL = 1.0  # seconds, for one that listens, to find jobs from before it did
 POOL = 2  # connections of a worker for Procrastinate's own signs of life
 OPENS_WITHIN = 5.0  # seconds
-QUIET = ("procrastinate", "psycopg.pool")  # loggers: the worker says in a line what they say in a traceback
+QUIET = ("procrastinate", "psycopg.pool")  # loggers that print tracebacks; the worker logs one line
 
 
 def schema() -> str:
-    """The statements that make Procrastinate's tables."""
+    """The SQL that creates Procrastinate's tables."""
     return (files("procrastinate.sql") / "schema.sql").read_text(encoding="utf-8")
 
 
 class _Taken(JobManager):
-    """Jobs that are gone once they are given out, each with a run that has been claimed."""
+    """Jobs that are removed when they are fetched; each stands for a run that has been claimed."""
 
     def __init__(self, connector: PsycopgConnector, take: Callable[[int], Awaitable[int | None]]) -> None:
         super().__init__(connector)
@@ -58,9 +58,9 @@ async def hear(
     *,
     listens: bool,
 ) -> None:
-    """Take a run at each knock and carry it, so many at a time, until cancelled; raises DatabaseAway.
+    """Take a run at each knock and carry it, `concurrency` at a time, until cancelled; raises DatabaseAway.
 
-    `take` claims the next one, for the worker that has this number at Procrastinate.
+    `take` claims the next run for the worker with this number at Procrastinate.
     """
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -95,7 +95,7 @@ async def hear(
 
 
 def _unless_it_was_a_knock(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A job that could not be marked as done is swept by the owner of its run: no word of that."""
+    """Stay silent about jobs that could not be marked as done: the owners of their runs remove them."""
     if not isinstance(context.get("exception"), ProcrastinateException):
         loop.default_exception_handler(context)
 

@@ -1,8 +1,7 @@
-"""What the two ends of a run on a worker say to each other while it lasts: JSON, a line each.
+"""The messages between the two ends of a run on a worker, one line of JSON each.
 
-The worker says that it began, how far it is, what it prints while it is followed, and how it ended;
-the owner that it is followed, and that it is to end. Nothing depends on these lines: the rows hold all,
-only later.
+The worker sends its start, progress, output (while followed) and end; the owner sends that it is followed
+or must end. Nothing depends on these messages: the rows say the same, only later.
 """
 
 import json
@@ -11,7 +10,7 @@ from typing import Any
 
 from scheduler.cluster.bus import Stream
 
-NAME = "run/"  # how a stream of a run is called, before its number; no citizen's name holds a slash
+NAME = "run/"  # the name of a run's stream, before its number; no citizen's name contains a slash
 
 
 def name_of(run: int) -> str:
@@ -19,7 +18,7 @@ def name_of(run: int) -> str:
 
 
 def run_of(name: str) -> int | None:
-    """The run that a stream of this name is about; None if it is about a citizen."""
+    """The run of the stream with this name; None if the stream is about a citizen."""
     number = name.removeprefix(NAME)
     return int(number) if number != name and number.isdecimal() else None
 
@@ -29,7 +28,7 @@ def say(stream: Stream, **message: Any) -> None:
 
 
 async def said(stream: Stream) -> AsyncIterator[dict[str, Any]]:
-    """The messages of the other end, until it is gone or says what is none."""
+    """Yield the messages of the other end until it is gone or sends an invalid one."""
     while line := await stream.reader.readline():
         try:
             message = json.loads(line)

@@ -1,4 +1,4 @@
-"""The worker's end of a run's line: tells its owner how it goes, and hears what is to be done."""
+"""The worker's end of a run's stream: reports to the run's owner and receives its requests."""
 
 import asyncio
 import contextlib
@@ -14,13 +14,13 @@ from scheduler.engine.run import RunHandle
 from scheduler.executors.output import OutputReader
 from scheduler.system.clock import elapsed
 
-PACE = 0.1  # seconds in which what it prints is gathered
-SHORT = 0.1  # seconds of a run that needs no line but for its end
-AGAIN = 1.0  # seconds until a line that broke is laid again
+PACE = 0.1  # seconds in which output is gathered
+SHORT = 0.1  # seconds; a shorter run needs no stream
+AGAIN = 1.0  # seconds until a broken stream is opened again
 
 
 class RunReporter:
-    """Tells of one run until it has ended."""
+    """Reports on one run until it has ended."""
 
     def __init__(self, bus: Bus, claimed: Claimed, handle: RunHandle, machine: str) -> None:
         self._bus, self._claimed, self._handle, self._machine = bus, claimed, handle, machine
@@ -31,7 +31,7 @@ class RunReporter:
         self._work = asyncio.create_task(self._tell(), name=f"{handle.name}/line")
 
     def rest(self) -> list[OutputChunk]:
-        """What the owner has not seen of the output of a run that has ended; tells no more of it."""
+        """Return the output of an ended run that its owner has not seen; stops reporting output."""
         self._work.cancel()
         printed = self._handle.printed
         if printed is None:
@@ -42,11 +42,11 @@ class RunReporter:
 
     @property
     def tells(self) -> bool:
-        """Whether its line is there; without one the row alone says how it ended."""
+        """Whether the stream is open; without it only the row tells how the run ended."""
         return self._stream is not None and not self._stream.closed
 
     def end(self, raw: dict[str, Any] | None) -> None:
-        """Tell how it ended, if that counts, and no more."""
+        """Send the end of the run, unless it was refused (None), and close the stream."""
         if self._stream and not self._stream.closed:
             if raw is not None:
                 say(self._stream, ended=raw)

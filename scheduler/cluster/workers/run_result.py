@@ -1,4 +1,4 @@
-"""How a run on a worker ended, as JSON: its result, and what its owner has not seen of its output."""
+"""The end of a run on a worker, as JSON: its result, and the output that its owner has not seen."""
 
 import asyncio
 import json
@@ -56,9 +56,9 @@ def ending(
     *,
     began: bool = True,
 ) -> dict[str, Any]:
-    """The ending of a run that took so long there, and whose owner lacks these pieces of its output.
+    """The JSON of a run that took so long there, with the pieces of output that its owner lacks.
 
-    `reported` is what it said of its cost; it is none if it never `began`.
+    `reported` is the report of its cost; a run that never `began` counts as none.
     """
     return {
         "seconds": seconds,
@@ -76,7 +76,7 @@ def ending(
 
 
 def result_of(raw: dict[str, Any]) -> Result:
-    """The result; a failure that says so if a worker wrote something else."""
+    """The result; a failure that says so if the JSON is invalid."""
     try:
         return Result(
             Outcome(raw["outcome"]),
@@ -90,13 +90,13 @@ def result_of(raw: dict[str, Any]) -> Result:
 
 
 def print_rest(raw: dict[str, Any], output: OutputBuffer) -> None:
-    """Add to the output what came with the ending."""
+    """Add the pieces that came with the end to the output."""
     for each in raw.get("printed") or ():
         print_piece(each, output)
 
 
 def print_piece(raw: Any, output: OutputBuffer) -> None:
-    """Add a piece, and count the bytes that were left out before it."""
+    """Add a piece and count the bytes that were left out before it."""
     skipped, text = raw
     if skipped:
         output.skip(int(skipped))
@@ -104,12 +104,12 @@ def print_piece(raw: Any, output: OutputBuffer) -> None:
 
 
 def machine_of(raw: dict[str, Any]) -> str:
-    """Where it ran; empty if that is not said."""
+    """The machine where it ran; empty if unknown."""
     return str(raw.get("machine") or "")
 
 
 def usage_of(raw: dict[str, Any]) -> list[Usage]:
-    """What the run used of models."""
+    """The tokens that the run used, by model."""
     try:
         return [from_json(Usage, each) for each in raw.get("used") or ()]
     except InvalidJson:
@@ -125,7 +125,7 @@ def _as_json(said: AgentReport) -> dict[str, Any]:
 
 
 def reported_of(raw: dict[str, Any]) -> AgentReport | None:
-    """What the run said of its cost; None if it said nothing, or nothing that can be read."""
+    """The run's report of its cost; None if there is none or it is invalid."""
     try:
         if not (found := raw.get("reported")):
             return None
@@ -145,10 +145,10 @@ async def record_endings(
     now: float,
     costs: RunCosts,
 ) -> None:
-    """Put on record how runs ended whose owner died before it had: in a transaction of the caller's.
+    """Record the ends of runs whose owner died before it could, in the caller's transaction.
 
-    Who takes over does so before it drops the rows of these runs. What they cost is counted once;
-    what had waited for a worker cost nothing.
+    A new owner calls this before it drops the rows of these runs. Their costs are counted once;
+    runs that only waited for a worker cost nothing.
     """
     asked = {"citizen": citizen, "epoch": epoch}
     for (charge,) in await (await connection.execute(_WAITED, asked)).fetchall():
@@ -156,7 +156,7 @@ async def record_endings(
     ended = await (await connection.execute(_UNRECORDED, asked)).fetchall()
     for run, task, charge, raw, started, state in ended:
         result, output = result_of(raw), OutputBuffer()
-        with suppress(TypeError, ValueError):  # not written by a worker of ours
+        with suppress(TypeError, ValueError):  # not from a worker of this program
             print_rest(raw, output)
         cost = await asyncio.to_thread(_count, costs, charge, task, tasks.get(task), raw) if charge else None
         before = from_json(TaskState, state or {})
@@ -179,13 +179,13 @@ async def record_endings(
 
 
 def _count(costs: RunCosts, charge: str, name: str, task: Task | None, raw: dict[str, Any]) -> RunCost | None:
-    """What the run cost, which is in the ledger from now on; blocks."""
+    """Enter the cost of the run in the ledger and return it; blocks."""
     program = "" if task is None or task.report == FILE else task.report
     try:
         if raw.get("began") is not False:
             return costs.settle_once(charge, name, program, reported_of(raw), usage_of(raw))
         costs.account.cancel(charge)
-    except OSError as error:  # it stays unknown, and counts as the dearest of the last ones
+    except OSError as error:  # it stays unknown and counts as the highest of the last runs
         log.warning("cost not noted", extra={"task": name, "error": str(error)})
     return None
 
@@ -198,7 +198,7 @@ def _seconds(raw: dict[str, Any], otherwise: float) -> float:
 def _after(
     citizen: str, task: Task | None, before: TaskState, result: Result, finished: float
 ) -> TaskState | None:
-    """The state of its task; None if its owner had saved that, and only not the end of the run."""
+    """The task's state after the run; None if its owner had saved that state already."""
     if (running := before.running) is None:
         return None
     state, took = before.carried_by(running), max(0.0, finished - running.since)

@@ -1,7 +1,7 @@
-"""The rows of runs that workers carry; each function is one statement, and the row decides.
+"""The rows of runs for workers; each function is one statement, and the row decides.
 
-A run waits, is claimed once by a worker whose owner still owns it, and ends by that claim alone. What a dead
-worker had claimed is swept; a new owner drops what waits, and asks for the end of what runs.
+A run waits, is claimed once by a worker while its owner owns it, and ends only under that claim. The claims
+of a dead worker are removed; a new owner drops waiting runs and asks the others to end.
 """
 
 from collections.abc import Collection, Sequence
@@ -39,7 +39,7 @@ claimed AS (
 SELECT knock.run, claimed.* FROM knock LEFT JOIN claimed USING (run)
 """
 _CLAIM_THIS = _CLAIM.format(knock="SELECT %(run)s::bigint AS run")
-# Procrastinate gives a job to this worker, which is gone with it.
+# A job that Procrastinate would give to this worker; the statement also removes it.
 _CLAIM_NEXT = _CLAIM.format(
     knock="""
     SELECT (args->>'run')::bigint AS run, procrastinate_finish_job_v1(id, 'succeeded', true)
@@ -92,7 +92,7 @@ asked AS (
     RETURNING q.task, q.worker)
 SELECT task FROM before WHERE worker IS NOT NULL UNION SELECT task FROM asked
 """
-# Who heard it might not claim the run, because one of the owner before had not ended yet: knock again.
+# Knock again: the worker could not claim the run while a run of an earlier owner had not ended.
 _KNOCK_AGAIN = f"""
 WITH vain AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY run) AS place, each.* FROM (
@@ -127,23 +127,23 @@ WHERE q.run = ANY(%s)
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A run that this worker has to carry, and whom its owner is to be found by."""
+    """A run that this worker has to carry out, with the holder id of its owner."""
 
     run: int
     citizen: str
     task: str
     digest: str
     last_success: float | None
-    charge: str  # the name under which its owner counts what it costs
+    charge: str  # the name of its cost in the owner's ledger
     epoch: int
     slot: str
     attempt: int
     trigger: str
     holder: UUID
-    freezes: Sequence[str]  # what is known of freezes of the citizen, and of all
+    freezes: Sequence[str]  # the notes of freezes of the citizen, and of all
 
     def frozen(self, now: float) -> bool:
-        """Whether nothing of the citizen may start now; its owner, which knows it too, may be away."""
+        """Whether the citizen is frozen; its owner would know, too, but may be away."""
         try:
             notes = [note_of(content) for content in self.freezes]
         except (ValueError, RecursionError):
@@ -152,14 +152,14 @@ class Claimed:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What its program passes on, as idempotency key and as fencing token."""
+        """The variables that its program passes on as idempotency key and as fencing token."""
         slot = f"{self.citizen}/{self.task}/{self.slot}"
         return {"EXPERIENCE_SLOT": slot, "EXPERIENCE_EPOCH": str(self.epoch)}
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A run as its owner finds it: waiting at a place in its queue, on a machine, or with a result."""
+    """A run as its owner sees it: waiting at a place in its queue, on a machine, or with a result."""
 
     machine: str | None
     result: dict[str, Any] | None
@@ -169,9 +169,9 @@ class Sight:
 
 
 async def claim(connection: Connection, run: int, worker: UUID) -> Claimed | None:
-    """The run, which no other worker carries from now on; None if it must not begin.
+    """Claim the run for this worker alone; return None if it must not begin.
 
-    Asked again, it is given again: a worker knows what it carries.
+    A second call gives it again: a worker knows which runs it carries.
     """
     row = await (await connection.execute(_CLAIM_THIS, {"run": run, "worker": worker})).fetchone()
     return Claimed(*row[1:]) if row and row[1] else None
@@ -180,13 +180,13 @@ async def claim(connection: Connection, run: int, worker: UUID) -> Claimed | Non
 async def claim_next(
     connection: Connection, queues: Collection[str], hearer: int, worker: UUID
 ) -> Claimed | None:
-    """The next run of these queues, claimed in the statement that takes its knock; None if none waits.
+    """Claim the next run of these queues in the statement that takes its knock; return None if none waits.
 
-    `hearer` is the worker's number at Procrastinate. Knocks for runs that must not begin are dropped.
+    `hearer` is the worker's number at Procrastinate. Knocks of runs that must not begin are dropped.
     """
     values = {"queues": list(queues), "hearer": hearer, "worker": worker}
     while row := await (await connection.execute(_CLAIM_NEXT, values)).fetchone():
-        # A job may be newer than what the rest of the statement sees.
+        # A job may be newer than the snapshot that the rest of the statement sees.
         claimed = Claimed(*row[1:]) if row[1] else await claim(connection, row[0], worker)
         if claimed:
             return claimed
@@ -194,62 +194,62 @@ async def claim_next(
 
 
 async def give_back(connection: Connection, run: int, worker: UUID) -> None:
-    """This worker has claimed the run and does not begin it: it waits again."""
+    """Return a claimed run that this worker does not begin: it waits again."""
     await connection.execute(_GIVE_BACK, (run, worker))
 
 
 async def finish(
     connection: Connection, run: int, worker: UUID, result: dict[str, Any], channel: str = ""
 ) -> bool:
-    """Whether the result counts; not, if the run was written off, or its citizen has another owner.
+    """Record the result; return False if the run was written off or its citizen has another owner.
 
-    If it does, whoever listens on the channel hears the number of the run.
+    If it counts, listeners on the channel are sent the number of the run.
     """
     values = {"run": run, "worker": worker, "result": Jsonb(storable(result)), "channel": channel}
     return await (await connection.execute(_FINISH, values)).fetchone() is not None
 
 
 async def results(connection: Connection, runs: Collection[int]) -> dict[int, dict[str, Any]]:
-    """The results that there are of these runs."""
+    """Return the recorded results of these runs."""
     return dict(await (await connection.execute(_RESULTS, (list(runs),))).fetchall())
 
 
 async def open_charges(connection: Connection, charges: Collection[str]) -> frozenset[str]:
-    """Those of these charges whose runs have rows: their owners will hear what they cost."""
+    """Return the charges whose runs still have rows: their owners will read their costs there."""
     rows = await (await connection.execute(_OPEN_CHARGES, (list(charges),))).fetchall()
     return frozenset(charge for (charge,) in rows)
 
 
 async def tell_cost(connection: Connection, citizen: str, line: str) -> None:
-    """Add the line to the ledger of the citizen, whoever runs it, and wherever."""
+    """Add the line to the citizen's ledger, whichever machine runs it."""
     await connection.execute(ADD_LINE, {"citizen": citizen, "epoch": None, "content": line})
 
 
 async def asked(connection: Connection, worker: UUID) -> dict[int, bool]:
-    """The runs that this worker has claimed, and whether each is to end; what is missing was written off."""
+    """Return this worker's runs, and whether each must end; runs not listed were written off."""
     rows = await (await connection.execute(_ASKED, (worker,))).fetchall()
     return {run: stop for run, stop in rows}
 
 
 async def take_back(connection: Connection, runs: Collection[int]) -> frozenset[int]:
-    """Drop those of these runs that wait: no worker begins them any more. Which they were."""
+    """Drop those of these runs that still wait, so that no worker begins them; return them."""
     rows = await (await connection.execute(_TAKE_BACK, {"runs": list(runs)})).fetchall()
     return frozenset(run for (run,) in rows)
 
 
 async def stop(connection: Connection, run: int) -> bool:
-    """Whether a worker has the run, and was asked to end it."""
+    """Ask the worker that has the run to end it; return False if none has it."""
     row = await (await connection.execute(_STOP, {"run": run})).fetchone()
     return bool(row and row[0])
 
 
 async def owns(connection: Connection, citizen: str, epoch: int) -> bool:
-    """Whether this epoch is the citizen's now, and until the transaction ends."""
+    """Whether the citizen has this epoch, now and until the transaction ends."""
     return await (await connection.execute(_OWNS, (citizen, epoch))).fetchone() is not None
 
 
 async def take_over(connection: Connection, citizen: str, epoch: int) -> frozenset[str]:
-    """End what the owners before had begun elsewhere; the tasks of which a run did begin."""
+    """End the runs of earlier owners on workers; return the tasks of which a run had begun."""
     values = {"citizen": citizen, "epoch": epoch}
     rows = await (await connection.execute(_TAKE_OVER, values)).fetchall()
     return frozenset(task for (task,) in rows)
@@ -258,9 +258,9 @@ async def take_over(connection: Connection, citizen: str, epoch: int) -> frozens
 async def look(
     connection: Connection, runs: Collection[int], citizens: Collection[str], patience: float
 ) -> dict[int, Sight]:
-    """What has become of these runs; of those that are missing the worker died, or they were written off.
+    """Return what became of these runs; missing ones were written off, or their worker died.
 
-    `patience` is how many seconds a knock that was heard may take to lead to a claim.
+    `patience` is the seconds within which a knock must lead to a claim.
     """
     await connection.execute(_SWEEP, {"citizens": list(citizens)})
     await connection.execute(_KNOCK_AGAIN, {"runs": list(runs), "patience": patience})

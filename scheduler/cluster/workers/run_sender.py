@@ -1,4 +1,4 @@
-"""The owner's end: sends runs to workers, hears of them, and ends those that it no longer wants."""
+"""The owner's end: sends runs to workers, receives their reports, and ends those no longer wanted."""
 
 import asyncio
 import contextlib
@@ -34,15 +34,15 @@ from scheduler.system.clock import elapsed
 
 log = logging.getLogger("experience.engine")
 
-PATIENCE = 1.0  # seconds after which a knock that was heard, and led to no claim, is made again
-LOOK = 1.0  # seconds between two looks at the rows of runs that are on workers
-FOLLOW = 0.1  # seconds between two looks whether one is followed
-HEARD = 3.0  # seconds for which a worker takes a run as followed
+PATIENCE = 1.0  # seconds after which a knock that led to no claim is repeated
+LOOK = 1.0  # seconds between two checks of the rows of runs on workers
+FOLLOW = 0.1  # seconds between two checks whether one is followed
+HEARD = 3.0  # seconds for which a worker considers a run followed
 
 
 @dataclass(slots=True, eq=False)
 class Sent:
-    """A run that a worker carries or will carry."""
+    """A run that a worker carries out or will carry out."""
 
     row: int
     lease: Lease
@@ -52,21 +52,21 @@ class Sent:
     wanted: Wanted
     machine: str = ""
     stream: Stream | None = None
-    heard: float = 0.0  # when its worker heard last that it is followed
+    heard: float = 0.0  # when its worker was last told that it is followed
     ended: "asyncio.Future[Result | None]" = field(  # None: it was taken back
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
     async def begin(self, machine: str) -> None:
-        """This machine's worker begins it."""
+        """Note that a worker on this machine begins the run."""
         if not self.machine:
             self.machine = machine
             await self.began(machine)
 
     def end(self, raw: dict[str, Any]) -> None:
-        """It ended so; the first ending counts."""
+        """Note how the run ended; the first ending counts."""
         if not self.ended.done():
-            with contextlib.suppress(TypeError, ValueError):  # not written by a worker of ours
+            with contextlib.suppress(TypeError, ValueError):  # it is not from a worker of this program
                 print_rest(raw, self.handle.output)
             self.handle.where = self.handle.where or machine_of(raw)
             for each in usage_of(raw):
@@ -75,25 +75,25 @@ class Sent:
             self.ended.set_result(result_of(raw))
 
     def lost(self) -> None:
-        """Its worker is silent: nothing of it runs any more, and its result would be refused."""
+        """Note that its worker is silent: the run has ended, and its result would be refused."""
         if not self.ended.done():
             where = self.machine or f"its {self.queue} worker"
             self.ended.set_result(Result(Outcome.INTERRUPTED, f"interrupted: {where} was lost"))
 
     def ask(self) -> None:
-        """Ask the worker to end it; once more, and it gives no grace."""
+        """Ask the worker to end the run, the second time without grace."""
         if self.stream and not self.stream.closed:
             say(self.stream, stop=True)
 
     def follow(self, now: float) -> None:
-        """Tell the worker that its output is followed."""
+        """Tell the worker that the run's output is followed."""
         following = self.handle.printed is not None and self.handle.printed.followed
         if following and self.stream and not self.stream.closed and now - self.heard > HEARD / 2:
             self.heard = now
             say(self.stream, follow=True)
 
     def see(self, sight: run_rows.Sight) -> None:
-        """Show for what it waits."""
+        """Show what the run waits for."""
         who = f"{'an' if self.queue[0] in 'aeiou' else 'a'} {self.queue} worker"
         if not sight.workers:
             self.handle.waits_for(f"waits for {who}: none is there")
@@ -102,7 +102,7 @@ class Sent:
 
 
 class RunSender:
-    """All runs of this process that workers carry."""
+    """All runs of this process that are on workers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -111,17 +111,17 @@ class RunSender:
         self._following: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._asking = asyncio.Lock()
-        self._results: set[int] = set()  # runs of which a worker says that they have ended
+        self._results: set[int] = set()  # runs that have ended, as reported by workers
         self._reading: asyncio.Task[None] | None = None
 
     def of(self, lease: Lease, store: ClusterStore) -> "CitizenSender":
-        """What sends the runs of one citizen."""
+        """The sender of one citizen's runs."""
         return CitizenSender(self, lease, store)
 
     async def take_over(
         self, lease: Lease, tasks: Mapping[str, Task], now: float, costs: RunCosts
     ) -> frozenset[str]:
-        """Record or end what the owners before left on workers; the tasks of which a run did begin."""
+        """Record or end the runs that earlier owners left on workers; return the tasks of which one began."""
         async with self._database.connection() as connection, connection.transaction():
             if not await run_rows.owns(connection, lease.citizen, lease.epoch):
                 return frozenset()
@@ -129,10 +129,10 @@ class RunSender:
             return await run_rows.take_over(connection, lease.citizen, lease.epoch)
 
     async def carry(self, sent: Sent) -> Result | None:
-        """The result of the run, None if it was taken back; cancelled, it returns when no worker has it."""
+        """Return the result, None if it was taken back; a cancel returns when no worker has the run."""
         self._open[sent.row] = sent
         self._look_soon()
-        if sent.row in self._results:  # its worker was quicker than this process
+        if sent.row in self._results:  # its worker was faster than this process
             self._read_soon()
         try:
             return await asyncio.shield(sent.ended)
@@ -143,7 +143,7 @@ class RunSender:
             del self._open[sent.row]
 
     async def serve(self, run: int, stream: Stream) -> None:
-        """Hear of a run from its worker."""
+        """Receive a worker's reports on a run."""
         sent = self._open.get(run)
         if sent is None:
             stream.abort()
@@ -156,8 +156,8 @@ class RunSender:
             stream.abort()
 
     def ended(self, word: str) -> None:
-        """A worker has put the result of this run on record."""
-        with contextlib.suppress(ValueError):  # whoever may use the database can say anything
+        """Note that a worker has recorded the result of this run."""
+        with contextlib.suppress(ValueError):  # any user of the database can send anything
             self._results.add(int(word))
             self._read_soon()
 
@@ -183,7 +183,7 @@ class RunSender:
     # -------------------------------------------------------------- ending one
 
     async def _end(self, sent: Sent) -> None:
-        """Return when it has ended, or when another owner sees to that; each further cancel hurries."""
+        """Return when the run has ended, or another owner ends it; each further cancel shortens the grace."""
         sent.handle.left_behind(f"its run on {sent.machine or 'a worker'}", lambda: not sent.ended.done())
         ending = asyncio.ensure_future(self._until_ended(sent))
         while not ending.done():
@@ -207,7 +207,7 @@ class RunSender:
             sent.ended.set_result(Result(Outcome.INTERRUPTED, "interrupted"))
 
     async def _stop(self, sent: Sent) -> bool:
-        """Whether a worker has it, and was asked to end it; it will not begin if it waits."""
+        """Take the run back if it waits, else ask its worker to end it; return whether a worker has it."""
         async with self._asking:
             connection = await self._connected()
             sent.handle.never_began = bool(await run_rows.take_back(connection, [sent.row]))
@@ -216,7 +216,7 @@ class RunSender:
     # -------------------------------------------------------------- looking
 
     def _look_soon(self) -> None:
-        """Each ends by itself, at its own pace, once no run is open."""
+        """Start the two background loops, which end by themselves when no run is open."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._keep_looking(), name="remote runs")
         if self._following is None or self._following.done():
@@ -250,7 +250,7 @@ class RunSender:
             self._reading = asyncio.create_task(self._read_results(), name="results")
 
     async def _read_results(self) -> None:
-        """Read what has ended, at once and then what has come meanwhile; a look sees what is missed."""
+        """Read results, and again if more came in the meantime; the regular check finds missed ones."""
         with contextlib.suppress(DatabaseAway, psycopg.Error):
             while known := self._results & self._open.keys():
                 self._results.clear()
@@ -262,7 +262,7 @@ class RunSender:
                 await asyncio.sleep(GATHER)
 
     async def _look(self) -> None:
-        """Read the rows of all open runs: what was missed, what is lost, what waits."""
+        """Read the rows of all open runs: missed results, lost runs, waiting runs."""
         known = list(self._open)
         citizens = {sent.lease.citizen for sent in self._open.values()}
         async with self._asking:
@@ -289,7 +289,7 @@ class RunSender:
 
 @dataclass(frozen=True, slots=True)
 class CitizenSender:
-    """Sends the runs of one citizen, as long as this process owns it."""
+    """Sends the runs of one citizen while this process owns it."""
 
     sender: RunSender
     lease: Lease

@@ -1,7 +1,7 @@
-"""A worker: claims runs of its queues, carries them by its own settings, and says how they ended.
+"""A worker: claims runs of its queues, carries them out by its own settings, and reports how they ended.
 
-Procrastinate knocks; the row decides. A worker that cannot renew its lease ends its runs before others may
-take them for lost, and its guard does where it cannot.
+Procrastinate only notifies; the row decides. A worker that cannot renew its lease ends its runs before others
+may count them as lost; if it cannot, its guard does.
 """
 
 import asyncio
@@ -40,11 +40,11 @@ from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.worker")
 
-CROWD = 4  # workers on a queue; of more, each knock would wake all that are idle: they poll
-LOOK = 1.0  # seconds between two looks at what owners ask for
-AGAIN = 1.0  # seconds until a database that did not answer is asked again
-CLOSING = 5.0  # seconds that Procrastinate gets to put its things in order
-HURRY = 0.1  # seconds of grace for runs whose lease is over
+CROWD = 4  # workers on a queue; if there are more they poll, since each knock would wake all idle ones
+LOOK = 1.0  # seconds between two checks of the owners' requests
+AGAIN = 1.0  # seconds until the next attempt after the database did not answer
+CLOSING = 5.0  # seconds that Procrastinate gets to shut down
+HURRY = 0.1  # seconds of grace for runs whose lease has ended
 GRACE = 10.0  # seconds that runs get when the worker is stopped
 SHUT_DOWN = "the worker on {} was shut down"
 WRITTEN_OFF = "its owner wrote it off"
@@ -52,16 +52,16 @@ NEVER_BEGAN = Result(Outcome.INTERRUPTED, "interrupted: it never began")
 
 
 class Carried:
-    """A run that is under way here."""
+    """A run under way on this worker."""
 
     def __init__(self, claimed: run_rows.Claimed, worker: UUID, handle: RunHandle) -> None:
         self.claimed, self.worker, self.handle = claimed, worker, handle
-        self.over = False  # only its result is on its way
+        self.over = False  # only its result is still to be recorded
         self.charge: WorkerCharge | None = None
 
 
 class Worker:
-    """Carries runs of these queues, so many at a time."""
+    """Carries out runs of its queues, a limited number at a time."""
 
     def __init__(
         self,
@@ -85,16 +85,16 @@ class Worker:
         self._runner = Runner(self._registry, clock, self._executor, self._ended)
         self._bus = Bus(self._database, uuid4(), self._nobody)
         self._carried: dict[int, Carried] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}  # of runs, from their claim to their end
+        self._tasks: dict[int, asyncio.Task[None]] = {}  # by run, from its claim to its end
         self._taking: set[asyncio.Task[int | None]] = set()
-        self._unanswered: set[int] = set()  # runs whose claim is on record, and whose answer never came
+        self._unanswered: set[int] = set()  # runs whose claim is on record but whose answer never came
         self._connection: Connection | None = None
-        self._in_a_row = 0  # claims since a look that found none
+        self._in_a_row = 0  # successful claims in a row
         self._asking = asyncio.Lock()
         self._stopping = False
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Carry runs until `stop` is set; raises NotInstalled."""
+        """Carry out runs until `stop` is set; raises NotInstalled."""
         self._executor.begin()
         await asyncio.to_thread(self._guard.begin)
         await self._enter(stop)
@@ -117,7 +117,7 @@ class Worker:
             await self._close()
 
     async def _enter(self, stop: asyncio.Event) -> None:
-        """Return when it has its lease: the machine of the database may start later than this one."""
+        """Return when the worker has its lease: the database's machine may start later than this one."""
         said = ""
         while not stop.is_set():
             try:
@@ -136,7 +136,7 @@ class Worker:
     # -------------------------------------------------------------- knocks
 
     async def _hear_forever(self) -> None:
-        """Take knocks, on new connections after each time that the database was away."""
+        """Take knocks, on new connections whenever the database has been away."""
         said = ""
         while True:
             self._lease.came_back.clear()
@@ -156,17 +156,17 @@ class Worker:
             await asyncio.sleep(AGAIN)
 
     async def _changed(self, listens: bool) -> None:
-        """Return when knocks have to be taken in another way, or on other connections."""
+        """Return when knocks must be taken in another way or on other connections."""
         while not self._lease.came_back.is_set():
             await asyncio.sleep(LOOK)
             if listens != (self._lease.crowd <= CROWD) and not self._carried:
                 return
 
     async def take(self, hearer: int) -> int | None:
-        """Claim the next run of these queues and begin it; None if none waits, or none may begin now.
+        """Claim and begin the next run of these queues; return None if none waits or may begin now.
 
-        Raises psycopg.Error, DatabaseAway: then it is asked under another number of Procrastinate's.
-        Whoever asks may go: a claim is on record before its answer is here, and must not be dropped then.
+        After a psycopg.Error or DatabaseAway, Procrastinate calls it again under another number.
+        The caller may be cancelled: a claim is on record before its answer arrives and must not be lost.
         """
         if self._stopping or len(self._tasks) + len(self._taking) >= self._concurrency:
             return None
@@ -176,7 +176,7 @@ class Worker:
         return await asyncio.shield(taking)
 
     async def carry(self, run: int) -> None:
-        """Return when the run has ended; whoever waits may go."""
+        """Return when the run has ended; the caller may be cancelled."""
         if task := self._tasks.get(run):
             await asyncio.shield(task)
 
@@ -185,7 +185,7 @@ class Worker:
             await asyncio.to_thread(self._guard.begin)
         async with self._asking:
             worker, claimed = await self._claim(hearer)
-            # An answer that came late, through a cut or to a frozen process: by now it is another's.
+            # The answer came late, after a cut or a freeze: the run may belong to another worker by now.
             if claimed is None or not self._lease.held or self._lease.id != worker:
                 return None
             if claimed.frozen(self._clock.now()):
@@ -197,16 +197,14 @@ class Worker:
         return claimed.run
 
     async def _claim(self, hearer: int) -> tuple[UUID, run_rows.Claimed | None]:
-        """As whom, and the run; raises psycopg.Error, DatabaseAway."""
+        """Return the worker id and the run claimed under it; raises psycopg.Error, DatabaseAway."""
         worker = self._lease.id
         if not self._lease.held:
             return worker, None
         connection = await self._connected()
         if self._unanswered:
             return worker, await run_rows.claim(connection, self._unanswered.pop(), worker)
-        if (
-            self._in_a_row == 2
-        ):  # plans that were made while the queue was empty sort all that waits, each time
+        if self._in_a_row == 2:  # plans made while the queue was empty sort all waiting runs each time
             await connection.execute("DISCARD PLANS")
         claimed = await run_rows.claim_next(connection, self._queues, hearer, worker)
         self._in_a_row = self._in_a_row + 1 if claimed else 0
@@ -258,11 +256,11 @@ class Worker:
             handle.use,
             {**claimed.variables, **says},
         )
-        self._runner.watch(handle, task.timeout + WRITE_OFF)  # if its owner is no longer there to end it
+        self._runner.watch(handle, task.timeout + WRITE_OFF)  # in case its owner is not there to end it
         await self._runner.run(task, handle, context)
 
     async def _finish(self, carried: Carried, teller: RunReporter) -> None:
-        """Put its result on record, however long the database is away; it may be refused."""
+        """Record the result, however long the database is away; it may be refused."""
         claimed, handle = carried.claimed, carried.handle
         result = handle.result or Result(Outcome.FAILED, "it left without a result")
         took = self._clock.elapsed() - handle.began_at if handle.began_at else 0.0
@@ -271,7 +269,7 @@ class Worker:
             reported = await asyncio.to_thread(charge.read, handle.printed, failed=result.outcome.bad)
         said = (teller.rest(), handle.used or (), took, self._machine, reported)
         raw = ending(result, *said, began=handle.began)
-        channel = "" if teller.tells else own_channel(claimed.holder)  # what is on its line comes first
+        channel = "" if teller.tells else own_channel(claimed.holder)  # its stream's messages come first
         counts = None
         while counts is None and self._may_finish():
             with contextlib.suppress(psycopg.Error, DatabaseAway):
@@ -283,7 +281,7 @@ class Worker:
         teller.end(raw if counts else None)
         word = result.outcome.value if counts else "its result is refused: it was written off meanwhile"
         log.info(word, extra={"citizen": claimed.citizen, "task": claimed.task})
-        if charge and counts is not None:  # else it is told at the next start
+        if charge and counts is not None:  # otherwise it is reported at the next start
             with contextlib.suppress(psycopg.Error, DatabaseAway):
                 async with self._asking:
                     await tell(await self._connected(), claimed.citizen, charge, None if counts else reported)
@@ -301,7 +299,7 @@ class Worker:
     # -------------------------------------------------------------- what ends runs
 
     def _lost(self) -> None:
-        """The lease is over: end all runs before others may believe that they have ended."""
+        """End all runs when the lease is lost, before others may assume that they have ended."""
         asyncio.get_running_loop().call_later(ENDING * self._lease.margin, self._guard.tell)
         for each in self._carried.values():
             if not each.over:
@@ -309,8 +307,8 @@ class Worker:
                 asyncio.get_running_loop().call_later(HURRY, _hurry, each)
 
     async def _look_forever(self) -> None:
-        """Hear what owners ask for, also where a line broke; first tell what was left over."""
-        with contextlib.suppress(psycopg.Error, DatabaseAway):  # at the next start, then
+        """First report left-over costs, then read the owners' requests, even where a stream broke."""
+        with contextlib.suppress(psycopg.Error, DatabaseAway):  # retried at the next start
             async with self._asking:
                 connection = await self._connected()
             await tell_left_over(connection, self._definitions.citizens, self._clock)
@@ -327,7 +325,7 @@ class Worker:
             asked = await run_rows.asked(connection, worker)
             unanswered = asked.keys() - self._tasks.keys()
             self._unanswered = {run for run in unanswered if not asked[run]}
-            for run in unanswered - self._unanswered:  # its owner wants it no more
+            for run in unanswered - self._unanswered:  # its owner no longer wants it
                 await run_rows.finish(connection, run, worker, ending(NEVER_BEGAN, began=False))
         for each in seen:
             stop = asked.get(each.claimed.run)
@@ -337,7 +335,7 @@ class Worker:
     # -------------------------------------------------------------- end
 
     async def _end(self, hearing: "asyncio.Task[None]") -> None:
-        """Take no more runs, and give those under way their grace."""
+        """Take no more runs and give those under way their grace."""
         self._stopping = True
         hearing.cancel()
         if self._taking:
@@ -365,11 +363,11 @@ class Worker:
         return self._connection
 
     async def _nobody(self, citizen: str, stream: Stream, asked_by: str) -> None:
-        stream.abort()  # whoever wants a citizen finds it with its owner
+        stream.abort()  # clients of a citizen must ask its owner
 
 
 def _hurry(carried: Carried) -> None:
-    """A second request gives no grace."""
+    """Ask the run to end a second time, which gives no more grace."""
     if not carried.over:
         carried.handle.halt(Outcome.INTERRUPTED)
 

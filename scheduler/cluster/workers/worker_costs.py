@@ -1,6 +1,6 @@
-"""What runs on this worker cost, as they say it: read here, and counted by their owners.
+"""Costs that runs on this worker report: read here, and counted by their owners.
 
-A report that its owner did not hear of, since it or this worker died, is told later as a line of the ledger.
+If an owner missed a report because it or this worker died, the worker later adds a line to the ledger.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ NOTHING = AgentReport()
 
 @dataclass(frozen=True, slots=True)
 class WorkerCharge:
-    """A run that may say what it costs."""
+    """The charge of a run that may report its cost."""
 
     costs: RunCosts
     charge: RunCharge
@@ -33,31 +33,31 @@ class WorkerCharge:
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """Where it may say so, and what it may cost."""
+        """The variables that tell the run where to report its cost and what it may cost."""
         return self.costs.environment(self.charge)
 
     def read(self, printed: OutputBuffer | None, *, failed: bool = False) -> AgentReport | None:
-        """What it said; blocks."""
+        """Return the run's report, None if it made none; blocks."""
         output = printed.text() if self.program and printed else ""
         report = self.costs.read(self.charge, self.program, output, failed)
         return None if report == NOTHING else report
 
     def late(self, report: AgentReport) -> str:
-        """The line of the ledger for a run that was written off; empty if it cost nothing."""
+        """The ledger line for a run that was written off; empty if it cost nothing."""
         run, cost = self.charge.run, self.costs.amount(self.charge, report, self.program)
         task, day = run.rsplit("-", 2)[0], self.costs.account.today()
         charge = Charge(run, task, day, cost, report.tokens_in, report.tokens_out)
         return late_line(charge) if cost else ""
 
     def told(self) -> None:
-        """It is known; blocks."""
+        """Remove the report, which is now known; blocks."""
         self.costs.close(self.charge)
         self.costs.remove(self.charge)
 
 
 def charge_of(citizen: CitizenSettings, task: Task, name: str, clock: Clock) -> WorkerCharge | None:
-    """The charge of this name; None for a run whose owner does not count what it costs."""
-    if not name.startswith(f"{task.name}-") or "/" in name:  # the database is no place to name files from
+    """The charge with this name; None if the run's owner does not count its cost."""
+    if not name.startswith(f"{task.name}-") or "/" in name:  # never name a file by what the database says
         return None
     program = "" if task.report == FILE else task.report
     costs = _costs(citizen, clock)
@@ -65,7 +65,7 @@ def charge_of(citizen: CitizenSettings, task: Task, name: str, clock: Clock) -> 
 
 
 async def tell_left_over(connection: Connection, citizens: Iterable[CitizenSettings], clock: Clock) -> None:
-    """Tell what runs said and no owner has heard: it, or the worker that had them, died."""
+    """Report costs that no owner has read, because it or the worker died."""
     for citizen in citizens:
         costs = _costs(citizen, clock)
         charges = await asyncio.to_thread(costs.left_over)
@@ -79,7 +79,7 @@ async def tell_left_over(connection: Connection, citizens: Iterable[CitizenSetti
 async def tell(
     connection: Connection, citizen: str, charge: WorkerCharge, report: AgentReport | None
 ) -> None:
-    """Add what the run said, if its owner has not heard it, to the ledger; its file goes."""
+    """Add the run's report to the ledger if its owner has not read it, and remove its file."""
     if report and (line := charge.late(report)):
         await run_rows.tell_cost(connection, citizen, line)
     await asyncio.to_thread(charge.told)

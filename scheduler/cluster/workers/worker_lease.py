@@ -1,4 +1,4 @@
-"""A worker's lease: while it is renewed, what it claimed is carried; when it ends, nothing of it runs."""
+"""A worker's lease: its runs last only while the lease is renewed; when it ends, none of them runs."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ _LEAVE = "DELETE FROM experience.workers WHERE id = %s"
 
 
 class WorkerLease:
-    """This worker's row; `id` is new with each lease, and whatever an older one claimed is over."""
+    """This worker's row; each lease has a new `id`, and runs claimed under an older one have ended."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class WorkerLease:
         renewed: Callable[[float], None],
         lost: Callable[[], None],
     ) -> None:
-        """`renewed` hears until when nothing has to be ended; `lost`, that all has to end now."""
+        """`renewed` gets the time until which runs may last; `lost` is called when all must end now."""
         self.id: UUID = uuid4()
-        self.crowd = 1  # workers on these queues
+        self.crowd = 1  # number of workers on these queues
         self.seconds, self.queues = seconds, list(queues)
-        self.came_back = asyncio.Event()  # the database answers after it did not
+        self.came_back = asyncio.Event()  # set when the database answers again
         self._database, self._renewed, self._lost = database, renewed, lost
         self._facts = {
             "machine": machine,
@@ -61,24 +61,24 @@ class WorkerLease:
         }
         self._deadline = 0.0
         self._connection: Connection | None = None
-        self.troubled = False  # the database does not answer
+        self.troubled = False  # whether the database does not answer
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def margin(self) -> float:
-        """Seconds before its end at which the lease is given up."""
+        """The seconds before its end at which the lease is given up."""
         return self.seconds / RENEWALS
 
     @property
     def held(self) -> bool:
-        """Whether something may be begun at this moment."""
+        """Whether a run may begin now."""
         return elapsed() < self._deadline
 
     async def enter(self) -> None:
-        """Be there for the owners, under a new id; raises NotInstalled, DatabaseAway."""
+        """Register the worker under a new id; raises NotInstalled, DatabaseAway."""
         made = uuid4()
         try:
-            connection = await self._connected()  # and kept: another one may take longer than the lease
+            connection = await self._connected()  # kept, since a new one may take longer than the lease
             await require_schema(connection, self._database)
             await connection.execute(_FORGET)
             sent = elapsed()
@@ -90,7 +90,7 @@ class WorkerLease:
         self._count_from(sent)
 
     async def keep(self) -> None:
-        """Renew for ever; under a new id after the lease was lost."""
+        """Renew forever, under a new id after the lease was lost."""
         while True:
             await asyncio.sleep(self.margin / 2 if self.troubled else self.margin)
             try:
@@ -99,7 +99,7 @@ class WorkerLease:
                 await self._failed(error)
 
     async def leave(self) -> None:
-        """Nothing runs here any more."""
+        """Remove the worker's row: nothing runs here any more."""
         self._deadline = 0.0
         if self._timer:
             self._timer.cancel()
@@ -107,7 +107,7 @@ class WorkerLease:
         try:
             async with self._database.connection() as connection:
                 await connection.execute(_LEAVE, (self.id,))
-        except DatabaseAway:  # the lease ends by itself
+        except DatabaseAway:  # the lease then expires by itself
             pass
 
     async def _connected(self) -> Connection:
@@ -150,14 +150,14 @@ class WorkerLease:
         self._watch()
 
     def _watch(self) -> None:
-        """Give the lease up on time, whatever the database is at."""
+        """Give the lease up on time, whatever the database does."""
         if self._timer:
             self._timer.cancel()
         left = max(0.0, self._deadline - elapsed())
         self._timer = asyncio.get_running_loop().call_later(left, self._over)
 
     def _over(self) -> None:
-        if self.held:  # the timer's clock may stand still while the machine sleeps, and be early
+        if self.held:  # the timer's clock may stop while the machine sleeps, or run early
             self._watch()
         elif self._deadline:
             self._give_up("no word from the database for too long")

@@ -1,4 +1,4 @@
-"""Which workers there are, what they carry, and what waits in the queues; for screens and commands."""
+"""The workers, their runs, and the waiting runs of the queues, for screens and commands."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ GROUP BY n.queue, line.name ORDER BY n.queue
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker; `left`: the seconds that its lease has still to go, negative if it fell silent."""
+    """A worker; its lease has `left` seconds, negative if it fell silent."""
 
     machine: str
     pid: int | None
@@ -46,23 +46,23 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A queue: its workers, how many runs they carry, how many wait, the oldest since so many seconds."""
+    """A queue: its workers, its running and waiting runs, and the seconds that the oldest has waited."""
 
     queue: str
     workers: int
     running: int
     waiting: int
     oldest: float | None
-    first: str  # the run that is next: "opus/render"
+    first: str  # the next run, such as "opus/render"
 
     @property
     def stuck(self) -> bool:
-        """Whether runs wait for a worker that is not there."""
+        """Whether runs wait although there is no worker."""
         return bool(self.waiting and not self.workers)
 
 
 async def workers(database: Database) -> list[WorkerRow]:
-    """Those that are there, and those that fell silent within the last hour; raises DatabaseAway."""
+    """Return the workers, including those that fell silent in the last hour; raises DatabaseAway."""
     rows = await database.rows(_WORKERS)
     return [
         WorkerRow(machine, pid, tuple(queues), concurrency, left, tuple(carries))
@@ -71,7 +71,7 @@ async def workers(database: Database) -> list[WorkerRow]:
 
 
 async def queues(database: Database, named: Collection[str] = ()) -> list[QueueRow]:
-    """These queues, and all that are in use, by name; raises DatabaseAway."""
+    """Return these queues and all queues in use, by name; raises DatabaseAway."""
     rows = await database.rows(_QUEUES, (list(named),))
     return [
         QueueRow(queue, present, running, waiting, None if oldest is None else float(oldest), first)
