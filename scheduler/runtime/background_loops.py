@@ -1,4 +1,4 @@
-"""Loops in the background: starts one per citizen in a screen session of its own, and stops them."""
+"""Loops in the background: starts one per citizen, each in its own screen session, and stops them."""
 
 import asyncio
 import os
@@ -19,10 +19,10 @@ from scheduler.storage.lock import MONITOR, managed_by, owner_of, role_of
 from scheduler.system.unix_socket import client_socket
 
 POLL_EVERY = 0.05  # seconds
-STARTED_WITHIN = 15.0  # seconds until a started loop must own its citizen
+STARTED_WITHIN = 15.0  # seconds within which a started loop must own its citizen
 AFTER_GRACE = 15.0  # seconds on top of the grace that running tasks get
 AFTER_SIGTERM = 7.0  # seconds after a second request, which leaves tasks no grace
-AFTER_SIGKILL = 5.0  # seconds: a process that hangs in the kernel stays
+AFTER_SIGKILL = 5.0  # seconds; a process that hangs in the kernel stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ def start_all(
     log_json: bool = False,
     take_over: bool = False,
 ) -> int:
-    """Start the loop of every citizen without an owner and print how to watch it; gives the exit code.
+    """Start the loop of every citizen without an owner and print how to watch it; return the exit code.
 
-    `take_over`: a monitor passes what it runs to a loop.
+    With `take_over`, monitors pass what they run to a loop.
     """
     flags = [flag for flag, on in (("--own-as-root", own_as_root), ("--log-json", log_json)) if on]
     flags += ["--config", str(config.resolve())] if config else []
@@ -60,10 +60,10 @@ def start_all(
 
 
 def stop_all(config: Path | None, only: Collection[str] = ()) -> int:
-    """End loops in the background and in the foreground, and nothing else; gives the exit code."""
+    """End loops, in the background or the foreground, and nothing else; return the exit code."""
     settings = load(config=config, only=only)
     settings.chosen(only)
-    for problem in settings.problems:  # loops can be stopped although a settings file has errors
+    for problem in settings.problems:  # loops can be stopped even if a settings file has errors
         print(f"experience: {problem}", file=sys.stderr)
     others = {name: settings.root / name for name in settings.known if only and name not in only}
     reports = asyncio.run(stop_loops(settings.citizens, _print, others))
@@ -85,7 +85,7 @@ def _print(report: LoopReport) -> LoopReport:
 
 
 def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> NewLoop | LoopReport:
-    """A new loop, or the report why none was started."""
+    """Start a loop; return it, or the report why none was started."""
     try:
         return _start_free(citizen, flags, own_as_root)
     except OSError as error:
@@ -112,7 +112,7 @@ def _start_free(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -
 
 
 async def ask_to_hand_over(citizens: Iterable[CitizenSettings]) -> None:
-    """Ask the monitors that run these citizens to pass all that they run to a loop, and wait for it."""
+    """Ask the monitors of these citizens to pass everything they run to a loop, and wait for it."""
     inside = [each for each in citizens if role_of(each.home) == MONITOR]
     monitors = {owner.pid: each for each in inside if (owner := owner_of(each.home))}
     for each in monitors.values():
@@ -140,7 +140,7 @@ def _not_started(name: str, reason: str) -> LoopReport:
 
 
 def _wait_until_started(citizen: CitizenSettings, start: NewLoop | LoopReport) -> LoopReport:
-    """Wait until the loop owns its citizen, or has ended."""
+    """Wait until the loop owns its citizen or has ended."""
     if isinstance(start, LoopReport):
         return start
     name, end = citizen.name, time.monotonic() + STARTED_WITHIN
@@ -148,14 +148,14 @@ def _wait_until_started(citizen: CitizenSettings, start: NewLoop | LoopReport) -
         time.sleep(POLL_EVERY)
     if owner_of(citizen.home):
         return LoopReport(f"{name}: started; to watch it: {start.watch_command}")
-    if not start.ended():  # a busy machine
+    if not start.ended():  # the machine may be busy
         late = f"still starts after {STARTED_WITHIN:g}s; to watch it: {start.watch_command}"
         return LoopReport(f"{name}: {late}", failed=True)
     return LoopReport(f"{name}: did not start; {PROGRAM} loop {name} shows why", failed=True)
 
 
 def _why_not_allowed(home: Path, own_as_root: bool) -> str:
-    """Why this user may not start it: the loop would refuse, too, but only after its log is in that home."""
+    """Why this user may not start the loop, which would refuse only after making its log in that home."""
     owner, user = home.stat().st_uid, os.geteuid()
     if owner == user or (user == 0 and own_as_root):
         return ""
@@ -167,14 +167,14 @@ def _why_not_allowed(home: Path, own_as_root: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Stopping:
-    """A process that was asked to end; only one that is `certain` to be a loop is ended by force."""
+    """A process that was asked to end; only one that is `certain` to be a loop is killed."""
 
     process: Running
     certain: bool
 
 
 class _LeftAlone(Exception):
-    """`--stop` does not end this owner; the text says why."""
+    """`--stop` does not end this owner; the text gives the reason."""
 
 
 async def stop_loops(
@@ -182,13 +182,13 @@ async def stop_loops(
     report: Callable[[LoopReport], object],
     others: Mapping[str, Path] | None = None,
 ) -> list[LoopReport]:
-    """Stop every loop at the same time, and report on them in order; one that runs `others`, too, goes on."""
+    """Stop all loops at the same time and report on them in order; one that also runs `others` continues."""
     processes: dict[Running, list[CitizenSettings]] = {}
     for citizen in citizens:
         if owner := owner_of(citizen.home):
             processes.setdefault(replace(owner, since=0.0), []).append(citizen)
     reports = []
-    # A process that owns several citizens gets one request: a second one would cut the grace of its tasks.
+    # A process with several citizens gets one request: a second one would end the grace of its tasks.
     shared: dict[int, list[str]] = {}
     for name, home in (others or {}).items():
         if owner := owner_of(home):
@@ -224,7 +224,7 @@ def _refuse_managed(citizens: list[CitizenSettings]) -> None:
 
 
 async def _end(owner: Running, citizens: list[CitizenSettings]) -> tuple[str, bool]:
-    """Ask, wait, signal, wait, kill; gives what happened, and whether that counts as a failure."""
+    """Ask, wait, signal, wait, kill; return what happened, and whether that counts as a failure."""
     patience = max(each.grace for each in citizens) + AFTER_GRACE
     stopping = await _ask_to_stop(owner, citizens[0]) or _signal_to_stop(owner, citizens[0])
     process = stopping.process
@@ -242,7 +242,7 @@ async def _end(owner: Running, citizens: list[CitizenSettings]) -> tuple[str, bo
 
 
 async def _ask_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping | None:
-    """Ask the owner through its socket; None where nothing answers. Raises _LeftAlone, WrongOwner."""
+    """Ask the owner through its socket; return None if nothing answers. Raises _LeftAlone, WrongOwner."""
     try:
         connection = await Connection.open(client_socket(citizen.name, citizen.home))
     except WrongOwner:
@@ -252,7 +252,7 @@ async def _ask_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping | 
     try:
         await connection.ask("stop")
     except SchedulerError as refusal:
-        # An older version does not know the request; a process that hangs does not answer.
+        # An older version does not know the request; a hanging process does not answer.
         if isinstance(refusal, Disconnected) or refusal.code == SchedulerError.code:
             return None
         raise _LeftAlone(str(refusal)) from None
@@ -261,7 +261,7 @@ async def _ask_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping | 
     peer = connection.peer
     if peer is None:
         return _Stopping(owner, is_loop(owner, citizen))
-    # The note in the home may name any pid; the kernel knows which process listens at the socket.
+    # The note in the home may name any pid; the kernel knows which process listens on the socket.
     process = owner if peer.pid == owner.pid else Running(peer.pid, born(peer.pid) or 0.0, owner.since)
     return _Stopping(process, user_of(peer.pid) == peer.uid)
 

@@ -1,4 +1,4 @@
-"""What becomes of a monitor's citizens when it closes, and the lines that say so."""
+"""What happens to a monitor's citizens when it closes, and the lines that report it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -14,7 +14,7 @@ _names = partial(first_few, most=10, joint=", ")
 
 
 def successor(options: FleetOptions, pid: int) -> "Callable[[Sequence[str], Path], Popen[bytes]]":
-    """Starts the loop that takes over from process `pid`, with the same options; its log is in a home."""
+    """The function that starts the loop that takes over from `pid`; its log is in a citizen's home."""
     flags = ["--successor-of", str(pid)]
     flags += ["--config", str(options.config.resolve())] if options.config else []
     flags += ["--interval", f"{options.interval:g}"] if options.interval else []
@@ -31,7 +31,7 @@ def closing_lines(
     owners: Mapping[str, str],
     done: HandedOver = HandedOver(),  # noqa: B008  # frozen
 ) -> Iterator[str]:
-    """What runs after the monitor, and what does not; `owned` are the citizens that it ran."""
+    """The lines about what runs after the monitor and what does not; `owned` is the citizens that it ran."""
     if passed := done.passed:
         on = f"{_names(passed)} {_goes(passed)} on in the background (pid {done.pid})"
         yield f"{on}; {PROGRAM} down stops {_them(passed)}"

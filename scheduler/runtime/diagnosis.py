@@ -1,4 +1,4 @@
-"""Where everything is, how big it is, and what is wrong with it, each with the fix; reads only."""
+"""Where everything is, how large it is, and what is wrong with it, with the fix; only reads."""
 
 import os
 import platform
@@ -21,24 +21,24 @@ from scheduler.system.files import allowed
 from scheduler.system.foreign_home import is_ours, names_in, place
 from scheduler.system.version import VERSION
 
-LEAST_FREE = 500_000_000  # bytes: below that saves may begin to fail
-PATIENCE = 3.0  # seconds for an owner to answer: its machine may be busy
+LEAST_FREE = 500_000_000  # bytes; with less, saves may begin to fail
+PATIENCE = 3.0  # seconds that an owner gets to answer, since its machine may be busy
 LARGE_HISTORY = 2_000_000_000  # bytes of one runs.db
 NAME = "experience-tui"
-PACKAGES = ("scheduler", "tui")  # names that other distributions have, too
+PACKAGES = ("scheduler", "tui")  # names that other distributions use, too
 
 
 @dataclass(frozen=True, slots=True)
 class CitizenFacts:
-    """Where a citizen is, who runs it, and how big its files are."""
+    """The place of a citizen, its owner, and the size of its files."""
 
     citizen: str
     home: str
-    settings: str  # its own file; empty: it has none
+    settings: str  # its own settings file; empty if it has none
     owner: int | None  # pid
     role: str  # of the owner, such as "monitor"
     since: float | None
-    answers: bool  # whether the owner did, just now
+    answers: bool  # whether the owner answered just now
     service: str
     tasks: int
     history_bytes: int
@@ -47,7 +47,7 @@ class CitizenFacts:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Everything that a person who wants to help would ask first; `wrong` are lines with the fix."""
+    """Everything that a helper would ask first; `wrong` is lines with a problem and its fix."""
 
     version: str
     program: str
@@ -57,14 +57,14 @@ class Diagnosis:
     settings_exist: bool
     root: str
     free_bytes: int | None
-    environment: tuple[str, ...]  # the names of our variables that are set
-    engine: str  # the database that machines share, in a line; empty: there is none, or it does not answer
+    environment: tuple[str, ...]  # the names of this program's variables that are set
+    engine: str  # the shared database in a line; empty if there is none or it does not answer
     citizens: tuple[CitizenFacts, ...]
     wrong: tuple[str, ...]
 
 
 def diagnose(config: Path | None = None) -> Diagnosis:
-    """Look at everything, also where the settings are broken."""
+    """Examine everything, even if the settings have errors."""
     settings = load(config=config)
     citizens = _all_facts(settings)
     free = _free(settings.root)
@@ -86,7 +86,7 @@ def diagnose(config: Path | None = None) -> Diagnosis:
 
 
 def unattended(config: Path | None = None) -> tuple[str, ...]:
-    """A line for each citizen that no process runs, or whose process does not answer, with the fix."""
+    """A line with the fix for each citizen that no process runs or whose process does not answer."""
     settings = load(config=config).valid()
     pairs = zip(settings.citizens, _all_facts(settings), strict=True)
     elsewhere = _about_engine(settings)[2]
@@ -101,7 +101,7 @@ def _all_facts(settings: Settings) -> tuple[CitizenFacts, ...]:
 def _facts(citizen: CitizenSettings, silent: set[int]) -> CitizenFacts:
     home, own = citizen.home, citizen.home / "experience.toml"
     owner, role, unit = None, "", None
-    with suppress(OSError):  # another user's, who keeps it closed
+    with suppress(OSError):  # closed by another user
         unit = managed_by(home)
         owner = owner_of(home)
         role = role_of(home) if owner else ""
@@ -121,7 +121,7 @@ def _facts(citizen: CitizenSettings, silent: set[int]) -> CitizenFacts:
 
 
 def _answers(citizen: CitizenSettings, pid: int, silent: set[int]) -> bool:
-    """Whether the owner does; one that is silent is asked once, however many citizens it runs."""
+    """Whether the owner answers; a silent one is asked only once, however many citizens it runs."""
     if pid in silent or pid == os.getpid():
         return pid not in silent
     if owner_snapshot(citizen.name, citizen.home, PATIENCE) is None:
@@ -146,10 +146,10 @@ def _wrong(settings: Settings, citizens: Iterable[CitizenFacts], elsewhere: Coll
 
 
 def _about_disks(settings: Settings) -> Iterator[str]:
-    """A line for each disk on which nothing can be saved, or soon not, of the root and the homes."""
+    """Yield a line for each disk, of the root and the homes, that is full, nearly full or not writable."""
     seen: set[int] = set()
     for folder in (settings.root, *(citizen.home for citizen in settings.citizens)):
-        with suppress(OSError):  # another user's, who keeps it closed
+        with suppress(OSError):  # closed by another user
             device = _there(folder).stat().st_dev
             if device in seen:
                 continue
@@ -161,7 +161,7 @@ def _about_disks(settings: Settings) -> Iterator[str]:
 
 
 def _about_engine(settings: Settings) -> tuple[str, tuple[str, ...], Collection[str]]:
-    """The shared database in a line, what is wrong with it, and the citizens that run by it."""
+    """The shared database in a line, its problems, and the citizens that it runs."""
     if settings.engine is None:
         return "", (), ()
     from scheduler.runtime.engine_report import look, wrong
@@ -217,7 +217,7 @@ def _starts(citizen: CitizenSettings, facts: CitizenFacts) -> str:
 
 
 def _shadowed() -> Iterator[str]:
-    """Another distribution that brings a package of the same name may have overwritten files of ours."""
+    """Yield a line for each package that another distribution also brings and may have overwritten."""
     found = packages_distributions()
     for package in PACKAGES:
         if others := sorted({each for each in found.get(package, ()) if each != NAME}):
@@ -235,9 +235,9 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _exists(path: str) -> bool:
-    """Also true of a file in a folder that is closed to us: it may be there."""
+    """Whether the file exists, or may exist because its folder is not readable."""
     try:
-        os.stat(path)  # noqa: PTH116  # Path.exists() raises where a folder is closed
+        os.stat(path)  # noqa: PTH116  # Path.exists() raises if a folder is not readable
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
@@ -257,7 +257,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _free(root: Path) -> int | None:
-    """The bytes free where the root is, or will be."""
+    """The free bytes where the root is or will be."""
     with suppress(OSError):
         return shutil.disk_usage(_there(root)).free
     return None

@@ -1,4 +1,4 @@
-"""What the database that machines share says at this moment, and what is wrong with it, each with the fix."""
+"""The state of the shared database now, and its problems, each with the fix."""
 
 import asyncio
 import math
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from scheduler.cluster.membership import OwnerRow
     from scheduler.cluster.workers.worker_status import QueueRow, WorkerRow
 
-SLOW = 10  # answers that fit into a lease: with fewer, taking a citizen up lasts longer than a lease
+SLOW = 10  # answers that must fit into a lease; with fewer, taking up a citizen takes longer than a lease
 MOST_SKEW = 1.0  # seconds between this machine's clock and the database's
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the database says, how long an answer takes, and how many seconds this clock is ahead of its."""
+    """The content of the database, the time of an answer, and the seconds by which this clock is ahead."""
 
     database: str
     failover: float
@@ -34,7 +34,7 @@ class Seen:
 
     @property
     def words(self) -> str:
-        """All of it in a line."""
+        """Everything in one line."""
         here = [each for each in self.workers if each.left > 0]
         parts = (plural(len(self.citizens), "citizen"), plural(len(here), "worker"))
         return f"{self.database} answers in {1000 * self.took:.0f} ms: {', '.join(parts)}"
@@ -46,7 +46,7 @@ def look(settings: Settings, engine: EngineSettings) -> Seen:
 
 
 async def _look(settings: Settings, engine: EngineSettings) -> Seen:
-    # An extra: PostgreSQL's client is installed only with it.
+    # Optional: PostgreSQL's client is installed only with the extra.
     from scheduler.cluster.database import Database, require_schema
     from scheduler.cluster.health import problems
     from scheduler.cluster.membership import clock_skew, owners
@@ -68,7 +68,7 @@ async def _look(settings: Settings, engine: EngineSettings) -> Seen:
 
 
 def wrong(seen: Seen) -> Iterator[str]:
-    """A line for each thing that a person has to see to."""
+    """Yield a line for each problem that a person has to fix."""
     yield from seen.problems
     for each in seen.queues:
         if each.stuck:

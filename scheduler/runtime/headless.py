@@ -30,21 +30,21 @@ from scheduler.system.clock import SystemClock
 
 log = logging.getLogger("experience")
 
-SIGNALS_CHECKED = 1.0  # seconds; a task's handler may install its own
+SIGNALS_CHECKED = 1.0  # seconds between two checks, since a task's handler may replace signal handlers
 
 
 def run_headless(options: FleetOptions, *, log_json: bool = False) -> int:
-    """Run these citizens until a signal; gives the exit code. Raises SchedulerError."""
+    """Run these citizens until a signal; return the exit code. Raises SchedulerError."""
     notifier = from_environment()
     options = replace(options, create=True, service=notifier.service)
     if notifier.managed:
-        faulthandler.enable()  # if the manager kills it because it hangs, it logs where
+        faulthandler.enable()  # if the service manager kills a hung process, it logs where it hung
     with log_lines(sys.stdout, as_json=log_json) as on_home, capture_prints():
         return main_task.run(_until_stopped(Fleet(options, on_home), notifier))
 
 
 def run_once(options: FleetOptions, *, wake: bool = True, log_json: bool = False) -> int:
-    """One wake of a citizen with its background tasks, or without either; 1 if anything failed."""
+    """Run what is due, after that (with `wake`) one wake; return 1 if anything failed."""
     with log_lines(sys.stdout, as_json=log_json) as on_home, capture_prints():
         return main_task.run(_one_turn(Fleet(replace(options, create=True), on_home), wake))
 
@@ -80,7 +80,7 @@ async def _until_stopped(fleet: Fleet, notifier: Notifier) -> int:
 
 
 def _log_opening(settings: Settings) -> None:
-    """Say what begins, before anything runs; a citizen that cannot be read says so itself."""
+    """Log what begins, before anything runs; a citizen that cannot be read reports that itself."""
     now, found = SystemClock.now(), list[Snapshot]()
     for each in settings.citizens:
         with suppress(Unreadable):
@@ -90,7 +90,7 @@ def _log_opening(settings: Settings) -> None:
 
 
 async def _succeed(fleet: Fleet, give_up: Callable[[], None]) -> None:
-    """Take up what another process lets go; without any of it there is nothing to do here."""
+    """Take up the citizens that another process releases; give up if there are none."""
     await succeed(fleet, fleet.successor_of)
     if not fleet.schedulers():
         log.error("nothing was handed over to this process")
@@ -126,7 +126,7 @@ async def _one_turn(fleet: Fleet, wake: bool) -> int:
 
 
 async def _turn(scheduler: Scheduler, wake: bool) -> int:
-    """The exit code: 1 if the wake failed or came to nothing, or a task failed that ran in this turn."""
+    """Return the exit code: 1 if the wake failed or did not take place, or if a task of this turn failed."""
     before = {task.name: task.run_count for task in scheduler.snapshot().tasks}
     if wake:
         outcome = await scheduler.wake_and_wait()
@@ -139,7 +139,7 @@ async def _turn(scheduler: Scheduler, wake: bool) -> int:
 
 
 def _require_schedulers(fleet: Fleet) -> None:
-    """Raise Owned if nothing runs here or will, or a citizen given by name does not."""
+    """Raise Owned if no citizen runs here or will, or if one given by name does not."""
     refusals = fleet.refusals()
     if fleet.stands_by():
         return
@@ -148,7 +148,7 @@ def _require_schedulers(fleet: Fleet) -> None:
 
 
 class Signals:
-    """SIGTERM, SIGINT or a closed terminal stops, a second one at once; SIGHUP reads the settings again."""
+    """SIGTERM, SIGINT or a closed terminal stops, the second time at once; SIGHUP reloads the settings."""
 
     def __init__(self, fleet: Fleet, notifier: Notifier | None = None) -> None:
         self.stop = asyncio.Event()
@@ -167,7 +167,7 @@ class Signals:
         self._check = self._loop.call_later(SIGNALS_CHECKED, self._install)
 
     def restore(self) -> None:
-        """Restore the handlers; while the process is stopping, ignore the signals."""
+        """Restore the signal handlers, or ignore the signals while the process is stopping."""
         self._check.cancel()
         signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
         for number in self._numbers:
@@ -177,7 +177,7 @@ class Signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
 
     def request_stop(self) -> None:
-        """Stop; the second call kills what still runs."""
+        """Stop; a second call kills everything that still runs."""
         if self.stop.is_set():
             self._fleet.stop_now()
         self.stop.set()

@@ -1,4 +1,4 @@
-"""Log lines for people and programs, written on threads: no event loop waits for a terminal."""
+"""Log lines for people and programs, written on threads so that no event loop waits for a terminal."""
 
 import json
 import logging
@@ -38,7 +38,7 @@ Write = Callable[[logging.LogRecord, str], None]
 def log_lines(
     stream: IO[str] | None, *, as_json: bool = False
 ) -> Iterator[Callable[[str, Path, Masks], None]]:
-    """Log to `stream`, if any, and to the homes; gives the function that adds a home and its secrets."""
+    """Log to `stream`, if any, and to the homes; yield the function that adds a home and its secrets."""
     homes = HomeLogs()
 
     def writer(write: Write, dated: bool) -> BackgroundHandler:
@@ -70,7 +70,7 @@ def _formatter(as_json: bool, *, dated: bool) -> logging.Formatter:
 class BackgroundHandler(QueueHandler):
     """Formats and writes on a thread; if the reader is stuck, lines are dropped and no caller waits.
 
-    logging's QueueListener would wait for the reader without a limit, and its handlers have locks that
+    logging's QueueListener would wait for the reader without limit, and its handlers have locks that
     Python takes at exit.
     """
 
@@ -115,7 +115,7 @@ def stream_writer(stream: IO[str]) -> Write:
     """A writer that avoids the stream's lock, which Python takes at exit, and ignores a closed stream."""
     try:
         descriptor = stream.fileno()
-        if descriptor < 3:  # a handler may close that number, and another file get it
+        if descriptor < 3:  # a handler may close this descriptor and another file may get its number
             descriptor = standard_streams.copy_of(descriptor) or descriptor
     except (AttributeError, OSError, ValueError):  # not a file
         descriptor = None
@@ -146,7 +146,7 @@ class HomeLogs:
 
     def write(self, record: logging.LogRecord, line: str) -> None:
         if path := self._files.get(_citizen_of(record)):
-            with suppress(OSError):  # a full disk must not end the thread, nor one that hangs keep it
+            with suppress(OSError):  # neither a full nor a hanging disk may stop the thread
                 require_disk(path.parent.parent)
                 make_folder(path.parent)
                 if _append(path, line) > FILE_SIZE:
@@ -159,7 +159,7 @@ def _citizen_of(record: logging.LogRecord) -> str:
 
 
 def _append(path: Path, line: str) -> int:
-    """Add a line to a file that only its owner may read; gives its size in bytes."""
+    """Add a line to a file that only its owner may read; return its size in bytes."""
     with closed_after(open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)) as file:
         os.write(file, line.encode("utf-8", "replace"))
         return os.fstat(file).st_size
@@ -194,7 +194,7 @@ class TextFormatter(logging.Formatter):
 
 
 class MaskingFormatter(logging.Formatter):
-    """Another formatter's lines, without the secrets of the citizen that a line is about."""
+    """Another formatter's lines without the secrets of their citizens."""
 
     def __init__(self, formatter: logging.Formatter, masks: Mapping[str, Masks]) -> None:
         super().__init__()
@@ -206,7 +206,7 @@ class MaskingFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = {"time": record.created, "level": record.levelname.lower()}

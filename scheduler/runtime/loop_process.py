@@ -1,4 +1,4 @@
-"""The process of a loop: its command, its start in screen or without a terminal, and how it is recognized."""
+"""The process of a loop: its command, its start (in screen or without a terminal), and its recognition."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ LOG = Path("logs", "loop.log")
 
 @dataclass(frozen=True)
 class NewLoop:
-    """A loop that has just been started: the command that shows its output, and whether it has ended."""
+    """A loop just started: the command that shows its output, and whether it has ended."""
 
     watch_command: str
     ended: Callable[[], bool]
@@ -36,7 +36,7 @@ def loop_command(names: Sequence[str], flags: Sequence[str] = ()) -> list[str]:
 
 
 def in_screen(citizen: CitizenSettings, command: list[str]) -> NewLoop | None:
-    """Start it in a detached screen session; None where screen is missing or fails."""
+    """Start the loop in a detached screen session; None if screen is missing or fails."""
     session = f"experience_{citizen.name}"
     if shutil.which("screen") is None:
         return None
@@ -59,16 +59,16 @@ def _session_exists(session: str) -> bool:
 
 
 def detached(home: Path, command: Sequence[str]) -> NewLoop:
-    """Start it as a process without a terminal, its log in a file."""
+    """Start the loop as a process without a terminal, with its log in a file."""
     process = spawn(home, command)
     return NewLoop(f"tail -f {home / LOG}", lambda: process.poll() is not None)
 
 
 def spawn(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
-    """The process, in a session of its own; raises OSError."""
+    """Start the process in its own session; raises OSError."""
     log = home / LOG
     make_folder(log.parent)
-    if log.is_symlink():  # it could point to any of this user's files
+    if log.is_symlink():  # a link could point to any of this user's files
         raise Refused("a link", log)
     with closed_after(open_file(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)) as output:
         return subprocess.Popen(
@@ -82,8 +82,8 @@ def spawn(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
 
 
 def is_loop(owner: Running, citizen: CitizenSettings) -> bool:
-    """Whether this process is a loop of the citizen; the note may name any pid."""
-    import psutil  # 10 ms that the monitor pays only when it passes something on
+    """Whether this process is a loop of the citizen, since the note may name any pid."""
+    import psutil  # slow (10 ms), so the monitor imports it only to pass something on
 
     try:
         words = psutil.Process(owner.pid).cmdline()

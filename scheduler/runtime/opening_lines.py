@@ -1,4 +1,4 @@
-"""What a loop says when it begins: what it is, what it runs, what comes next, how to end it."""
+"""The first lines of a loop: what it is, what it runs, what comes next, and how to end it."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ from scheduler.core.wording.text import clean, first_few, plural, until
 from scheduler.errors import PROGRAM
 from scheduler.system.version import VERSION
 
-LISTED = 10  # citizens by name
+LISTED = 10  # citizens listed by name
 
 
 def opening(root: str, citizens: Iterable[Snapshot], now: float) -> Iterator[str]:
-    """The first lines of a process that is about to run these citizens, as their files say."""
+    """The first lines of a process that is about to run these citizens, by their files."""
     found = list(citizens)
     running = [one for one in found if not one.owner]
     yield clean(f"Experience {VERSION}, root {root}")

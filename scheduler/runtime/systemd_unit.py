@@ -17,12 +17,12 @@ from scheduler.system.files import replace_file
 from scheduler.system.unix_socket import socket_path
 
 HEADER = "# Written by `experience-tui service install"
-AFTER_GRACE = 30.0  # seconds: runs that do not end are killed and abandoned, then the state is saved
+AFTER_GRACE = 30.0  # seconds to kill and abandon runs that do not end, and to save the state
 WATCHDOG = 90  # seconds
 SYSTEM_UNITS = Path("/etc/systemd/system")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# An interpreter may write code (a JIT) and a browser may make namespaces: MemoryDenyWriteExecute and
+# A JIT writes code at run time and a browser makes namespaces: MemoryDenyWriteExecute and
 # RestrictNamespaces=yes would keep such tasks from starting.
 HARDENING = """\
 UMask=0077
@@ -53,7 +53,7 @@ KeyringMode=private
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A citizen's unit file: where it is, and its text."""
+    """A citizen's unit file: its place and its text."""
 
     unit: Unit
     file: Path
@@ -87,7 +87,7 @@ def place(
 def place_of(
     citizen: str, *, user: bool = False, into: Path | None = None, config: Path | None = None
 ) -> Place:
-    """The place of this citizen's unit, also when its settings have errors; raises UnknownCitizen."""
+    """The place of this citizen's unit, even if its settings have errors; raises UnknownCitizen."""
     return _place(load(config=config, only=(citizen,)).named(citizen), user, into)
 
 
@@ -97,7 +97,7 @@ def _place(citizen: CitizenSettings, user: bool, into: Path | None) -> Place:
 
 
 def unit_folder(user: bool) -> Path:
-    """The folder of the administrator's units, or of this user's."""
+    """The folder of the administrator's units, or of this user's units."""
     if not user:
         return SYSTEM_UNITS
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
@@ -117,7 +117,7 @@ def install(where: Place) -> None:
 
 
 def remove(where: Place) -> list[str]:
-    """Remove the unit and the mark; gives what was removed."""
+    """Remove the unit and the mark; return what was removed."""
     _refuse_foreign(where)
     removed = []
     try:
@@ -147,7 +147,7 @@ def installed(where: Place) -> str:
 
 
 def _refuse_foreign(where: Place) -> None:
-    """Keep a unit that `service install` did not write."""
+    """Raise SchedulerError for a unit that `service install` did not write."""
     try:
         foreign = not where.file.read_text(encoding="utf-8", errors="replace").startswith(HEADER)
     except OSError:
@@ -219,7 +219,7 @@ def _environment(settings: Settings, unit: Unit, owner: int) -> list[str]:
 
 
 def _search_path(owner: int) -> str:
-    """The search path for commands: this process's own, if the unit runs as the same user."""
+    """The search path for commands: this process's own if the unit runs as the same user."""
     folders = (
         os.environ.get("PATH", PATH) if owner == os.geteuid() else f"{_home_folder(owner)}/.local/bin:{PATH}"
     )
@@ -229,7 +229,7 @@ def _search_path(owner: int) -> str:
 def _sandbox(
     citizen: CitizenSettings, settings: Settings, unit: Unit, owner: int, writable: Iterable[Path]
 ) -> list[str]:
-    """What tasks may do; a user's manager cannot apply most of it and would refuse to start the unit."""
+    """The limits on what tasks may do; a user's manager cannot apply most and would not start the unit."""
     if unit.user:
         return HARDENING.splitlines()
     runtime, sockets = Path(f"/run/user/{owner}"), socket_path(citizen.home).parent
@@ -272,7 +272,7 @@ def _percent(value: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    """A word, with everything escaped that systemd would interpret."""
+    """The word with everything escaped that systemd would interpret."""
     if "\n" in value or "\r" in value:
         raise SchedulerError(f"{value!r}: a unit cannot contain a line end; rename it")
     escaped = _percent(value).replace("\\", "\\\\").replace('"', '\\"')

@@ -17,7 +17,7 @@ from scheduler.system.clock import SystemClock
 def run_worker(
     config: Path | None, queues: Collection[str], concurrency: int, *, log_json: bool = False
 ) -> int:
-    """Work for these queues, or for all that the settings name; gives the exit code.
+    """Work for these queues, or for all in the settings; return the exit code.
 
     Raises SchedulerError.
     """
@@ -40,7 +40,7 @@ def _queues(settings: Settings) -> set[str]:
 
 
 async def _work(settings: Settings, config: Path | None, queues: Collection[str], concurrency: int) -> int:
-    # An extra: PostgreSQL's client and Procrastinate are installed only with it.
+    # Optional: PostgreSQL's client and Procrastinate are installed only with the extra.
     from scheduler.cluster.workers.worker import Worker
 
     prepare_process()
