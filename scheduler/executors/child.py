@@ -56,7 +56,7 @@ class Reader:
             self.close()
 
     def _pump(self) -> None:
-        with contextlib.suppress(OSError):  # closed meanwhile
+        with contextlib.suppress(OSError):  # closed in the meantime
             while data := os.read(self._fd, BITE):
                 self._sink(data)
         with contextlib.suppress(RuntimeError):

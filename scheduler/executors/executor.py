@@ -52,7 +52,7 @@ class Executor:
         self._processes.collect_adopted()
 
     def spare(self, pid: int) -> None:
-        """Ignore this child of the process: it neither is a run nor was left behind by one."""
+        """Ignore this child of the process: it is neither a run nor left behind by one."""
         self._processes.spared.add(pid)
 
     async def origin(self, pid: int) -> Origin:

@@ -41,7 +41,7 @@ CONTEXT = Accepts.CONTEXT  # members of an enumeration are slow to find
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """How a function is called; found once per function, since that takes 20 us."""
+    """How to call a function; determined once per function, since that takes 20 us."""
 
     is_async: bool
     takes: Accepts

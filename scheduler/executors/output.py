@@ -49,7 +49,7 @@ class OutputBuffer:
         self._notify()
 
     def skip(self, size: int) -> None:
-        """Count bytes that were lost before they came here; the tail then begins with what comes next."""
+        """Count bytes that were lost on the way here; the tail begins anew with the next bytes."""
         with self._lock:
             self.size += size
             self._parted = True

@@ -167,7 +167,7 @@ def _from_psutil(pid: int) -> ProcessEntry | None:
     import psutil  # 10 ms that only a run which has to be stopped pays
 
     mark = ""
-    with contextlib.suppress(psutil.Error, OSError):  # gone meanwhile
+    with contextlib.suppress(psutil.Error, OSError):  # it has ended
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None

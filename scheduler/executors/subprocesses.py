@@ -52,7 +52,7 @@ class SubprocessPool:
                 await watcher.carried_by(child.running)
                 child.go()
             child.exited.add_done_callback(lambda _: watcher.exited())
-            await asyncio.wait([child.exited])  # a plain await would cancel the future with us
+            await asyncio.wait([child.exited])  # a plain await would cancel the future, too
             await child.last_words()
             return child.exited.result()
         except asyncio.CancelledError:

@@ -39,7 +39,7 @@ def is_reaper() -> bool:
 
 
 class Makers:
-    """The runs that may have made a process: those under way, and those that were since the last look."""
+    """The runs that may have made a process: those under way now or at any time since the last look."""
 
     def __init__(self) -> None:
         self.active: dict[object, bool] = {}  # True: a handler inside this process
@@ -83,7 +83,7 @@ class AdoptedChildren:
         return bool(self._children)
 
     def look(self, own: Collection[int]) -> None:
-        """Update the list of children, without `own`: those that are waited for by their pids."""
+        """Update the list of children, leaving out `own`, which are waited for by pid."""
         pids = [pid for pid in _children() if pid not in own]
         makers = self._makers.since_last_look()
         self._children = {pid: child for pid in pids if (child := self._seen(pid, makers))}

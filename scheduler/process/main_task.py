@@ -41,7 +41,7 @@ class _Main(asyncio.Task[T]):
 
 
 def _current() -> str:
-    """The run whose code this is; runs are named citizen/task."""
+    """The run whose code calls this, "" if none; runs are named citizen/task."""
     current = asyncio.current_task()
     return current.get_name() if current and "/" in current.get_name() else ""
 

@@ -119,7 +119,7 @@ class FailureJournal:
 
 
 def _write_all(home: Path, batch: list[Entry]) -> None:
-    """Write `batch` day by day, removing what is written, so that an error makes no event written twice."""
+    """Write `batch` day by day, removing what is written, so that an error repeats no event."""
     while batch:
         del batch[: append_events(home, batch)]
 

@@ -188,7 +188,7 @@ def _row(run: FinishedRun) -> tuple[object, ...]:
 def _insert_output(database: sqlite3.Connection, number: int, run: FinishedRun) -> None:
     output = run.output.text() if run.output and run.output.size else ""
     if output or run.traceback:
-        traceback = run.traceback[-TRACEBACK:]  # the last lines say what was raised, and where
+        traceback = run.traceback[-TRACEBACK:]  # its end shows the error and where it was raised
         database.execute(_OUTPUT, (number, run.task, _text(output), _text(traceback)))
 
 

@@ -31,10 +31,10 @@ class WakeNote:
 
     number: int = 0
     since: float = 0.0
-    agents: tuple[Running, ...] = ()  # of earlier turns, those that may still be alive
+    agents: tuple[Running, ...] = ()  # the processes of turns that may still be alive
     delivered: LastDelivered | None = None
     delivered_before: LastDelivered | None = None  # by the wake before this one
-    seen: Mapping[str, str] = field(default_factory=dict)  # what the gate saw
+    seen: Mapping[str, str] = field(default_factory=dict)  # what the agent could see, for the gate
     seen_before: Mapping[str, str] = field(default_factory=dict)
     wanted: bool = False  # like `state`, from an older version's note; both are in the state file now
     state: TaskState = TaskState()

@@ -34,7 +34,7 @@ def read_file(
     follow: bool = True,
     most: int = LIMIT,
 ) -> bytes:
-    """The content of the file; never blocks on a pipe. Raises OSError, also NotRegular.
+    """The content of the file; never blocks on a pipe. Raises OSError, of which NotRegular is one.
 
     `only_ours` refuses a file that another user wrote, except the users `or_of`. Without `follow` any link is
     refused, and so are more than `most` bytes: JSON takes thirty times its size in memory.

@@ -148,7 +148,7 @@ def _zone_as_of(name: str, file: str, _now: FileStamp) -> tzinfo:
 
 @lru_cache(maxsize=1024)
 def _zone(name: str, content: bytes) -> tzinfo:
-    """The zone that this content describes; raises ValueError, also for offsets that dates cannot have."""
+    """The zone in this content; raises ValueError, including for offsets that dates cannot have."""
     zone = ZoneInfo.from_file(BytesIO(content), key=name)
     year = datetime(2026, 1, 1, tzinfo=UTC)
     for day in range(366):

@@ -1,4 +1,4 @@
-"""The options of `dream_generate`: what its table in the settings may hold."""
+"""The options of `dream_generate`: the keys of its table in the settings."""
 
 from typing import Annotated
 

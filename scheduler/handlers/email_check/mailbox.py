@@ -152,7 +152,7 @@ def _contents(data: Sequence[Any]) -> Iterator[tuple[bytes, bytes]]:
     for position, item in enumerate(data):
         if isinstance(item, tuple):
             rest = data[position + 1] if position + 1 < len(data) else b""
-            # The line first: in it, the content's own name comes before those of others.
+            # The line comes first: in it, the content's own name precedes the others' names.
             yield item[0] + b" " + (rest if isinstance(rest, bytes) else b""), item[1]
         for found in _QUOTED.finditer(item if isinstance(item, bytes) else b""):
             assert isinstance(item, bytes)

@@ -1,4 +1,4 @@
-"""The options of `email_check`: what its table in the settings may hold."""
+"""The options of `email_check`: the keys of its table in the settings."""
 
 import re
 from pathlib import Path

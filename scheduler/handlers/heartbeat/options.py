@@ -1,4 +1,4 @@
-"""The options of `heartbeat`: what its table in the settings may hold."""
+"""The options of `heartbeat`: the keys of its table in the settings."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The options of `memory_summary`: what its table in the settings may hold."""
+"""The options of `memory_summary`: the keys of its table in the settings."""
 
 from typing import Annotated, Any
 

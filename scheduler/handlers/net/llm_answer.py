@@ -228,7 +228,7 @@ def _string(value: Any) -> str:
 
 
 def error_in(message: Mapping[str, Any]) -> str:
-    """The server's own words if this message is an error, under whatever key; else ""."""
+    """The server's own words if this message is an error, under any key; else ""."""
     choices = message.get("choices")
     first = _first_choice(choices) if isinstance(choices, list) else None
     for found in (*(message.get(key) for key in _ERRORS), (first or {}).get("error")):

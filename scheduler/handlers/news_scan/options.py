@@ -1,4 +1,4 @@
-"""The options of `news_scan`: what its table in the settings may hold."""
+"""The options of `news_scan`: the keys of its table in the settings."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""The options of `offsite_backup`: what its table in the settings may hold."""
+"""The options of `offsite_backup`: the keys of its table in the settings."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The options of `price_monitor`: what its table in the settings may hold."""
+"""The options of `price_monitor`: the keys of its table in the settings."""
 
 from collections.abc import Mapping
 from decimal import Decimal
