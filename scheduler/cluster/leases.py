@@ -1,7 +1,7 @@
 """Ownership of citizens: a lease with a time limit in the database, and an epoch that rises with each owner.
 
 The database compares only its own clock. A process trusts a lease only until its own deadline, which counts
-from when the renewal was *sent*, on a clock that goes on while the machine sleeps.
+from when the renewal was *sent*, on a clock that continues while the machine sleeps.
 """
 
 import asyncio
@@ -156,7 +156,7 @@ class Leases:
         return sent + self.seconds - (1 - KILLING) * self.margin
 
     def begin(self) -> None:
-        """Renew from now on."""
+        """Renew the leases from now on."""
         work = (self._renew_forever(), self._look_forever())
         self._work = [asyncio.create_task(each, name="leases") for each in work]
 

@@ -89,7 +89,7 @@ async def succeed(fleet: Fleet, pid: int) -> None:
             if owner is None and await _taken(fleet, name, pid):
                 waiting.discard(name)
             elif owner is not None and owner.pid not in (pid, os.getpid()):
-                waiting.discard(name)  # another process was faster
+                waiting.discard(name)  # another process has taken it
         await asyncio.sleep(LOOK)
 
 

@@ -117,7 +117,7 @@ async def attached(
 ) -> Member:
     """Return the citizen through its owner's socket, or through its files if nothing answers.
 
-    `elsewhere` leads to its owner on another machine.
+    `elsewhere` gives access to its owner on another machine.
     """
     try:
         await require_answer(settings.home)

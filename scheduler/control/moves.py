@@ -11,7 +11,7 @@ ARRIVAL = 5.0  # seconds that a citizen still arriving gets when the fleet ends
 
 
 class Moves:
-    """The citizens that come, go or change at this moment."""
+    """The citizens that are being added, released or changed now."""
 
     def __init__(self) -> None:
         self._moving: dict[str, asyncio.Task[None]] = {}

@@ -243,7 +243,7 @@ class ThreadedControl(RequestingControl):
             self._call(lambda: [end() for end in unsubscribe])
 
     def pulse(self) -> Heartbeat:
-        """The older one of two heartbeats: the thread's, and that of an owner in another process."""
+        """The older of two heartbeats: the thread's, and that of an owner in another process."""
         return max(self._thread_pulse(), self._control.pulse(), key=lambda pulse: pulse.age)
 
     async def ask(self, result: type[T], method: str, **arguments: Any) -> T:

@@ -50,7 +50,7 @@ def next_start(
 
 
 def _slot_that_came(task: Task, state: TaskState, slot: float, now: float) -> float | None:
-    """The last slot up to now, unless it was served: who runs now for another reason serves it, too."""
+    """The last slot up to now, unless it was served; a run now for another reason also serves it."""
     if slot > now or not isinstance(task.schedule, Cron):
         return None
     latest = task.schedule.latest(slot, now)

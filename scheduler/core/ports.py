@@ -267,7 +267,7 @@ class Editor(Protocol):
         """Plan a task of these TOML lines, checked in the same way."""
 
     def place(self, citizen: str, task: str = "") -> SettingsPlace:
-        """Where this task is set, or would be; "" for the citizen's own file, or for the main one."""
+        """Where this task is set or would be; `task` "": the citizen's file; `citizen` "": the main file."""
 
     def problems(self, citizen: str) -> tuple[str, ...]:
         """All problems of the settings as the files are now."""

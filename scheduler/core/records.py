@@ -24,7 +24,7 @@ class RunRecord:
     finished: float
     seconds: float
     outcome: Outcome
-    trigger: Trigger | None = None  # None: the run was found open after its owner had died
+    trigger: Trigger | None = None  # None: its owner died, and the run was found open
     attempt: int = 1
     text: str = ""
     printed: bool = False  # there is output or a traceback to fetch

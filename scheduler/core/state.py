@@ -75,7 +75,7 @@ class TaskState:
     slot: float | None = None  # the last served slot of a cron expression, or the one before jitter
     recent: str = ""  # the outcomes of the last runs, the newest last: ok, warning, failed, stopped, refused
     schedule: str | None = None  # as last seen, to notice a change
-    wanted_since: float | None = None  # slots before this are not missed: it was changed or paused
+    wanted_since: float | None = None  # earlier slots are not missed: the schedule was changed or paused
     starting: bool = False  # the run has no process of its own yet: after a crash it has never begun
     forced: bool = False  # forced but not begun: neither a pause nor a crash keeps it from running
     asked_by: Who | None = None  # who asked for the run that is due now
@@ -161,7 +161,7 @@ class TaskState:
         return self.changed(running=running, starting=False, forced=False, asked_by=None)
 
     def interrupted(self, reason: str, at: float, again: bool) -> "TaskState":
-        """The state after a run that ended with its process; `again` makes it due at the next start."""
+        """The state after a run that ended because its owner did; `again` makes it due at the next start."""
         since = self.running.since if self.running else at
         ended = self.finished(Outcome.INTERRUPTED, reason, at, max(0.0, at - since))
         return ended.changed(due_now=self.due_now or again)

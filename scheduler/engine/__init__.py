@@ -1,1 +1,1 @@
-"""The scheduler of one citizen: when a task runs, and what its run becomes."""
+"""The scheduler of one citizen: when a task runs, and how its run ends."""

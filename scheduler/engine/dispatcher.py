@@ -16,7 +16,7 @@ from scheduler.engine.registry import BY_SCHEDULE, TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.system.clock import Clock, ClockSteps, Timer
 
-SLICE = 256  # dispatches before the loop may do something else
+SLICE = 256  # dispatches before other work on the loop gets its turn
 SCHEDULE, FORCE, CATCH_UP = (
     Trigger.SCHEDULE,
     Trigger.FORCE,
@@ -52,7 +52,7 @@ class Dispatcher:
         self._jump: Timer | None = None
 
     def begin(self, *, by_schedule: bool, wakes: bool) -> None:
-        """Start what is due from now on; without `by_schedule` only what is forced or run by a wake."""
+        """Start due tasks from now on; without `by_schedule` only those that are forced or run by a wake."""
         self._by_schedule, self._wakes = by_schedule, wakes
         self._jump = self._clock.on_jump(self._clock_jumped)
 
@@ -140,7 +140,7 @@ class Dispatcher:
                     else:
                         self._enqueue(job, trigger)
                 taken = due_queue.take(now)
-            self._registry.bus.notify()  # once for all that are queued
+            self._registry.bus.notify()  # once for all queued tasks
             self.start_ready()
         finally:
             self._arm()
@@ -207,7 +207,7 @@ class Dispatcher:
     # -------------------------------------------------------------- which
 
     def enqueue(self, job: Job, trigger: Trigger) -> None:
-        """Run the task as soon as a worker is free: forced ones first, then by priority."""
+        """Run the task as soon as a worker is free: forced tasks first, then by priority."""
         if not self._freezing.frozen():
             self._enqueue(job, trigger)
             self._registry.bus.notify()
@@ -310,7 +310,7 @@ class DueQueue:
         self._prune_at = 64
 
     def put(self, job: Job, when: float) -> None:
-        """The task is due at `when`, and at no other time."""
+        """Set the one time at which the task is due."""
         if when == NEVER:
             job.entry = 0
             return

@@ -16,7 +16,7 @@ from scheduler.system.clock import Clock, Timer
 from scheduler.system.hanging_disks import SILENT
 
 LOOK = 0.25  # while runs start, the files are read at most this often (seconds)
-AHEAD = 1.0  # seconds that a freeze may begin in the future before the clock counts as corrected
+AHEAD = 1.0  # seconds; a freeze that begins later than this in the future shows that the clock was corrected
 
 
 Changed = Callable[[Freeze | None, Who | None], None]
@@ -85,7 +85,7 @@ class Freezing:
         return self.current
 
     def words(self) -> str:
-        """Until when and why nothing may start; empty if it may."""
+        """The text that says until when and why nothing may start; empty if tasks may start."""
         return freeze_words(self.current, self._clock.now()) if self.frozen() and self.current else ""
 
     def look(self, who: Who | None = None) -> Freeze | None:
@@ -136,7 +136,7 @@ class Freezing:
     def _on_timer(self) -> None:
         self._timer = None
         self.look()
-        if self.current and self._timer is None:  # the clock was set back meanwhile
+        if self.current and self._timer is None:  # the clock has just been set back
             self._set_timer()
 
     async def _correct(self) -> None:

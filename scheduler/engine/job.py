@@ -24,7 +24,7 @@ class Job:
     def __init__(self, task: Task, state: TaskState, floor: float) -> None:
         self.take_up(task)
         self.state, self.is_wake = state, task.is_wake
-        self.floor = floor  # slots before this are skipped if the task does not want to catch up
+        self.floor = floor  # slots before this are skipped if the task does not catch up
         self.when = NEVER
         self.slot: float | None = None  # the slot that a start at `when` serves
         self.entry = 0  # its number in the due queue; 0 while it is not queued there
@@ -35,7 +35,7 @@ class Job:
         self.paid = False  # its runs cost money or call a provider, so each must be admitted before it starts
         self.held: Hold | None = None  # what keeps it from starting
         self.announced = ("", "")  # the kind and the cause of the hold that was published last
-        self.number = 0  # of the last wake
+        self.number = 0  # number of the last wake
         self.costs = ("", "")  # US dollars: its runs that began today, and those that began this month
         self.view: TaskView | None = None
 

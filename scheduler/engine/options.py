@@ -24,4 +24,4 @@ class SchedulerOptions:
     refusals: tuple[RefusalRule, ...] = ()
     spending: SpendingRules = SpendingRules()  # noqa: RUF009  # frozen
     history: Retention = Retention()  # noqa: RUF009  # frozen
-    journal: bool = True  # write runs that fail into the citizen's memory
+    journal: bool = True  # write failed runs into the citizen's memory

@@ -68,7 +68,7 @@ class TaskRegistry:
         self._store, self._on_edited = store, on_edited
         self._recovered = False
         self.unfinished_runs: list[FinishedRun] = []
-        self._unbegun: list[str] = []  # tasks whose run was on record when their owner died
+        self._unbegun: list[str] = []  # tasks whose run was on record but had not begun when their owner died
         self.written = store.written
         self.fenced = store.fenced
         self.add_event = self.bus.add_event
@@ -136,7 +136,7 @@ class TaskRegistry:
         served = None if job.slot is None else self._served(job, trigger, now)
         starting = not job.inside  # its own process will carry it, or a worker
         if task.queue:
-            run.before, run.started_at = state, self._clock.elapsed()  # until a worker begins it
+            run.before, run.started_at = state, self._clock.elapsed()  # used until a worker begins the run
         self.update(job, state.started(Running(pid, ticks, now, BOOT), served, starting))
         attempt = job.attempt() if trigger is RETRY else ""
         self.add_event("started", task.name, None, attempt, trigger, None, late, who)
@@ -254,7 +254,7 @@ class TaskRegistry:
     def pass_over(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
         """Note that the run did not begin after all: its slot is skipped, or it stays due."""
         state, job.run, run.result = job.state, None, result
-        asked = state.forced and result.outcome is Outcome.SKIPPED  # meanwhile
+        asked = state.forced and result.outcome is Outcome.SKIPPED  # forced while it waited
         put_back = run.put_back or asked or result.outcome is INTERRUPTED
         passed = state.passed_over(now)
         if put_back:
@@ -274,7 +274,7 @@ class TaskRegistry:
         job.run, job.left = None, run.left if run.left and run.left[1]() else None
         run.result = result
         state = self._after(job, result, now, took)
-        if job.left and run.survivor:  # also for the next owner
+        if job.left and run.survivor:  # on disk, so that the next owner knows it
             state = state.orphaned(run.survivor)
         self.update(job, state)
         if not (self.stopping and outcome is INTERRUPTED) and outcome is not REFUSED:
@@ -342,7 +342,7 @@ class TaskRegistry:
 
     def _update_carried(self, job: Job, running: Running) -> None:
         state = job.state.carried_by(running)
-        asked = job.again  # for the run after this one
+        asked = job.again  # the request is for the next run
         self.update(job, state.asked_for(job.state.asked_by) if asked else state)
 
     def _show_progress(self, run: RunHandle) -> None:
@@ -359,7 +359,7 @@ class TaskRegistry:
                 job.costs, job.view = costs, None
 
     def order(self) -> None:
-        """Sort the rows after tasks came or went."""
+        """Sort the rows after tasks were added or removed."""
         self._rows = tuple(sorted(self.jobs.values(), key=_place))
         self.bus.notify()
 
@@ -382,7 +382,7 @@ class TaskRegistry:
         self._store.changed()
 
     async def receipt(self, text: str) -> Receipt:
-        """The answer to a verb, once its change is on disk, or cannot be."""
+        """Return the answer to a verb when its change is on disk or cannot be written."""
         try:
             async with asyncio.timeout(SAVED_WITHIN):
                 saved = await self._store.saved()
@@ -437,7 +437,7 @@ class TaskRegistry:
 
 
 def _place(job: Job) -> tuple[bool, int, str]:
-    """The wake is the first row of its citizen."""
+    """The sort key of a row; the wake comes first."""
     return not job.is_wake, job.task.priority, job.task.name
 
 

@@ -18,7 +18,7 @@ Wanted = Callable[[], bool]
 
 
 class Carrier(Protocol):
-    """Has the runs of one citizen carried out elsewhere."""
+    """Has one citizen's runs carried out elsewhere."""
 
     async def run(
         self, task: Task, context: Context, run: RunHandle, began: Began, wanted: Wanted

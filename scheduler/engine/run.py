@@ -23,9 +23,9 @@ PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 
 
 class RunHandle:
-    """The engine's hold on one run, of a task or of the wake; to its worker it is the RunListener."""
+    """The engine's handle of one run, of a task or of the wake; for its worker it is the RunListener."""
 
-    # Fifteen assignments for every dispatch are cheaper than defaults of the class, which are slow to find.
+    # Fifteen assignments per dispatch are cheaper than class defaults, which are slow to look up.
     __slots__ = (
         *(
             "abandoned",
@@ -66,8 +66,8 @@ class RunHandle:
     survivor: Running | None  # the process that could not be ended
     progress: Progress | None
     cost: RunCost | None
-    used: list[Usage] | None  # of models, as its handler counts them
-    result: Result | None  # once it has ended
+    used: list[Usage] | None  # tokens of models, as its handler counts them
+    result: Result | None  # set when the run has ended
     who: Who | None  # who asked for the run
     stopped_by: Who | None
     variables: Mapping[str, str] | None  # environment variables of its process
@@ -99,8 +99,8 @@ class RunHandle:
         self.opened = True  # False while a wake waits for due tasks: after a crash it has never begun
         self.put_back = False  # a wake was kept from its turn and stays due
         self.number = 0  # of a wake
-        self.late = 0.0  # seconds that a wake began after its time
-        self.started_at = 0.0  # elapsed seconds, for the duration
+        self.late = 0.0  # seconds by which a wake began late
+        self.started_at = 0.0  # by the clock of elapsed seconds, for the duration
         self.began_at = self.limit = 0.0  # when its program got control, and how long that may take
         self.deadline, self.why, self.masks = NEVER, "", NOTHING_SECRET
 
@@ -152,7 +152,7 @@ class RunHandle:
         self.left, self.survivor = (what, alive), process
 
     def use(self, usage: Usage) -> None:
-        """Count what the run used of a model; for any thread."""
+        """Count tokens of a model for the run; for any thread."""
         self.used = self.used or []
         self.used.append(usage)
 
@@ -171,7 +171,7 @@ class RunHandle:
     def halt(self, reason: Outcome, why: str = "the scheduler was shut down") -> None:
         """Ask the run to end, for this reason; a run that has not begun yet ends before it begins.
 
-        One whose process has exited is over already, whatever its pipe still holds: its result counts.
+        A run whose process has exited is already over, whatever its pipe still holds: its result counts.
         """
         if self._exited:
             return

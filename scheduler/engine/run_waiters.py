@@ -1,4 +1,4 @@
-"""Waiting for runs to start and to end."""
+"""Wait for runs to start and to end."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Runs from start to outcome: whatever a handler does, its run ends, and ends no other run."""
+"""Runs from start to outcome: whatever a handler does, its run ends and does not end other runs."""
 
 import asyncio
 import traceback
@@ -24,14 +24,14 @@ from scheduler.system.clock import Clock
 Execute = Callable[[Task, Context, RunHandle], Awaitable[Result]]
 
 WRITE_OFF = 10.0  # seconds that a run may take to end after it was cancelled
-LEFT_LOOK = 1.0  # seconds between two looks whether what a run left behind has ended
+LEFT_LOOK = 1.0  # seconds between two checks whether left-overs of a run have ended
 DEAF = "a coroutine that ignores being cancelled"
 
 
 class Runner:
     """Carries out a citizen's runs and ends those that last too long.
 
-    `ended` is called with the result of each run of a task, also of one that does not end although it was
+    `ended` is called with the result of each run of a task, even of one that does not end although it was
     cancelled.
     """
 
@@ -61,7 +61,7 @@ class Runner:
         self._timeouts.watch(run, timeout)
 
     async def run(self, task: Task, run: RunHandle, context: Context, execute: Execute | None = None) -> None:
-        """Carry the run out, by its worker or by `execute`, and end it, whatever its handler does."""
+        """Carry out the run, by its worker or by `execute`, and end it, whatever its handler does."""
         run.began = True
         try:
             if run.reason:
@@ -198,7 +198,7 @@ def _halted(task: Task, run: RunHandle) -> Result:
 
 
 def _blame(error: BaseException) -> Result:
-    """The outcome that an exception stands for."""
+    """The result for an exception."""
     if isinstance(error, TaskFailed | SchedulerError):
         return Result(Outcome.FAILED, str(error) or "failed without saying why")
     if isinstance(error, asyncio.CancelledError):

@@ -182,7 +182,7 @@ class Scheduler(Verbs):
         if self._jump:
             self._jump.cancel()
         if (job := self._registry.jobs.get(WAKE)) and job.run and not job.run.opened:
-            job.run.halt(Outcome.INTERRUPTED)  # it still waits for tasks, and gets no turn any more
+            job.run.halt(Outcome.INTERRUPTED)  # it still waits for tasks and gets no turn
 
     def inside(self) -> int:
         """How many handlers of this citizen run in this process, including those that outlived their runs."""
@@ -205,7 +205,7 @@ class Scheduler(Verbs):
         self.set_tasks(self._tasks)
 
     def add_listener(self, listener: Listener) -> None:
-        """Call this listener for each run; before `start`."""
+        """Call this listener for each run; must be added before `start`."""
         self._registry.bus.listeners += (listener,)
 
     def set_tasks(self, tasks: Iterable[Task], rules: SchedulerOptions | None = None) -> None:
@@ -229,12 +229,12 @@ class Scheduler(Verbs):
         self._dispatch.start_ready()
 
     def set_problems(self, problems: Iterable[str]) -> None:
-        """Show what is wrong with the newest settings; the tasks stay as they are."""
+        """Show the problems of the newest settings; the tasks stay as they are."""
         self._problems = tuple(problems)
         self._registry.bus.notify()
 
     def set_notices(self, notices: Iterable[str]) -> None:
-        """Show which settings cannot be followed here."""
+        """Show which settings have no effect here."""
         if (wanted := tuple(map(self._rules.masks.hide, notices))) != self._notices:
             self._notices = wanted
             for each in wanted:

@@ -11,7 +11,7 @@ TURNS = 10  # turns of the loop within which the result of an ended run arrives
 
 
 class RunTimeouts:
-    """Calls `expired` for each run whose deadline (elapsed seconds) has passed before its result came."""
+    """Calls `expired` for each run whose deadline (elapsed seconds) passes before its result arrives."""
 
     def __init__(
         self, clock: Clock, runs: Callable[[], Iterable[RunHandle]], expired: Callable[[RunHandle], None]
@@ -42,7 +42,7 @@ class RunTimeouts:
         """Judge after some turns: after a stall deadlines have passed, but many runs have ended in time."""
         self.stop()
         if turns:
-            self._at = -NEVER  # a new deadline does not put this off
+            self._at = -NEVER  # a new deadline must not postpone this
             self._timer = asyncio.get_running_loop().call_soon(self._look, turns - 1)
             return
         now = self._clock.elapsed()

@@ -1,1 +1,1 @@
-"""Who may run a citizen: what a claim to one is, and the claims of this machine alone, by locks."""
+"""Who may run a citizen: claims in general, and the claims of a single machine, by locks."""

@@ -181,7 +181,7 @@ def _about_home(citizen: CitizenSettings, facts: CitizenFacts, elsewhere: Collec
         return
     if not is_ours(home) and os.geteuid() != 0:
         yield f"{home}: belongs to another user; run it as that user"
-        return  # who knows what is wrong in it
+        return  # its problems are unknown
     if not allowed(home, os.X_OK):
         return  # as its settings say
     if (state := home / FILE_NAME).exists() and not allowed(state, os.R_OK):

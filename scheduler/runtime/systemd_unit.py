@@ -1,4 +1,4 @@
-"""The systemd unit of a citizen's loop: its text, as hardened as tasks allow, and its installation."""
+"""The systemd unit of a citizen's loop: its text, hardened as far as tasks allow, and its installation."""
 
 import os
 import pwd

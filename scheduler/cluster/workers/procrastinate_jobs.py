@@ -22,7 +22,7 @@ from scheduler.cluster.fence import KNOCK
 from scheduler.errors import DatabaseAway
 
 SHORT_POLL = 0.25  # seconds between two checks of a worker that does not listen
-POLL = 1.0  # seconds, for one that listens, to find jobs from before it did
+POLL = 1.0  # seconds between two checks of one that listens, for jobs from before it did
 POOL = 2  # connections of a worker for Procrastinate's own signs of life
 OPENS_WITHIN = 5.0  # seconds
 QUIET = ("procrastinate", "psycopg.pool")  # loggers that print tracebacks; the worker logs one line

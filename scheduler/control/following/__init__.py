@@ -1,1 +1,1 @@
-"""What a fleet follows while it runs: settings, homes, owners; when it looks, and what counts."""
+"""What a fleet follows while it runs (settings, homes, owners), how often, and which changes count."""

@@ -1,1 +1,1 @@
-"""The socket between an owner and who watches or steers it: both ends, and what is said."""
+"""The socket between an owner and its clients: both ends, and the protocol."""

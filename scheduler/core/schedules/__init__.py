@@ -1,1 +1,1 @@
-"""When tasks run: intervals, cron expressions, hours, and what follows for the next days."""
+"""When tasks run: intervals, cron expressions, active hours, and forecasts."""

@@ -1,1 +1,1 @@
-"""How snapshots, definitions and times are written, on a screen and on paper."""
+"""The words for snapshots, definitions and times, on screens and in text."""

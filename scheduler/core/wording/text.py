@@ -90,7 +90,7 @@ def plural(number: int, word: str) -> str:
 
 
 def first_few(texts: Sequence[str], most: int = 3, joint: str = "; ") -> str:
-    """The first texts, and how many more there are."""
+    """The first `most` texts, and the number of further ones."""
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return joint.join(texts[:most]) + more
 

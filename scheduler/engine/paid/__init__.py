@@ -1,1 +1,1 @@
-"""Runs that need something from outside: money, and a provider that is there."""
+"""Runs that need money or a provider that is available."""

@@ -1,4 +1,4 @@
-"""Why a run that is due does not start: the words, and when to look again."""
+"""Why a due run does not start: the text, and when to check again."""
 
 import zlib
 

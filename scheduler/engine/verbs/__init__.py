@@ -1,1 +1,1 @@
-"""The verbs of a citizen's scheduler: what is asked of it, and how a run is ended on request."""
+"""The verbs of a citizen's scheduler, including the one that ends a run."""

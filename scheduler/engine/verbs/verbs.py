@@ -1,4 +1,4 @@
-"""What people and programs ask of a citizen's scheduler: force, pause, history and the like."""
+"""The requests of people and programs to a citizen's scheduler: force, pause, history and the like."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
@@ -75,7 +75,7 @@ class Verbs:
         return replace(await self._registry.receipt(f"{task}: forced"), run=run)
 
     async def wait(self, task: str, run: int) -> TaskView:
-        """The task once its run of this number has ended; raises SchedulerError if it will not start."""
+        """Return the task once this run has ended; raises SchedulerError if it will not start."""
         job = self._registry.job(task)
         while job.state.run_count < run:
             if not (job.run or job.waiting or job.again):

@@ -1,1 +1,1 @@
-"""The wake: what is special about it beside a task: its barrier, its letter and its record."""
+"""The wake: how it differs from a task, by its barrier, its letter and its record."""

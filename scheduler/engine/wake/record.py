@@ -111,7 +111,7 @@ class WakeRecord:
         self._kept = WakeNote(
             self.count + 1, since, (*living, *agents), last, self.delivered, seen, kept.seen
         )
-        await self._save(durable=False)  # quick, for the agent waits and would not survive a power cut
+        await self._save(durable=False)  # fast: the agent waits, and would not survive a power cut
 
     async def end(self, since: float, result: Result, more: Mapping[str, Any]) -> None:
         """Record the result of the turn, which has ended."""
@@ -146,7 +146,7 @@ class WakeRecord:
             await asyncio.to_thread(self._correct_time, last)
 
     def _correct_time(self, last: float) -> None:
-        """Write this time as that of the last wake if the file has one in the future."""
+        """Write `last` as the time of the last wake if the file has one in the future."""
         path = self._home / "metadata.json"
         try:
             if (unix(read_json(path, {}).get("last_wake")) or 0.0) > self._clock.now():
@@ -155,7 +155,7 @@ class WakeRecord:
             log.warning("wake not corrected", extra={"citizen": self._citizen, "error": str(error)})
 
     async def _save(self, durable: bool) -> None:
-        """Write the note; a full disk does not prevent the wake."""
+        """Write the note; an error such as a full disk does not prevent the wake."""
         async with self._saving:
             if self._kept != self._written:
                 await asyncio.to_thread(self._write_note, durable)

@@ -9,13 +9,13 @@ from scheduler.core.task import WAKE, Outcome
 from scheduler.core.values import value
 from scheduler.storage.wake_note import LastDelivered
 
-RESULTS_KEPT = 200  # between two wakes
-SAME = 0.001  # seconds: the state file rounds times
+RESULTS_KEPT = 200  # results kept between two wakes
+SAME = 0.001  # seconds; the state file rounds times
 
 
 @value
 class TaskResult:
-    """One run since the last wake, as a wake reads it."""
+    """The result of one run since the last wake, as the next wake reads it."""
 
     task: str
     outcome: Outcome
@@ -48,7 +48,7 @@ def results_since(
 ) -> list[TaskResult]:
     """The results not yet delivered to a wake, oldest first; `rows` is the end of the history, newest first.
 
-    A kill may lose the last half second of the history, but not of the states.
+    A kill may lose the last half second of the history but none of the states.
     """
     rows = [row for row in rows if row.task != WAKE]
     new = reversed(_new_rows(delivered, rows, now))

@@ -1,4 +1,4 @@
-"""What is special about a wake: due tasks run before it, it gets a letter, and it is recorded."""
+"""The special parts of a wake: due tasks run before it, it gets a letter, and it is recorded."""
 
 import asyncio
 import json
@@ -69,7 +69,7 @@ class Wake:
     # -------------------------------------------------------------- whether and when
 
     def hold(self) -> tuple[Hold | None, float]:
-        """Why no turn may begin now, and after how many seconds to look again; reads files."""
+        """Why no turn may begin now, and the seconds until the next check; reads files."""
         if frozen := self._frozen():
             return Hold(HoldKind.FREEZE, frozen), HELD_LOOK
         hold, look_after = self._paid.hold(self.plan.task)  # checked first, since it is cheaper
@@ -165,7 +165,7 @@ class Wake:
         return {name: job.task for name, job in self._registry.jobs.items()}
 
     async def _sees(self, results: list[TaskResult]) -> news.Seen:
-        """What the agent is about to see, for the gate of the next wake."""
+        """Return what the agent is about to see, for the gate of the next wake."""
         gate, before = self.plan.gate, self.record.seen
         if gate is None or gate.command is not None:
             return {}
