@@ -188,7 +188,7 @@ class ClusterCoordinator:
         asyncio.get_running_loop().call_later(seconds, self._end_with, claim)
 
     def _end_with(self, claim: ClusterClaim) -> None:
-        """End this process if handlers still run in it: another machine may run the citizen now."""
+        """End this process if handlers still run in it, before another machine may run the citizen."""
         if number := claim.inside():
             ends = "a handler does not end" if number == 1 else f"{number} handlers do not end"
             log.critical(f"{ends}: this process does", extra={"citizen": claim.lease.citizen})

@@ -41,7 +41,7 @@ class Member:
     server: Server | None = None
 
     async def share(self) -> None:
-        """Let the members of `socket_group` connect; notices name refused settings and what prevents this."""
+        """Let the members of `socket_group` connect; notices say what prevents it, or tasks from running."""
         if self.server and isinstance(self.control, Scheduler):
             unshared = await _share(self.server, self.settings)
             self.control.set_notices((*self.settings.refused, *unshared))

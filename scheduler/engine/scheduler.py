@@ -234,7 +234,7 @@ class Scheduler(Verbs):
         self._registry.bus.notify()
 
     def set_notices(self, notices: Iterable[str]) -> None:
-        """Show which settings have no effect here."""
+        """Show which settings cannot take effect on this machine."""
         if (wanted := tuple(map(self._rules.masks.hide, notices))) != self._notices:
             self._notices = wanted
             for each in wanted:
