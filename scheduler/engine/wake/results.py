@@ -82,7 +82,9 @@ def _on_record(result: TaskResult, state: TaskState, rows: Sequence[RunRecord]) 
     row = next((row for row in rows if row.task == result.task), None)
     if row is None or row.finished < result.time or row.text[:ERROR_LIMIT] != result.text:
         return False
-    return state.last_duration is None or abs(state.last_duration - row.seconds) < SAME
+    if state.last_duration is None or abs((state.last_run or 0.0) - row.started) < SAME:
+        return True
+    return abs(state.last_duration - row.seconds) < SAME
 
 
 def _last_result(name: str, state: TaskState) -> TaskResult | None:
