@@ -101,6 +101,8 @@ class Wanted(Owed):
         self._adopt(saved.get(self.name))
         if self.at < self.edited_at + UNSURE:  # it may not be on disk that the schedule is another
             self.owing.lost, self.owing.must = True, False
+            if self.plan.every:  # what is adopted may be from before the edit
+                self._between(self.owing.low, max(self.owing.high, self.wall + self.plan.every))
         if self.at < self.set_back_at + UNSURE:  # nor that the clock was changed, not corrected
             self.owing.largest_step_back = min(self.owing.largest_step_back, REMEMBERED)
             self.owing.largest_step_from_slot = min(self.owing.largest_step_from_slot, REMEMBERED)
