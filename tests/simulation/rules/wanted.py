@@ -412,6 +412,8 @@ class Wanted(Owed):
         self.wanted_since = self.wall
         owing.lost = owing.lost or self._blind  # whoever notices the clock may have decided a start by now
         owing.must, owing.retry_by = False, NEVER
+        if owing.retry_from <= self.at:  # a retry that had passed is given up
+            owing.attempts |= {0}
         owing.may = owing.may and self._queued
         if self.plan.cron:
             self._next(self.wall)
