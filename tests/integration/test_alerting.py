@@ -11,7 +11,6 @@ from scheduler.alerts.alerter import Alarms
 from scheduler.cli.verbs.alert import alert_command
 from scheduler.config.loader import load
 from scheduler.errors import SchedulerError, UnknownCitizen
-from scheduler.system import foreign_home
 from tests.crash.loops import Place, command
 from tests.fakes import until
 from tests.loopback import loopback
@@ -62,7 +61,7 @@ def test_a_test_alert_goes_to_every_target_and_each_answer_is_said(place, server
 def test_nobody_elses_alerts_are_tested(place, monkeypatch):
     """Its settings say what is run, and root would run it."""
     place.tasks(more='[alerts]\ncommand = ["touch", "ran"]\n')
-    monkeypatch.setattr(foreign_home, "is_ours", lambda home: False)
+    monkeypatch.setattr("scheduler.cli.verbs.alert.is_ours", lambda home: False)
     with pytest.raises(SchedulerError, match="another user's"):
         alert_command(["--test", "--config", str(place.config)], standalone_mode=False)
     assert not (place.home / "ran").exists()
