@@ -174,6 +174,8 @@ class ExperienceApp(App[str]):
         return [screen for screen in self.screen_stack if isinstance(screen, Page)]
 
     def _update_fleet(self, view: FleetView) -> None:
+        if not self._body.is_attached:
+            return  # the app is ending, and no widget can be mounted
         before, self._view = self._view, view
         if before and replace(before, cluster=view.cluster) == view:  # happens each second in a cluster
             self._summary.set_cluster(view.cluster)
@@ -201,6 +203,8 @@ class ExperienceApp(App[str]):
             self.set_timer(SETTLED, gc.freeze)
 
     def _update_snapshot(self, snapshot: Snapshot) -> None:
+        if not self._body.is_attached:
+            return
         first = self._summary.update_snapshot(snapshot)
         self._around.on_snapshot(snapshot)
         self._actions.on_snapshot(snapshot)

@@ -14,6 +14,7 @@ from tests.screens.beginnings import BEGINNINGS, BEGUN, FIRST, first, needs
 from tests.screens.driving import arrive, press, screen, settled, shown, toasts
 from tests.screens.situations import task
 from tui.common.pane import StyledText
+from tui.details.fleet_body import FleetBody
 from tui.lessons.start_here import Beginning, is_beginning
 from tui.lessons.steps import BUILT_IN, EXAMPLE, WHOLE_TURN, Facts, short_steps
 from tui.terminal import editor as terminal_editor
@@ -57,6 +58,18 @@ async def test_esc_hides_them_for_good_and_the_palette_shows_them_again(beginnin
         assert "start here" not in shown(pilot)
         await press(pilot, "colon", *"start here", "enter")
         await until(lambda: "╭─ start here" in shown(pilot), "it is back")
+
+
+async def test_what_comes_while_the_monitor_ends_is_not_shown(beginning):
+    fleet = first(tasks=())()
+    async with screen(fleet, size=(80, 24), beginning=beginning) as pilot:
+        body = pilot.app.query_one(FleetBody)
+        body._lower = None  # as before the first layout
+        pilot.app.exit()
+        fleet.view.controls[0].show(FIRST)
+        fleet.show(replace(fleet.view, problems=("experience.toml: wrong",)))
+        body.on_fleet_grid_arranged()
+    assert pilot.app.return_code == 0
 
 
 async def test_y_copies_the_lines_of_the_step_and_tab_leads_back(beginning):

@@ -218,7 +218,7 @@ class FleetBody(Vertical):
 
     def fit_lower(self) -> None:
         """Give events and output the lines that the panels leave."""
-        if not self.shows_table:
+        if not self.shows_table and self.is_attached:  # otherwise the app is ending
             free, before = self.grid.free, self.starts
             if self._wrong and self._wrong.display:
                 free -= self._wrong.fit(free)
