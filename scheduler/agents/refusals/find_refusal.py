@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from scheduler.agents.refusals.refusal_rule import RefusalRule, Rules
 from scheduler.agents.refusals.reset_in_headers import moment_in_headers, moment_of
@@ -18,11 +19,11 @@ _STATUS = {
     402: ("billing", "no"),
     413: ("context", "no"),
     429: ("rate_limit", "yes"),
-    **dict.fromkeys((500, 502, 503, 504, 529), ("overloaded", "yes")),
+    **dict.fromkeys((500, *range(502, 505), *range(520, 525), 529), ("overloaded", "yes")),
 }
 _NAMED_STATUS = re.compile(
-    r"(?:\bhttp(?:/[\d.]+)?|\bstatus[ _]?(?:code)?|\berror(?: code)?|\"code)[\s:=\"']*([45]\d\d)\b|"
-    r"\(([45]\d\d)\)",
+    r"(?:\bhttp(?:/[\d.]+)?|\bstatus[ _]?(?:code)?|\berror(?: code)?|\"code|<title>)[\s:=\"']*([45]\d\d)\b|"
+    r"\(([45]\d\d)\)|(?:^|[\"'])\W*([45]\d\d)(?= status code| (?-i:[A-Z{]))",
     re.IGNORECASE,
 )
 
@@ -59,6 +60,7 @@ def find_refusal(failure: Failure, now: float, zone: tzinfo, more: Rules = ()) -
         return None
     if rule.wait == "no":
         return Refusal(rule.kind, wait=False)
+    zone = ZoneInfo(rule.zone) if rule.zone else zone
     moment = _moment(failure, text, now, zone, spans=rule.spans)
     kind = "usage_limit" if "anthropic-ratelimit-unified-reset" in failure.headers else rule.kind
     return Refusal(kind, wait=rule.wait == "yes" or moment is not None, retry_at=moment)
@@ -66,7 +68,7 @@ def find_refusal(failure: Failure, now: float, zone: tzinfo, more: Rules = ()) -
 
 def _named_status(text: str) -> int:
     found = _NAMED_STATUS.search(text)
-    return int(found[1] or found[2]) if found else 0
+    return int(found[1] or found[2] or found[3]) if found else 0
 
 
 def _by_status(status: int) -> RefusalRule | None:
@@ -84,7 +86,4 @@ def _moment(failure: Failure, text: str, now: float, zone: tzinfo, *, spans: boo
 def _rules() -> Rules:
     with Path(__file__).with_name("refusals.toml").open("rb") as file:
         data = tomllib.load(file)
-    return tuple(
-        RefusalRule(each["kind"], each["wait"], tuple(each["patterns"]), each.get("spans", True))
-        for each in data["refusal"]
-    )
+    return tuple(RefusalRule(**{**each, "patterns": tuple(each["patterns"])}) for each in data["refusal"])

@@ -14,6 +14,7 @@ class RefusalRule:
     wait: str
     patterns: tuple[str, ...]
     spans: bool = True  # a time span in the text says when the refusal ends
+    zone: str = ""  # of a time in the text that names none; "": the machine's
 
     def fits(self, text: str) -> bool:
         return any(all(part.search(text) for part in _parts(pattern)) for pattern in self.patterns)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from scheduler.agents.refusals.reset_in_headers import UNIT, ahead, moment_of, seconds_of
 
-_AGAIN = r"(?:\bresets?|\bagain|\bretry|\bavailable|\baccess|\buntil|\bafter|\blifts?|\brenews?)"
+_AGAIN = r"\b(?:resets?|again|retry|available|access|until|after|lifts?|renews?|refresh(?:es)?|ends|back)"
 _BEFORE = rf"{_AGAIN}(?:\s+(?:at|on|by|after|from|around|today)\b|:|,)*\s+"
 _EPOCH = re.compile(
     r"(?:\||\bresets?[_\s]?(?:at)?[\"']?\s*[:=]?\s*[\"']?)(\d{10}|\d{13})(?:\.\d+)?\b", re.IGNORECASE
@@ -21,7 +21,7 @@ _MONTH = rf"({'|'.join(_MONTHS)})[a-zéûä]*\.?"
 _CLOCK = r"(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*([ap])?\.?(?:m\b\.?)?(?!\d)"
 _AT = r"(?:,|\bat\b|\bum\b|\balle\b|\bà\b|\s)+"
 _ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:(?:T|\s|\bat\b)+(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?\s*(Z\b|[+-]\d\d:?\d\d)?)?"
+    r"(\d{4})[-/](\d\d)[-/](\d\d)(?:(?:T|\s|\bat\b)+(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?\s*(Z\b|[+-]\d\d:?\d\d)?)?"
 )
 _DAY, _YEAR = r"(\d{1,2})(?:st|nd|rd|th)?", r"(\d{4})"
 _DATES = (
@@ -34,6 +34,7 @@ _DATES = (
     (rf"{_YEAR}[年년]\s*(\d{{1,2}})[月월]\s*(\d{{1,2}})[日일]\s*([上午下後前전후오]*)\s*(\d{{1,2}})[:：](\d\d)",
      "year number day half h m"),
     (rf"{_BEFORE}{_MONTH} {_DAY}(?:,? {_YEAR})?", "month day year"),
+    (rf"{_BEFORE}(\d{{1,2}})/(\d{{1,2}})(?:/{_YEAR})?\b", "number day year"),
 )  # fmt: skip
 _DATE_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), names.split()) for pattern, names in _DATES)
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -47,15 +48,16 @@ _TIME = re.compile(
 )
 _A = r"(?:\d+(?:\.\d+)?|an?(?=\s+(?:second|minute|hour|day|week)))"
 _SPAN = re.compile(
-    rf"(?:\bin|\bafter|\bwait|\bretryDelay)[\s\"':~]*(?:(?:about|around|approximately|another|for)\s+)?"
+    rf"(?<![a-z])(?:in|within|after|wait|retryDelay|reset(?=\W*:))[\s\"':~]*(?:(?:about|around|approximately|another|for)\s+)?"
     rf"((?:{_A}\s*{UNIT}(?![a-z_])(?:,|\s|and\b)*|\d+(?:\.\d+)?{UNIT}(?=\d))+)",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(
-    rf"\bretry[-_ ]?(?:after|delay)[-_ ]?(ms|millis)?(?:s|secs|seconds)?[\"']?\s*[:=]\s*[\"']?"
+    rf"\b(?:retry|resets?)[-_ ]?(?:after|delay|in)[-_ ]?(ms|millis)?(?:s|secs|seconds)?[\"']?\s*[:=]\s*[\"']?"
     rf"(\d+(?:\.\d+)?)\b(?![\d.]*\s*{UNIT}\b)(?!\.?\d)",
     re.IGNORECASE,
 )
+_LEFT = re.compile(r"\bin (?:(\d+) days?,? )?(\d{1,3}):(\d\d):(\d\d)\b", re.IGNORECASE)
 _ZONE = re.compile(r"\b([A-Z][A-Za-z_]+(?:/[A-Za-z_+-]+\d*){1,2})")
 _OFFSET = re.compile(r"\b(?:UTC|GMT)(?:\s?([+-])(\d{1,2})(?::?(\d\d))?)?\b")
 _SHORT = {
@@ -173,6 +175,9 @@ def _number(text: str, now: float, zone: tzinfo) -> Iterator[float | None]:
 
 
 def _span(text: str, now: float, zone: tzinfo) -> Iterator[float | None]:
+    for found in _LEFT.finditer(text):
+        days, hours, minutes, seconds = (int(each or 0) for each in found.groups())
+        yield moment_of(((days * 24 + hours) * 60 + minutes) * 60.0 + seconds, now)
     for found in _SPAN.finditer(text):
         yield moment_of(seconds_of(found[1]), now)
 

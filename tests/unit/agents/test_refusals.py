@@ -86,6 +86,36 @@ def until(text: str, now: datetime = NOON, zone: ZoneInfo = UTC) -> str:
         ("prompt token count of 150000 exceeds the limit of 128000", "context", False),
         ("This user's access has been limited for potentially suspicious activity", "auth", False),
         ("getaddrinfo ENOTFOUND api.example.org", "network", True),
+        # The words of copilot-cli 2336, 2740, 2787; cursor 3703; qwen-code 1742; opencode 24473, 49170,
+        # 50093; antigravity-cli 1018; amazon-q-developer-cli 2309; claudeclaw 22; roborev 1203; cline 12394.
+        ("you've hit a rate limit that restricts model requests", "rate_limit", True),
+        ("You've hit your global rate limit. Please wait 6 seconds", "rate_limit", True),
+        ("you've exceeded your weekly rate limit", "usage_limit", True),
+        ("You've hit your free requests limit", "usage_limit", True),
+        ("You've reached your Tall 5 limit. Switch models", "usage_limit", True),
+        ("429 Free allocated quota exceeded.", "quota", True),
+        ("Subscription quota exceeded", "quota", True),
+        ("Free usage exceeded, subscribe", "billing", False),
+        ("Free usage exceeded, subscribe [retrying in 6h16m attempt #1]", "billing", True),
+        ("RESOURCE_EXHAUSTED (code 429): Individual quota reached. Resets in 2h", "quota", True),
+        ("Monthly request limit reached - The limits reset on 01/02", "usage_limit", True),
+        ("You're out of extra usage · resets 10am", "usage_limit", True),
+        ("402 Your allowance for this period is used up", "usage_limit", True),
+        ("Server is temporarily limiting requests (not your usage limit)", "rate_limit", True),
+        ("Not enough credits available", "billing", False),
+        ("Tu límite de uso se restablece el 26 dic 2026, 2:40 p.m.", "usage_limit", True),
+        ("429 Provider returned error", "rate_limit", True),
+        ("✕ [API Error: 429 status code (no body)]", "rate_limit", True),
+        ("403 Forbidden: access denied", "auth", False),
+        ("<title>520: unknown error</title>", "overloaded", True),
+        ("MODEL_CAPACITY_EXHAUSTED", "overloaded", True),
+        ("your refresh token was already used. Please sign in again", "auth", False),
+        ("httpx.ConnectError: All connection attempts failed", "network", True),
+        ("curl: (28) Operation timed out after 30000 milliseconds", "network", True),
+        ("Max retries exceeded with url: /v1 (Failed to resolve 'api.example.org')", "network", True),
+        ("Your input exceeds the context window of this model", "context", False),
+        ("request (9000 tokens) exceeds the available context size", "context", False),
+        ("Input is too long for requested model", "context", False),
     ],
 )
 def test_the_words_say_the_kind_and_whether_waiting_helps(text: str, kind: str, wait: bool) -> None:
@@ -99,7 +129,8 @@ def test_the_words_say_the_kind_and_whether_waiting_helps(text: str, kind: str, 
     [
         "", "Traceback: KeyError 'x'", "3 tests failed", "no such file: 429.txt",
         "FileNotFoundError: notes.md", "ModuleNotFoundError: No module named 'x'",
-        "tests/test_api_error.py failed", "KeyError: 'server_errors'",
+        "tests/test_api_error.py failed", "KeyError: 'server_errors'", "500 tests failed",
+        "Disk quota exceeded", "memory usage limit exceeded: killed", "maximum recursion depth exceeded",
     ],
 )  # fmt: skip
 def test_an_ordinary_failure_is_no_refusal(text: str) -> None:
@@ -164,6 +195,11 @@ def test_the_moment_that_the_words_name(words: str, moment: str) -> None:
 def test_a_clock_time_is_that_of_the_machine_unless_the_text_names_a_zone() -> None:
     assert until("hit your limit · resets 3pm", zone=BERLIN) == "12-01 14:00:00"
     assert until("hit your limit · resets 3pm (UTC)", zone=BERLIN) == "12-01 15:00:00"
+
+
+def test_a_service_that_names_no_zone_may_mean_its_own() -> None:
+    said = '"code":"1308","message":"Usage limit reached for 5 hour. It will reset at 2026-12-02 05:38:28"'
+    assert until(said, zone=NEW_YORK) == "12-01 21:38:28"  # model-hotel 955: the time in China
 
 
 def test_a_night_in_which_clocks_change() -> None:

@@ -193,4 +193,14 @@ def test_a_program_without_a_reader_may_print_the_answer_it_got() -> None:
     assert billed is not None and not billed.wait
     error = refusal_in('calling\n{"error":{"message":"Rate limit reached","retry_after":12}}\n', NOON, UTC)
     assert error is not None and error.retry_at == NOON + 12
-    assert refusal_in('{"answer":"a rate limit exceeded long ago"}\nKeyError\n', NOON, UTC) is None
+    for said in (
+        '{"type":"error","source":"loop","message":"402: 5-hour usage limit reached"}',
+        '{"event":"result","result":{"status":"ERROR","error":"quota reached for you"}}',
+        '{"type":"session.error","data":{"message":"you hit a rate limit"}}',
+        '{"type":"result","subtype":"success","is_error":true,"result":"You\'ve hit your limit"}',
+        '{"level":"error","msg":"429 Busy"}',
+    ):
+        found = refusal_in(f"working\n{said}\n", NOON, UTC)
+        assert found is not None and found.wait, said
+    for said in ('{"answer":"%s"}', '{"answer":"%s","error":null}', '{"type":"result","result":"%s"}'):
+        assert refusal_in(said % "a rate limit exceeded long ago" + "\nKeyError\n", NOON, UTC) is None
