@@ -26,11 +26,15 @@ class Progress:
     hours: float = 0.0
     histories: int = 0
     cpu: float = 0.0  # seconds
+    decided: int = 0  # slots and starts that were judged,
+    left_open: int = 0  # and those of which the contract alone does not say what is right
     broken: dict[int, list[str]] = field(default_factory=dict)  # the rules, by seed
 
     def add(self, played: Played) -> None:
         self.next_seed, self.histories = played.seed + 1, self.histories + 1
         self.hours, self.cpu = self.hours + played.hours, self.cpu + played.cpu
+        self.decided += played.judged[True]
+        self.left_open += played.judged[False]
         if played.broken:
             self.broken[played.seed] = sorted({each.rule for each in played.broken})
 
@@ -38,6 +42,7 @@ class Progress:
         pace = self.hours / (self.cpu / 60) if self.cpu else 0.0
         return (
             f"{self.hours:,.0f} hours, {self.histories:,} histories, {len(self.broken)} broken; "
+            f"{self.decided / max(self.decided + self.left_open, 1):.1%} of slots and starts decided; "
             f"{pace:,.0f} hours a minute of one core; next seed {self.next_seed}"
         )
 

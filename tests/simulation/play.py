@@ -4,10 +4,10 @@ import logging
 import sys
 import time
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from multiprocessing import get_context
 
@@ -30,6 +30,7 @@ class Played:
     hours: float
     broken: tuple[Broken, ...]
     cpu: float  # seconds that it took
+    judged: Counter[bool] = field(default_factory=Counter)  # its slots and starts: decided, or left open
 
 
 def history_of(seed: int) -> History:
@@ -37,18 +38,18 @@ def history_of(seed: int) -> History:
     return with_freezes(with_hard_moments(history(seed)))
 
 
-def play(one: History) -> tuple[list[Fact], list[Broken]]:
-    """What happened in this history, and what broke."""
+def play(one: History, judged: Counter[bool] | None = None) -> tuple[list[Fact], list[Broken]]:
+    """What happened in this history, and what broke; `judged` counts what was decided and what left open."""
     _quiet()
     trace = World(one).play()
-    return trace, broken_rules(one, trace)
+    return trace, broken_rules(one, trace, Counter() if judged is None else judged)
 
 
 def play_seed(seed: int) -> Played:
-    began = time.process_time()
-    trace, broken = play(history_of(seed))
+    began, judged = time.process_time(), Counter[bool]()
+    trace, broken = play(history_of(seed), judged)
     hours = (trace[-1].at - trace[0].at) / HOUR
-    return Played(seed, hours, tuple(broken), time.process_time() - began)
+    return Played(seed, hours, tuple(broken), time.process_time() - began, judged)
 
 
 def play_hours(hours: float, first: int = 0, workers: int = 2) -> Iterator[Played]:

@@ -4,7 +4,7 @@ A rule gets the history and the trace of what really happened and yields what br
 function here and name it in RULES. The rules about starts share one reading of the trace, `wanted`.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from scheduler.core.state import TaskState
@@ -28,11 +28,6 @@ HISTORY_LOST = 1.0  # seconds of finished runs that a kill -9 may lose
 SLOW = 15.0  # the same, and what a start takes, while the disk is slow
 RESULTS_KEPT = 200
 LATEST = 12.0  # seconds that a start may need for itself
-
-
-def every_start_is_wanted_and_every_wanted_start_comes(history: History, trace: Trace) -> Iterator[Broken]:
-    """No slot twice, none lost, nothing unwanted, no task starves, a force that was answered runs."""
-    yield from wanted(history, trace)
 
 
 def a_task_never_overlaps_itself(history: History, trace: Trace) -> Iterator[Broken]:
@@ -237,7 +232,6 @@ def _agrees(
 
 
 RULES: tuple[Rule, ...] = (
-    every_start_is_wanted_and_every_wanted_start_comes,
     a_task_never_overlaps_itself,
     counts_never_go_back,
     every_run_is_counted,
@@ -252,6 +246,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def broken_rules(history: History, trace: Trace) -> list[Broken]:
-    """Everything that broke, the earliest first."""
-    return sorted((each for rule in RULES for each in rule(history, trace)), key=lambda broken: broken.at)
+def broken_rules(history: History, trace: Trace, judged: Counter[bool]) -> list[Broken]:
+    """Everything that broke, the earliest first; `judged` counts what was decided and what left open."""
+    found = [*wanted(history, trace, judged), *(each for rule in RULES for each in rule(history, trace))]
+    return sorted(found, key=lambda broken: broken.at)
