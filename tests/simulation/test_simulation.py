@@ -20,6 +20,7 @@ def test_no_history_breaks_a_rule() -> None:
             pytest.fail(story_of(played.seed, played.broken[0]), pytrace=False)
 
 
+@pytest.mark.timeout(600)
 @each("seed", BROKEN_ONCE)
 def test_a_history_that_once_broke_a_rule_does_not_again(seed: int) -> None:
     assert play_seed(seed).broken == ()
