@@ -71,7 +71,7 @@ class ClusterHistory:
         self._notify = notify
 
     def record(self, run: FinishedRun) -> None:
-        packing = asyncio.create_task(self._pack(run), name="history")
+        packing = self._store.packing[run.task] = asyncio.create_task(self._pack(run), name="history")
         self._packing.add(packing)
         packing.add_done_callback(self._packing.discard)
 

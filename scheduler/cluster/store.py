@@ -60,6 +60,7 @@ async def read_committed(database: Database, citizen: str, begun: Collection[str
 @dataclass(slots=True)
 class _Start:
     start: RunStart
+    number: int
     answer: asyncio.Future[Mapping[str, str] | None]
 
 
@@ -93,7 +94,11 @@ class ClusterStore(DiskStore):
         super().__init__(home, clock)
         self._lease, self._writer, self._guard = lease, writer, guard
         self._committed, self._numbers = dict(before.states), dict(before.numbers)
-        self.open_rows: dict[str, int] = {}  # the number of the last run of each task
+        self._last_ended: dict[str, int | None] = {}  # the number of the last run of each task that has ended
+        self.open_rows: dict[str, int] = {}  # the row of the last run of each task
+        self.packing: dict[
+            str, asyncio.Task[None]
+        ] = {}  # the end of each task's last run, not yet known here
         self._home = home
         self._remote: set[str] = set()  # tasks whose last run was sent to a worker
         self._starts: list[_Start] = []
@@ -117,8 +122,12 @@ class ClusterStore(DiskStore):
 
     async def started(self, start: RunStart) -> Mapping[str, str] | None:
         await self._guard.guarded()
+        if packing := self.packing.pop(start.task, None):
+            await asyncio.wait({packing})  # no task overlaps itself, so its last run ends first
+        lowest = self._lease.epoch // PER_SERVER * PER_SERVER  # lower ones may have been lost with a server
+        number = self._numbers[start.task] = max(self._numbers.get(start.task, 0), lowest) + 1
         answer: asyncio.Future[Mapping[str, str] | None] = asyncio.get_running_loop().create_future()
-        self._starts.append(_Start(start, answer))
+        self._starts.append(_Start(start, number, answer))
         self._commit_soon()
         variables = await answer
         if start.inside and variables is not None:
@@ -127,16 +136,21 @@ class ClusterStore(DiskStore):
 
     def end(self, run: Ended) -> None:
         """Note the end of the open run of this task."""
-        self._ends.append(replace(run, number=self._numbers.get(run.task)))
-        self._commit_soon()
+        self._close(replace(run, number=self._numbers.get(run.task)))
 
     def is_remote(self, task: str) -> bool:
         """Whether the task's last run was sent to a worker."""
         return task in self._remote
 
     def withdrawn(self, task: str) -> None:
-        self._ends.append(Withdrawn(task, self._numbers.get(task)))
-        self._commit_soon()
+        self._close(Withdrawn(task, self._numbers.get(task)))
+
+    def _close(self, end: Ended | Withdrawn) -> None:
+        """Commit one end of each run: another one may be of a run that ended before its start was sent."""
+        if end.number is None or self._last_ended.get(end.task) != end.number:
+            self._last_ended[end.task] = end.number
+            self._ends.append(end)
+            self._commit_soon()
 
     def written(self) -> Awaitable[bool]:
         return asyncio.shield(self._commit_soon())
@@ -172,29 +186,35 @@ class ClusterStore(DiskStore):
 
     async def _commit(self) -> bool:
         starts, self._starts = self._starts, []
-        ends, self._ends = self._ends, []
-        starting = {each.start.task for each in starts}
+        starting = {each.start.task: each.number for each in starts}
+        ends = [end for end in self._ends if end.number != starting.get(end.task, -1)]
+        self._ends = [end for end in self._ends if end.number == starting.get(end.task, -1)]  # start first
         saving = {name: state for name, state in self._dirty().items() if name not in starting}
         changes: list[Change] = [
             *ends,
             *(Saved(name, to_json(state)) for name, state in saving.items()),
-            *(self._row(each.start) for each in starts),
+            *map(self._row, starts),
         ]
         self._committed |= saving | {each.start.task: each.start.state for each in starts}
         answers: Sequence[int] = await self._writer.write(self._lease, changes)
         for each, begun in zip(starts, answers[len(changes) - len(starts) :], strict=True):
             self.open_rows[each.start.task] = begun
             if not each.answer.done():
-                each.answer.set_result(self._variables(each.start) if begun else None)
+                each.answer.set_result(self._variables(each) if begun else None)
         return all(answers)
 
-    def _row(self, start: RunStart) -> Started:
-        lowest = self._lease.epoch // PER_SERVER * PER_SERVER  # lower ones may have been lost with a server
-        number = self._numbers[start.task] = max(self._numbers.get(start.task, 0), lowest) + 1
-        state = to_json(start.state)
-        slot = self._slot(start)
+    def _row(self, asked: _Start) -> Started:
+        start, state = asked.start, to_json(asked.start.state)
         (self._remote.add if start.remote else self._remote.discard)(start.task)
-        given = (start.task, number, slot, start.attempt, start.trigger, start.started, state)
+        given = (
+            start.task,
+            asked.number,
+            self._slot(asked),
+            start.attempt,
+            start.trigger,
+            start.started,
+            state,
+        )
         return Started(*given, order=self._order(start) if start.remote else None)
 
     def _order(self, start: RunStart) -> Order:
@@ -203,11 +223,11 @@ class ClusterStore(DiskStore):
         priority, known = forced - start.remote.priority, digest(start.remote, self._home)
         return Order(start.remote.queue, known, priority, start.state.last_success, start.charge)
 
-    def _slot(self, start: RunStart) -> str:
+    def _slot(self, asked: _Start) -> str:
         """The id of the slot, the same for each attempt: its time, or the number of the first run."""
-        return start.slot or str(self._numbers[start.task] - start.attempt + 1)
+        return asked.start.slot or str(asked.number - asked.start.attempt + 1)
 
-    def _variables(self, start: RunStart) -> Mapping[str, str]:
+    def _variables(self, asked: _Start) -> Mapping[str, str]:
         """The variables that a program passes on as idempotency key and as fencing token."""
-        slot = f"{self._lease.citizen}/{start.task}/{self._slot(start)}"
+        slot = f"{self._lease.citizen}/{asked.start.task}/{self._slot(asked)}"
         return {"EXPERIENCE_SLOT": slot, "EXPERIENCE_EPOCH": str(self._lease.epoch)}

@@ -153,6 +153,7 @@ class TaskRegistry:
         attempt, inside = job.state.attempt + 1, job.inside
         began = run.trigger.value, run.since, job.state
         start = RunStart(run.name, slot, attempt, *began, task, inside, run.charge)
+        run.variables = {}  # if it ends while it waits, its record may be there
         run.variables = await self._store.started(start)
         if run.variables is None:
             run.never_began = True
@@ -259,6 +260,8 @@ class TaskRegistry:
         passed = state.passed_over(now)
         if put_back:
             passed = state.taken_back(run.before) if run.before else state.never_began()
+            if run.trigger is FORCE:
+                passed = passed.asked_for(run.who)
         elif job.is_wake and result.outcome is Outcome.SKIPPED:
             passed = passed.counted(self._day(now), skipped=True)
         self.update(job, passed)

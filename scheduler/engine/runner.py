@@ -125,6 +125,15 @@ class Runner:
         self._workers.deferred.flush()
         return run.task is None or run.task.done()
 
+    def take_back(self, run: RunHandle) -> None:
+        """End a run whose program has not got control: it does not begin, and stays due.
+
+        The record of a start may take seconds, on a slow disk or with the database away.
+        """
+        if not (run.began_at or run.reason):
+            run.put_back, run.never_began, run.opened = True, True, False
+            run.halt(Outcome.SKIPPED)
+
     def kill_all(self) -> None:
         """Cancel everything that runs."""
         for run in self._all():
@@ -194,6 +203,8 @@ def _halted(task: Task, run: RunHandle) -> Result:
         return Result(Outcome.TIMED_OUT, f"timed out after {in_words(task.timeout)}{alive}")
     if run.reason is Outcome.STOPPED:
         return Result(Outcome.STOPPED, f"stopped by {run.stopped_by or UNKNOWN_USER}{alive}")
+    if run.reason is Outcome.SKIPPED:
+        return Result(Outcome.SKIPPED)
     return Result(Outcome.INTERRUPTED, f"interrupted: {run.why}{alive}")
 
 

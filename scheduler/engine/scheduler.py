@@ -330,6 +330,8 @@ class Scheduler(Verbs):
         self._dispatch.freeze_changed()
         for job in self._registry.rows():
             self._runner.waiters.check_queued(job)
+            if freeze and job.run and not (job.is_wake or job.task.queue):
+                self._runner.take_back(job.run)
 
     # -------------------------------------------------------------- for callers on the same loop
 
@@ -391,8 +393,11 @@ class Scheduler(Verbs):
         return self._carry_out_paid
 
     def _execute(self, task: Task, context: Context, run: RunHandle) -> Awaitable[Result]:
-        execute = self._remote.carry_out if task.queue else self._workers.run
-        return execute(task, context, run)
+        if task.queue:
+            return self._remote.carry_out(task, context, run)
+        if run.job and run.job.inside:
+            run.began_at = self._clock.elapsed()
+        return self._workers.run(task, context, run)
 
     async def _carry_out_paid(self, task: Task, context: Context, run: RunHandle) -> Result:
         def start() -> None:

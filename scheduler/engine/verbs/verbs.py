@@ -101,6 +101,8 @@ class Verbs:
         why = self._rules.masks.hide(why)
         self._registry.add_event("paused", task, text=pause_words(until, why, "", now).lstrip(" :"), who=by)
         self._change(job, job.state.with_pause(now, until, why, str(by)))
+        if job.run and job.run.trigger is not Trigger.FORCE and not (job.is_wake or job.task.queue):
+            self._runner.take_back(job.run)
         return await self._registry.receipt(f"{task}: paused{pause_words(until, why, '', now)}")
 
     async def resume(self, task: str, *, who: Who | None = None) -> Receipt:

@@ -189,3 +189,52 @@ async def test_history_and_output_are_read_with_the_owner_dead(machines: list[Ma
     assert await two.database.rows("SELECT DISTINCT slot FROM experience.runs") == [("1",)]
     assert await scheduler._recorder.runs(RunQuery("tick", failed=True, before=runs[0].id), ()) == runs[1:]
     assert "boom" in await scheduler.output(runs[0].id) or not runs[0].printed
+
+
+async def test_a_start_that_is_taken_back_while_the_database_is_slow_leaves_no_open_row(
+    machines: list[Machine], url: str
+) -> None:
+    """Wherever it was then: on its way to the database, or still waiting for the write before."""
+    (one, _), open_runs = machines, "SELECT count(*) FROM experience.runs WHERE outcome IS NULL"
+    await one.own()
+    await until_ran(one, 1)
+    await one.scheduler.history()
+    for waits, begun in ((False, 2), (True, 3)):
+        async with one.database.connection() as blocker, blocker.transaction():
+            await blocker.execute("LOCK TABLE experience.runs IN EXCLUSIVE MODE")
+            if waits:
+                store = one.scheduler._registry._store
+                store.withdrawn("other")
+                await until(lambda store=store: not store._ends, "a write is under way")
+            await one.clock.advance(300)
+            await until(lambda: one.scheduler.snapshot().tasks[0].running_since, "it waits for its record")
+            await asyncio.sleep(0.05)
+            await (one.scheduler.stop_run("tick") if waits else one.scheduler.freeze())
+        await until(lambda: not one.scheduler.snapshot().tasks[0].running_since, "it is taken back")
+        await one.scheduler.history()
+        assert await rows(url, open_runs) == [(0,)] and len(one.ran) == begun - 1
+        if waits:
+            await one.clock.advance(300)
+        else:
+            await one.scheduler.thaw()
+            await one.clock.advance()
+        await until_ran(one, begun)
+
+
+async def test_the_end_of_a_run_is_written_before_the_start_of_the_next(
+    machines: list[Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it printed is gathered on a thread, and the next run may be due at once."""
+    one, hold, pack = machines[0], asyncio.Event(), ClusterHistory._pack
+
+    async def slow(history: ClusterHistory, run: Any) -> None:
+        await asyncio.sleep(0.1)
+        await pack(history, run)
+
+    monkeypatch.setattr(ClusterHistory, "_pack", slow)
+    await one.own(hold=hold)
+    await until_began(one)
+    await one.scheduler.force("tick", again=True)
+    hold.set()
+    await until_ran(one, 2)
+    assert [run.outcome for run in await one.scheduler.history()] == ["ok", "ok"]

@@ -8,11 +8,12 @@ import pytest
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Outcome, Task, Trigger, WakeConfig
+from scheduler.core.task import Call, Command, Outcome, Task, Trigger, WakeConfig
 from scheduler.engine.wake.wake import HELD_LOOK
 from scheduler.errors import PROGRAM, BadSchedule, Frozen
 from scheduler.process.who import Who
 from scheduler.storage.freeze_file import HomeFreezes
+from scheduler.storage.state_store import RunStart, Store
 from tests.fakes import NOON, Gate, settle, until
 
 HOUR = 3600.0
@@ -120,6 +121,55 @@ async def test_what_waits_does_not_start_when_another_process_freezes(build, clo
     hold.open.set()
     await settle()
     assert runs == [] and not scheduler.snapshot().task("tick").queued
+
+
+class Writing(Store):
+    """Writes as many times as it may, and then waits; `fenced` as where the database has to allow a start."""
+
+    def __init__(self, fenced: bool, times: int) -> None:
+        super().__init__()
+        self.fenced, self.goes_on, self.left, self.put_back = fenced, asyncio.Event(), times, []
+
+    async def written(self) -> bool:
+        self.left -= 1
+        return self.left >= 0 or await self.goes_on.wait()
+
+    async def started(self, start: RunStart) -> dict[str, str]:
+        await self.written()
+        return {}
+
+    def withdrawn(self, task: str) -> None:
+        self.put_back.append(task)
+
+
+async def test_what_waits_for_its_record_does_not_begin_once_it_is_held_and_is_due_as_before(
+    build, clock, noting, runs
+):
+    """The database or a disk may take seconds to answer, and a start was asked for before the freeze."""
+    program = Task("tick", Every(300), Command(("touch", "ran")))
+    for fenced, times, task in ((False, 0, noting()), (True, 0, noting()), (False, 1, program)):
+        for verb, after in (("freeze", "thaw"), ("pause", "resume")):
+            store = Writing(fenced, times)
+            scheduler = await build(task, store=store)
+            await clock.advance(1)
+            await until(lambda store=store: store.left < 0, "it waits")
+            given = () if verb == "freeze" else ("tick",)
+            await getattr(scheduler, verb)(*given)
+            store.goes_on.set()
+            await until(
+                lambda scheduler=scheduler: not scheduler.snapshot().tasks[0].running_since, "put back"
+            )
+            await clock.advance(600)
+            assert runs == [] and not (build.home / "ran").exists(), (verb, fenced)
+            assert scheduler.snapshot().tasks[0].outcome is None
+            assert store.put_back == (["tick"] if fenced else [])
+            await getattr(scheduler, after)(*given)
+            await clock.advance(1)
+            await until(lambda scheduler=scheduler: scheduler.snapshot().tasks[0].run_count == 1, "it ran")
+            await scheduler.stop(0)
+            runs.clear()
+            (build.home / "ran").unlink(missing_ok=True)
+            (build.home / ".experience" / "freeze.json").unlink(missing_ok=True)
 
 
 async def test_a_force_that_waits_runs_after_the_thaw_once(build, clock, noting, runs):

@@ -114,7 +114,7 @@ def row(scheduler: Scheduler, name: str = "ask") -> Any:
 
 async def test_a_refusal_is_no_failure_and_the_run_comes_when_the_provider_said(root, clock, service):
     service.refusal = LIMIT
-    scheduler = await root.citizen("mira", service.task(retries=3))
+    scheduler = await root.citizen("mira", service.task(retries=3, timeout=60.0))
     await clock.advance(60)
     shown = row(scheduler)
     assert (shown.kind, shown.failures_in_a_row, shown.error, shown.run_count) == ("waits", 0, None, 0)
@@ -122,11 +122,13 @@ async def test_a_refusal_is_no_failure_and_the_run_comes_when_the_provider_said(
     assert shown.due == NOON + 3 * 3600
     (refused,) = [event for event in scheduler.snapshot().events if event.outcome is Outcome.REFUSED]
     assert refused.text == "refused by anthropic: usage limit, until 15:00"
-    service.refusal = ""
+    service.refusal, service.lasts = "", 600.0
     await clock.advance(3 * 3600 - 61)
     assert len(service.calls) == 1
     await clock.advance(2)
-    assert len(service.calls) == 2 and row(scheduler).held is None and row(scheduler).run_count == 1
+    assert len(service.calls) == 2 and row(scheduler).held is None
+    await clock.advance(61)  # its limit, which counts once
+    assert row(scheduler).run_count == 1 and row(scheduler).outcome is Outcome.TIMED_OUT
 
 
 async def test_a_streak_and_averages_stay_as_they_were(root, clock, service):
