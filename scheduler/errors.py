@@ -129,6 +129,10 @@ class Disconnected(SchedulerError):
     code = "disconnected"
 
 
+class NoOwner(Disconnected):
+    """No process runs the citizen, on any machine."""
+
+
 class Refused(Disconnected):
     """Something answers at the citizen's socket, but not this client; the text says why."""
 

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from scheduler.cluster.database import Connection, Database
 from scheduler.cluster.fence import storable
-from scheduler.errors import DatabaseAway, Disconnected
+from scheduler.errors import DatabaseAway, NoOwner
 from scheduler.system.clock import elapsed
 
 log = logging.getLogger("experience.engine")
@@ -149,14 +149,14 @@ class Bus:
             await asyncio.wait({*self._tasks, *self._serving})
 
     async def connect(self, citizen: str, home_id: str, about: str) -> Stream:
-        """Return a stream to the owner of the citizen in this home; raises Disconnected, DatabaseAway.
+        """Return a stream to the owner of the citizen in this home; raises NoOwner, DatabaseAway.
 
         The id keeps a home that a user marked as shared from reaching another home of the same name.
         """
         self.begin()
         rows = await self._database.rows(_OWNER, (citizen, home_id))
         if not rows:
-            raise Disconnected(f"nobody runs {citizen}")
+            raise NoOwner(f"nobody runs {citizen}")
         holder, machine = rows[0]
         return await self.reach(holder, machine, citizen, about)
 

@@ -34,7 +34,7 @@ from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import this_process
 from scheduler.spending.account import AllCitizens
 from scheduler.storage.file_copies import NO_COPIES, FileCopies
-from scheduler.storage.shared_home import shared_home
+from scheduler.storage.shared_home import is_shared, shared_home
 from scheduler.storage.state_store import Store
 from scheduler.system.root_folder import root_folder
 
@@ -217,7 +217,7 @@ class ClusterCoordinator:
     def copies(self, citizen: CitizenSettings | None) -> FileCopies:
         if citizen is None:
             return self._notes.of(ROOT)
-        return self._notes.of(citizen.name) if citizen.name in self._known else NO_COPIES
+        return self._notes.of(citizen.name) if is_shared(citizen.home) else NO_COPIES
 
     def _on_note(self, citizen: str | None) -> None:
         """Write new notes from the database into the files of this citizen, or of all if None."""

@@ -4,11 +4,11 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from scheduler.config.settings import CitizenSettings, EngineSettings
+from scheduler.config.settings import EngineSettings, Settings
+from scheduler.core.ports import FleetOptions
 from scheduler.ownership.coordinator import Coordinator, LocalCoordinator
 from scheduler.ownership.stream import RemoteStream
-from scheduler.storage.file_copies import NO_COPIES, FileCopies
-from scheduler.storage.shared_home import shared_home
+from scheduler.system.clock import SystemClock
 
 
 def coordinator_of(
@@ -33,18 +33,14 @@ def coordinator_of(
     return ClusterCoordinator(local, engine, root, look, let_go, accept)
 
 
-def copies_of(engine: EngineSettings | None) -> Callable[[CitizenSettings | None], FileCopies]:
-    """Copies, for other machines, of a command's files about a citizen (None: about all citizens)."""
-    if engine is None:
-        return lambda citizen: NO_COPIES
-    from scheduler.cluster.database import Database
-    from scheduler.cluster.shared_files import ROOT, Notes
+def coordinator_of_a_command(settings: Settings) -> Coordinator:
+    """Return the coordinator of a process that owns nothing, but reaches owners on other machines.
 
-    notes = Notes(Database(engine.url))
+    What it changes in files is copied for those.
+    """
 
-    def copies(citizen: CitizenSettings | None) -> FileCopies:
-        if citizen is None:
-            return notes.of(ROOT)
-        return notes.of(citizen.name) if shared_home(citizen.home) else NO_COPIES
+    async def refuse(name: str, stream: RemoteStream, asked_by: str) -> None:
+        stream.abort()
 
-    return copies
+    local = LocalCoordinator(FleetOptions(), SystemClock())
+    return coordinator_of(settings.engine, settings.root, local, lambda: None, lambda *_: None, refuse)

@@ -36,6 +36,7 @@ from scheduler.system.root_folder import root_folder
 
 ALL = "all citizens"
 IN_FILE = "done in its files, not confirmed by its owner"
+SEEN_AFTER = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds between looks at whether another machine knows a freeze
 UNKNOWN_METHOD = "no method "  # the answer of an owner of an older version
 
 
@@ -136,6 +137,8 @@ class Freezer:
         async def answer(name: str) -> Answer:
             try:
                 return await act(self._citizens[name])
+            except Disconnected as error:
+                return Answer(name, error=NotConfirmed(f"{name}: {IN_FILE}: {error}"))
             except SchedulerError as error:
                 return Answer(name, error=error)
 
@@ -165,6 +168,8 @@ class Freezer:
         """Make sure that the citizen's owner knows that all are frozen."""
         async with self._owner_of(citizen) as owner:
             await self._look(citizen, owner)
+            if isinstance(owner, MachineControl):
+                await _knows(owner, frozen=True)
             return Answer(citizen.name, stopped=await _stop_runs(owner) if stop_runs else ())
 
     async def _thaw(self, citizen: CitizenSettings) -> Answer:
@@ -178,9 +183,11 @@ class Freezer:
                 await owner.thaw()
                 return Answer(name, f"{name}: thawed" if was else f"{name}: is not frozen", was)
             files = HomeFreezes(citizen.home, self._copies(citizen))
-            was = _in_force((await asyncio.to_thread(files.read, now)).own, now)
+            before = await asyncio.to_thread(files.read, now)
+            was = _in_force(before.own, now)
             await _written(files.own.thaw, now)
             if isinstance(owner, MachineControl):
+                await _knows(owner, frozen=_in_force(before.root, now) is not None)
                 await owner.thaw()
             else:
                 await self._look(citizen, owner)
@@ -235,6 +242,16 @@ def _not_ours(citizen: CitizenSettings) -> NotOurs:
 
 def _unwritable(error: OSError) -> SchedulerError:
     return SchedulerError(f"{error.filename or 'the freeze'}: {error.strerror or error}; make it writable")
+
+
+async def _knows(owner: MachineControl, *, frozen: bool) -> None:
+    """Return when the owner's machine has read whether all citizens are frozen; raises Disconnected."""
+    for wait in SEEN_AFTER:
+        freeze = await owner.look_at_freeze()
+        if freeze is not None if frozen else not (freeze and freeze.together):
+            return
+        await asyncio.sleep(wait)
+    raise Disconnected("its machine has not read them yet")
 
 
 async def _written(write: Callable[..., None], value: Freeze | float) -> None:

@@ -1,10 +1,14 @@
 """A citizen that another machine runs: steered over the bus, with records read from the database."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from scheduler.config.settings import CitizenSettings
-from scheduler.control.wire.client import Connection, RemoteControl
+from scheduler.control.wire.client import Connection, RemoteControl, owner_at
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
+from scheduler.errors import NoOwner
 from scheduler.ownership.coordinator import Remote
-from scheduler.system.clock import Clock
+from scheduler.system.clock import Clock, SystemClock
 from scheduler.system.unix_socket import client_socket
 
 
@@ -30,3 +34,30 @@ class MachineControl(RemoteControl):
 
     async def _connect(self) -> Connection:
         return await Connection.over(await self._remote.connect(), self.citizen)
+
+
+@asynccontextmanager
+async def owner_on_any_machine(
+    settings: CitizenSettings, remote: Remote | None
+) -> AsyncIterator[RemoteControl | None]:
+    """The citizen's owner for the length of the block, None if it has none; `remote` is its other way.
+
+    Raises Disconnected if its owner does not answer, and DatabaseAway.
+    """
+    async with owner_at(settings.name, settings.home) as owner:
+        if owner or remote is None:
+            yield owner
+            return
+    clock = SystemClock()
+    there: MachineControl | None = MachineControl(settings, remote, clock)
+    try:
+        assert there
+        await there.start()
+    except NoOwner:
+        there = None
+    try:
+        yield there
+    finally:
+        if there:
+            await there.stop()
+        clock.close()

@@ -73,13 +73,13 @@ def _spent(citizens: Sequence[CitizenSettings], every: bool) -> Spent:
 
 
 def _lift(settings: Settings, citizen: CitizenSettings, every: bool, amount: Decimal) -> None:
-    from scheduler.control.coordinator import copies_of
+    from scheduler.control.coordinator import coordinator_of_a_command
     from scheduler.control.wire.asker import this_asker
 
     if run := this_asker().run:
         raise SchedulerError(f"a run may not lift a limit ({run} asks): a person does, outside of it")
     folder = root_folder(citizen.home.parent) if every else citizen.home / FOLDER
-    copies = copies_of(settings.engine)(None if every else citizen)
+    copies = coordinator_of_a_command(settings).copies(None if every else citizen)
     budget = citizen.spending.together if every else citizen.spending.budget
     today = today_of(budget, SystemClock.now())
     SpendingLedger(folder, copies.add).add_to_budget(today, amount)

@@ -71,18 +71,30 @@ def _run(
     """Print each answer; return the worst exit code."""
     import asyncio
 
-    from scheduler.control.coordinator import copies_of
+    from scheduler.control.coordinator import coordinator_of_a_command
     from scheduler.control.freezing import Freezer
-    from scheduler.control.wire.client import owner_at
+    from scheduler.control.machines import owner_on_any_machine
 
     settings = load(config=config)
     settings.chosen(names)
     citizens = {each.name: each for each in settings.citizens}
-    copies = copies_of(settings.engine)
-    freezer = Freezer(
-        settings.root, citizens, SystemClock.now, lambda each: owner_at(each.name, each.home), copies
-    )
-    answers = asyncio.run(ask(freezer))
+
+    async def answered() -> "list[Answer]":
+        at = coordinator_of_a_command(settings)
+        try:
+            return await ask(
+                Freezer(
+                    settings.root,
+                    citizens,
+                    SystemClock.now,
+                    lambda citizen: owner_on_any_machine(citizen, at.remote(citizen)),
+                    at.copies,
+                )
+            )
+        finally:
+            await at.close()
+
+    answers = asyncio.run(answered())
     return max((_print(each, as_json) for each in answers), default=OK)
 
 
