@@ -1,6 +1,7 @@
 """Kills, freezes, cuts and crashes of the database over three machines, and what a checker finds.
 
     python -m tests.cluster.history.faults --seeds 10 --seconds 60
+    python -m tests.cluster.history.faults --minutes 60 --seconds 600  # each with its control
     python -m tests.cluster.history.faults --without-epochs        # has to be found guilty
 
 The truth is what the programs of the runs wrote beside the database: when each began and ended, for which
@@ -11,6 +12,7 @@ leases is judged, too: a schedule made for that lets two owners live at once, wh
 import argparse
 import heapq
 import json
+import math
 import random
 import signal
 import sys
@@ -24,7 +26,17 @@ from typing import Any
 
 import psycopg
 
-from tests.cluster.history.histories import Row, Span, Verdict, judge, judge_gaps, judge_verbs, now, read
+from tests.cluster.history.histories import (
+    Heartbeat,
+    Row,
+    Span,
+    Verdict,
+    judge,
+    judge_gaps,
+    judge_verbs,
+    now,
+    read,
+)
 from tests.cluster.history.launcher import WITHOUT_EPOCHS, WITHOUT_NUMBERS
 from tests.cluster.history.verbs import SETTINGS as VERB_SETTINGS
 from tests.cluster.history.verbs import STEERED, Verbs
@@ -72,7 +84,7 @@ class Trial:
         self._since: dict[str, float] = {}
         self._mends: list[tuple[float, int, str, Callable[[], None]]] = []
         self._number = count()
-        self._verdict = Verdict()
+        self._verdict, self._heart = Verdict(), Heartbeat()
         self.verbs = Verbs(self.machines, self._log, self._edited)
 
     @property
@@ -128,8 +140,9 @@ class Trial:
         try:
             self._begin()
             self._since = {machine.name: now() for machine in self.machines}
-            happens()
-            time.sleep(SETTLE * self._failover)
+            with self._heart:
+                happens()
+                time.sleep(SETTLE * self._failover)
             end = now()
             for machine in self.machines:
                 self._is_broken(machine)
@@ -163,7 +176,7 @@ class Trial:
             "stop": stopped,
             "budget": lifts,
         }
-        judge_verbs(verdict, self.verbs.asked, steered, effects)
+        judge_verbs(verdict, self.verbs.asked, steered, effects, self._heart.waited)
         return verdict
 
     def _begin(self) -> None:
@@ -214,7 +227,7 @@ class Trial:
     def _break(self, machine: Machine, chance: random.Random) -> None:
         fault = chance.choices(("kill", "freeze", "cut", "crash"), (4, 4, 4, 1))[0]
         lasts = chance.choice((0.5, 2.0, 4.0, 6.0)) * self._pace
-        self._verdict.faults.append(f"{fault} {machine.name} {lasts:.1f}s")
+        self._verdict.faults.append(f"{fault} {machine.name} {lasts:.1f}s at {now():.3f}")
         if fault == "crash":
             self._crash(lasts / 4)
             return
@@ -309,12 +322,14 @@ def command_line(
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--failover", type=float, default=USUAL)
+    parser.add_argument("--minutes", type=float, default=0.0, help="instead of --seeds; a control after each")
     parser.add_argument(f"--{variant}", dest="variant", action="store_true")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing is left running
-    guilty = 0
+    seeds = math.ceil(asked.minutes * 60 / asked.seconds) or asked.seeds
+    guilty, faults, runs = 0, Counter[str](), 0
     with postgres() as server:
-        for seed in range(asked.first, asked.first + asked.seeds):
+        for seed in range(asked.first, asked.first + seeds):
             if asked.variant:
                 found = control(server, failover=asked.failover)
             else:
@@ -323,8 +338,17 @@ def command_line(
             for line in found.guilty[:20]:
                 print(f"    {line}")
             guilty += bool(found.guilty)
-    print(f"{guilty} of {asked.seeds} found guilty")
-    return int(guilty != (asked.seeds if asked.variant else 0))
+            faults += Counter(fault.partition(" ")[0] for fault in found.faults)
+            runs += found.runs
+            if asked.minutes and found.guilty:
+                print(*found.faults, sep="\n")
+                break
+            if asked.minutes:
+                caught = control(server, failover=asked.failover).guilty
+                print(f"    its control: {len(caught)} found", flush=True)
+                guilty += not caught
+    print(f"{runs} runs, faults: {dict(faults)}; {guilty} of {seeds} found guilty")
+    return int(guilty != (seeds if asked.variant else 0))
 
 
 if __name__ == "__main__":

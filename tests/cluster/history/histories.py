@@ -1,9 +1,10 @@
 """What happened on several machines, as the programs of the runs wrote it down, and what is wrong with it."""
 
 import math
+import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -11,11 +12,41 @@ from pathlib import Path
 WRONGS = ("twice", "overlaps", "older", "lost", "unfounded", "late", "doubled", "undone", "frozen", "paused")
 SOON = 1.0  # seconds after which a freeze, or a pause, holds
 SEEN_OTHERWISE = ("stop", "reset")  # of which an acknowledgement is no row
-STARTING = 1.0  # seconds that a program may take until it can write, on a busy machine
+BEAT, WORK = 0.1, 0.003  # seconds: each so often, a thread wants so much of a processor
 
 
 def now() -> float:
     return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+class Heartbeat:
+    """Measures how long this process waits for a processor, as the programs of runs do at the same time."""
+
+    def __init__(self) -> None:
+        self._waited: list[tuple[float, float]] = []  # when, and seconds
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def waited(self, since: float, until: float) -> float:
+        """The seconds that it waited in this time, all together."""
+        return sum(seconds for when, seconds in self._waited if since <= when <= until + BEAT)
+
+    def _beat(self) -> None:
+        wanted = now() + BEAT
+        while not self._over.wait(max(0.0, wanted - now())):
+            worked = time.thread_time()
+            while time.thread_time() < worked + WORK:
+                pass
+            self._waited.append((now(), max(0.0, now() - wanted - WORK)))
+            wanted = max(wanted, now() - WORK) + BEAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +67,10 @@ class Run:
     @property
     def task(self) -> str:
         return self.slot.split("/")[1]
+
+    @property
+    def where(self) -> str:
+        return f"{self.slot} of epoch {self.epoch} began on {self.machine}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +202,16 @@ def _judge_task(runs: Iterable[Run], verdict: Verdict) -> None:
 
 
 def judge_verbs(
-    verdict: Verdict, verbs: Sequence[Verb], runs: Sequence[Run], effects: Mapping[str, int]
+    verdict: Verdict,
+    verbs: Sequence[Verb],
+    runs: Sequence[Run],
+    effects: Mapping[str, int],
+    waited: Callable[[float, float], float] = lambda since, until: 0.0,
 ) -> None:
     """What verbs about one citizen led to, which did each of them `effects` times; others are not counted.
 
-    Without an answer, or with a refusal, a verb may have acted once or not at all.
+    Without an answer, or with a refusal, a verb may have acted once or not at all. A program may begin later
+    by what the machine let everything wait, `waited` from one time to another.
     """
     verdict.asked = Counter(verb.name for verb in verbs)
     verdict.acknowledged = Counter(verb.name for verb in verbs if verb.code == 0)
@@ -190,15 +230,15 @@ def judge_verbs(
         inside = [run for run in runs if begin < run.began < end]
         verdict.latest = max([verdict.latest, *(run.began - begin for run in inside)])
         verdict.frozen += [
-            f"{run.slot} of epoch {run.epoch} began on {run.machine} {run.began - begin:.1f}s after a freeze"
+            f"{run.where} at {run.began}, {run.began - begin:.1f}s after a freeze"
             for run in inside
-            if run.began > begin + SOON + STARTING
+            if run.began > begin + SOON + waited(begin, run.began)
         ]
     for begin, end in _holds(verbs, "pause", "resume"):
         verdict.paused += [
-            f"{run.slot} of epoch {run.epoch} began on {run.machine} {run.began - begin:.1f}s after its pause"
+            f"{run.where} at {run.began}, {run.began - begin:.1f}s after its pause"
             for run in runs
-            if run.task == "tick" and begin + SOON + STARTING < run.began < end
+            if run.task == "tick" and begin + SOON + waited(begin, run.began) < run.began < end
         ]
 
 

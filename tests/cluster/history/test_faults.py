@@ -69,11 +69,14 @@ def asked(name: str, at: float, code: int | None = 0, left: tuple[str, ...] = ()
     return Verb(name, at, at + 0.5, code, left)
 
 
-def judged(*verbs: Verb, began: float = 90.0, task: str = "tick", **effects: int) -> Verdict:
+def judged(
+    *verbs: Verb, began: float = 90.0, task: str = "tick", waited: float = 0.0, **effects: int
+) -> Verdict:
     verdict = Verdict()
     last = [asked("thaw", 80.0), asked("resume", 81.0), asked("reset", 82.0)]
     fine = [Run(f"vega/{name}/99", 1, "m1", 90.0, 90.1) for name in ("tick", "forgot")]
-    judge_verbs(verdict, [*verbs, *last], [*fine, Run(f"vega/{task}/1", 1, "m1", began, began)], effects)
+    runs = [*fine, Run(f"vega/{task}/1", 1, "m1", began, began)]
+    judge_verbs(verdict, [*verbs, *last], runs, effects, lambda since, until: waited)
     return verdict
 
 
@@ -89,7 +92,8 @@ def test_the_judge_knows_verbs_that_act_twice_or_not_at_all() -> None:
 
 def test_the_judge_knows_what_begins_although_it_is_held() -> None:
     freeze, pause = asked("freeze", 1.0), asked("pause", 1.0)
-    assert judged(freeze, began=9.0, task="asked").frozen and not judged(freeze, began=2.0).guilty
+    assert judged(freeze, began=2.6, task="asked").frozen and not judged(freeze, began=2.4).guilty
+    assert not judged(freeze, began=2.6, task="asked", waited=0.2).guilty
     assert not judged(freeze, asked("thaw", 8.0, None), began=9.0).guilty
     assert not judged(asked("freeze", 1.0, 3), began=9.0).guilty
     assert judged(pause, began=9.0).paused and not judged(pause, began=9.0, task="asked").guilty
