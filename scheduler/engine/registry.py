@@ -11,7 +11,7 @@ from scheduler.core.costs import Budget
 from scheduler.core.planning import LATE, followed_up, recovered, taken_up
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.freeze import Span
-from scheduler.core.schedules.schedule import DRIFT
+from scheduler.core.schedules.schedule import DRIFT, Cron
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import Hold, HoldKind, Receipt, TaskView
@@ -133,7 +133,7 @@ class TaskRegistry:
         self.runs[task.name] = job.run = run
         job.waiting, job.again = None, False
         pid, ticks = (NO_PROCESS, 0.0) if task.queue else self._process
-        served = None if job.slot is None else self._served(job, trigger, now)
+        served = self._served(job, trigger, now)
         starting = not job.inside  # its own process will carry it, or a worker
         if task.queue:
             run.before, run.started_at = state, self._clock.elapsed()  # used until a worker begins the run
@@ -243,9 +243,14 @@ class TaskRegistry:
     def _served(self, job: Job, trigger: Trigger, now: float) -> float | None:
         """The slot that a run starting now serves; a forced run serves only a slot that has already come."""
         slot = job.slot
+        if trigger is RETRY and isinstance(job.task.schedule, Cron):
+            slot = job.state.slot  # it may have waited past the next one
         if slot is None or (slot > now and (trigger is FORCE or trigger is URGENT)):
             return None
-        return job.task.schedule.latest(slot, now) if now - slot >= LATE else slot  # serves all missed slots
+        if now - slot < LATE:
+            return slot
+        latest = job.task.schedule.latest(slot, now)  # it serves all missed slots
+        return latest if latest <= now else None  # a retry may know the slot of another schedule
 
     def free_worker(self, run: RunHandle) -> None:
         """Free the run's worker."""

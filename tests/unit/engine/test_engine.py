@@ -155,6 +155,32 @@ async def test_a_slot_that_was_queued_before_a_large_step_back_comes_again(build
     assert [when for _, when in runs] == [NOON + 3601 - 86400, NOON + 3600]
 
 
+async def test_a_retry_that_waited_for_a_worker_serves_the_slot_that_came_meanwhile(
+    build, clock, noting, runs
+):
+    gate, state = Gate(), TaskState(last_run=NOON - 240, slot=NOON - 240, retry_at=NOON + 10, attempt=1)
+    slow = task("slow", gate, every=1e6, priority=1, timeout=1e6)
+    second = noting(schedule=Cron("1-59/5 * * * *"), priority=2, retries=3)
+    await build(slow, second, workers=1, states={"tick": state})
+    await clock.advance(65)
+    gate.open.set()
+    await clock.advance(1)
+    await clock.jump(-20)
+    await clock.advance(200)
+    assert [when for _, when in runs] == [NOON + 65], "the corrected clock brings it no second time"
+
+
+async def test_a_retry_does_not_serve_the_next_slot_of_a_schedule_that_was_changed(
+    build, clock, noting, runs
+):
+    state = TaskState(last_run=NOON - 240, slot=NOON - 240, retry_at=NOON + 10, attempt=1)
+    await build(noting(schedule=Cron("5 12 * * *"), retries=3), states={"tick": state})
+    await clock.advance(20)
+    await clock.jump(-30)
+    await clock.advance(400)
+    assert runs == [NOON + 10, NOON + 300]
+
+
 async def test_a_force_does_not_serve_a_slot_that_has_not_come(build, clock, noting, runs):
     scheduler = await build(noting(schedule=Cron("0 13 * * *")))
     await clock.advance(minutes=10)
