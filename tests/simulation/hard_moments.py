@@ -12,6 +12,8 @@ from tests.simulation.history import ZONES, History, Step, an_edit
 SHARE = 0.3  # of histories that have any
 POWER = 0.3  # of histories in which the power goes
 WRITTEN = 0.3  # of histories in which settings are written in steps, at their end
+ANSWERED = 0.3  # of histories in which the power goes just after an answer, at their end
+GIVEN = 0.3  # of histories in which an owner is killed just after an agent was given results, at their end
 BESIDE = (-3.0, -1.0, -0.3, -0.05, -0.001, 0.0, 0.001, 0.05, 0.3, 1.0, 20.0)  # seconds from a slot
 
 Moment = Callable[[random.Random, History], Iterator[Step]]
@@ -21,9 +23,11 @@ def with_hard_moments(history: History) -> History:
     """The same history, in some of which one or two of these happen."""
     moments = _strewn(history, random.Random(f"hard moments of {history.seed}"), SHARE, MOMENTS)
     moments = _strewn(moments, random.Random(f"power of {history.seed}"), POWER, (_the_power_goes,))
-    dice = random.Random(f"settings of {history.seed}")
-    last = _settings_are_written_in_steps(dice, moments) if dice.random() < WRITTEN else ()
-    return replace(moments, steps=(*moments.steps, *last))
+    for words, share, moment in AT_THE_END:
+        dice = random.Random(f"{words} of {history.seed}")
+        last = moment(dice, moments) if dice.random() < share else ()
+        moments = replace(moments, steps=(*moments.steps, *last))
+    return moments
 
 
 def _strewn(history: History, dice: random.Random, share: float, moments: tuple[Moment, ...]) -> History:
@@ -92,4 +96,40 @@ def _settings_are_written_in_steps(dice: random.Random, history: History) -> Ite
         yield Step("look")
 
 
+def _the_power_goes_after_an_answer(dice: random.Random, history: History) -> Iterator[Step]:
+    """Perhaps before a slow disk has synced what was answered."""
+    yield Step("slow disk")
+    for _ in range(3):
+        task = dice.choice(history.tasks).name
+        yield Step(dice.choice(("pause", "pause", "reset")), task=task)
+        yield Step("pass", dice.uniform(0.5, 3.0))
+        yield Step("reboot")
+        yield Step("pass", 10.0)
+        yield Step("resume", task=task)
+        yield Step("pass", 10.0)
+    yield Step("slow disk")
+
+
+def _a_result_is_killed_with_its_wake(dice: random.Random, history: History) -> Iterator[Step]:
+    """What an agent was given is known by the history, also where the clock was set back before."""
+    task = dice.choice(history.tasks).name
+    yield Step("edit", task=task, more={"takes": 0.2})
+    for step_back in (5.0, 90.0, 600.0):
+        yield Step("pass", 400.0)  # until the agent that is awake has ended
+        yield Step("force", task=task)
+        yield Step("pass", 2.0)
+        yield Step("clock", -step_back)
+        yield Step("force", task=task)
+        yield Step("wake")
+        yield Step("pass", dice.uniform(0.25, 0.6))
+        yield Step("kill at turn", 0.5, more=0)
+        yield Step("pass", 6.0)
+        yield Step("wake")
+
+
+AT_THE_END: tuple[tuple[str, float, Moment], ...] = (
+    ("settings", WRITTEN, _settings_are_written_in_steps),
+    ("answers", ANSWERED, _the_power_goes_after_an_answer),
+    ("results", GIVEN, _a_result_is_killed_with_its_wake),
+)
 MOMENTS: tuple[Moment, ...] = (_verbs_beside_the_wake, _a_run_outlives_its_owner, _the_machine_travels)
