@@ -3,13 +3,13 @@
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from scheduler.core.task import Context
 from scheduler.errors import TaskFailed
 from scheduler.process.startup import as_utf8, starters_environment
-from scheduler.system.hanging_disks import SILENT, hanging
+from scheduler.system.hanging_disks import on_disk
 
 MARK = "EXPERIENCE_RUN"  # inherited by everything that a run starts, so that it can be found and ended
 
@@ -42,15 +42,28 @@ def _as_utf8(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_folder(folder: Path) -> None:
-    if hanging((str(folder),)):
-        raise TaskFailed(f"{folder}: {SILENT}")
-    if not folder.is_dir():
-        raise TaskFailed(f"there is no folder {folder} to run in")
+    _on_disk(folder, lambda: _check_folder(folder))
 
 
 def check_program(argv: Sequence[str], folder: Path, path: str | None) -> None:
     """Check the command first, for a clear error message."""
-    check_folder(folder)
+    _on_disk(folder, lambda: _check_program(argv, folder, path))
+
+
+def _on_disk(folder: Path, check: Callable[[], None]) -> None:
+    try:
+        on_disk(folder, check)
+    except OSError as error:
+        raise TaskFailed(str(error)) from error
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise TaskFailed(f"there is no folder {folder} to run in")
+
+
+def _check_program(argv: Sequence[str], folder: Path, path: str | None) -> None:
+    _check_folder(folder)
     if not argv or not argv[0]:
         raise TaskFailed("the command is empty; give it a program")
     program = argv[0]

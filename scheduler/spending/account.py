@@ -24,6 +24,7 @@ from scheduler.spending.ledger import Add, Session, SpendingLedger
 from scheduler.spending.money import ZERO
 from scheduler.system.clock import Clock
 from scheduler.system.foreign_home import is_ours
+from scheduler.system.hanging_disks import require_disk
 from scheduler.system.homes import homes
 from scheduler.system.root_folder import root_folder
 
@@ -174,6 +175,7 @@ class AllCitizens:
         day, month = Spending(), Spending()
         for name in homes(self._root):
             home = self._root / name
+            require_disk(home)
             if self._of_all_users or is_ours(home):
                 each = _spent_in(self._loaded(home / FOLDER), today, zone, apart_from)
                 day, month = day + each[0], month + each[1]

@@ -19,7 +19,7 @@ from scheduler.schema.json_codec import InvalidJson, from_json, to_json
 from scheduler.storage.file_copies import FREEZE, NO_COPIES, FileCopies
 from scheduler.system.files import read_file, replace_file, require_home
 from scheduler.system.foreign_home import Refused, closed_after, open_folder, other_user_of
-from scheduler.system.hanging_disks import SILENT, hanging
+from scheduler.system.hanging_disks import on_disk
 from scheduler.system.root_folder import root_folder
 
 NAME = "freeze.json"
@@ -115,7 +115,7 @@ class HomeFreezes:
 
     def __init__(self, home: Path, copies: FileCopies = NO_COPIES) -> None:
         self._home, self._copies = home, copies
-        self._stamps: tuple[Stamp, ...] | None = None  # None while its disk hangs
+        self._stamps: tuple[Stamp, ...] | None = None  # empty while its disk hangs
         self._known = Freezes()
 
     @cached_property
@@ -139,19 +139,20 @@ class HomeFreezes:
 
         A home whose disk does not answer counts as frozen: a start there would hang, too.
         """
-        silent = hanging((str(self._home),))
-        stamps = () if silent else (self.own.stamp(), self.root.stamp())
-        if stamps != self._stamps:
-            self._known, self._stamps = self._silent(now) if silent else self._read(now), stamps
+        try:
+            self._known, self._stamps = on_disk(self._home, lambda: self._read(now))
+        except OSError as error:
+            if self._stamps != ():
+                frozen = FreezeNote(Freeze(now, problem=str(error)))
+                self._known, self._stamps = Freezes(frozen, problems=(str(error),)), ()
         return self._known
 
-    def _read(self, now: float) -> Freezes:
+    def _read(self, now: float) -> tuple[Freezes, tuple[Stamp, ...]]:
+        stamps = self.own.stamp(), self.root.stamp()
+        if stamps == self._stamps:
+            return self._known, stamps
         own, root = self.own.read(now), self.root.read(now)
-        return Freezes(own[0], root[0], tuple(problem for _, problem in (own, root) if problem))
-
-    def _silent(self, now: float) -> Freezes:
-        problem = f"{self._home}: {SILENT}"
-        return Freezes(FreezeNote(Freeze(now, problem=problem)), problems=(problem,))
+        return Freezes(own[0], root[0], tuple(problem for _, problem in (own, root) if problem)), stamps
 
     def believe(self, now: float) -> None:
         """Correct freezes that begin in the future to begin now; raises OSError."""

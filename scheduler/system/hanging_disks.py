@@ -4,11 +4,17 @@ import os
 import re
 import select
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic, sleep
+from typing import TypeVar
+
+from scheduler.errors import SchedulerError
+
+T = TypeVar("T")
 
 SILENT = "does not answer: its disk hangs; nothing of it is read until it is back"
 MOUNTS = Path("/proc/self/mountinfo")
@@ -32,6 +38,35 @@ def require_disk(home: Path) -> None:
     """Raise OSError if the disk of this home hangs now; for callers about to use it that must not wait."""
     if hanging((str(home),)):
         raise OSError(f"{home}: {SILENT}")
+
+
+def on_disk(home: Path, work: Callable[[], T]) -> T:
+    """Return what `work` returns; raise OSError if the disk of this home hangs, even during the work.
+
+    A loop waits PATIENCE at most. Work that hangs goes on in a thread of its own when the disk is back, so it
+    must not change what others use.
+    """
+    if not _any_served(int(monotonic() // MOUNTED)):
+        return work()
+    if _is_command():
+        require_disk(home)
+        return work()
+    with _one_at_a_time:
+        silent = _still_waits(str(home))
+    if not silent:
+        done: Future[T] = Future()
+        threading.Thread(target=_carry_out, args=(work, done), daemon=True).start()
+        with suppress(TimeoutError):
+            return done.result(PATIENCE)
+        hanging((str(home),))  # from now on it is known
+    raise OSError(f"{home}: {SILENT}")
+
+
+def _carry_out(work: Callable[[], T], done: "Future[T]") -> None:
+    try:
+        done.set_result(work())
+    except (OSError, ValueError, SchedulerError) as error:
+        done.set_exception(error)
 
 
 def hanging(homes: Iterable[str]) -> frozenset[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from scheduler.agents.readers import RUNNING_TOTALS, read_report
@@ -19,7 +20,7 @@ from scheduler.spending.money import believed
 from scheduler.spending.prices import cost_of
 from scheduler.system.clock import Clock
 from scheduler.system.foreign_home import make_folder, names_in, place, remove
-from scheduler.system.hanging_disks import require_disk
+from scheduler.system.hanging_disks import on_disk
 
 log = logging.getLogger("experience.cost")
 
@@ -66,8 +67,8 @@ class RunCosts:
     def opened(self, run: str, task: str) -> RunCharge:
         """The charge of a run that already has a name in the ledger."""
         if not self._made:
-            make_folder(self._home / FOLDER)
-            make_folder(self._home / self._reports)
+            for folder in (FOLDER, self._reports):
+                on_disk(self._home, partial(make_folder, self._home / folder))
             self._made = True
         self._open.add(run)
         return RunCharge(run, task, self._home / self._reports / f"{run}.json")
@@ -80,9 +81,7 @@ class RunCosts:
     def is_reported(self, charge: RunCharge) -> bool:
         """Whether the run has written its report file."""
         with suppress(OSError):
-            require_disk(self._home)
-            with place(charge.file) as at:
-                return at.status() is not None
+            return on_disk(self._home, lambda: _exists(charge.file))
         return False
 
     def close(self, charge: RunCharge) -> None:
@@ -190,6 +189,11 @@ class RunCosts:
 
     def _warn(self, charge: RunCharge, text: str) -> None:
         log.warning(text, extra={"citizen": self._citizen, "task": charge.task})
+
+
+def _exists(file: Path) -> bool:
+    with place(file) as at:
+        return at.status() is not None
 
 
 def _session(report: AgentReport, program: str) -> Session | None:

@@ -93,7 +93,7 @@ class WakeRecord:
 
     def agents(self) -> tuple[Running, ...]:
         """The agents of turns that have not ended, including those of a dead owner."""
-        return read_note(self._home).living()
+        return self._kept.living()
 
     # -------------------------------------------------------------- a wake
 

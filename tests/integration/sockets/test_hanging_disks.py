@@ -30,16 +30,21 @@ QUICK = ("tick", "echo $$ >> ticks")
 
 
 class HungDisk:
-    """Answers no question about its folder, until it is back."""
+    """Answers no question about its folder, until it is back; with `answers` only after the first use."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.back = str(folder), threading.Event()
+        self.answers = self.catches = False
         self.touched: list[str] = []
 
     def answer(self, real):
         def ask(path=".", *given, **more):
             if not self.back.is_set() and str(path).startswith(self.folder):
+                others = threading.current_thread() is not threading.main_thread()
                 if real is _statvfs:
+                    self.answers or self.back.wait(20)
+                elif self.catches and others:
+                    self.answers = False
                     self.back.wait(20)
                 else:
                     self.touched.append(str(path))
@@ -178,6 +183,28 @@ async def test_a_disk_that_begins_to_hang_holds_its_own_citizen_and_no_other(pla
         await until(lambda: ran.count("tick") > before + 1, "it runs again")
         await until(lambda: not (mira.snapshot().freeze or mira.snapshot().problems), "nothing is wrong")
     finally:
+        await fleet.stop(0)
+
+
+async def test_a_disk_that_hangs_after_its_answer_holds_up_no_loop(place, hung):
+    hung.back.set()
+    fleet = Fleet(FleetOptions(config=place.config, wakes=False))
+    await fleet.start()
+    try:
+        mira, ran = fleet.members["mira"].control, Place(place.root, "mira")
+        await until(lambda: ran.count("tick") > 1 and place.count("tick"), "both run")
+        hung.answers = hung.catches = True
+        hung.back.clear()
+        with pytest.raises(Frozen, match=f"{SILENT}$"):
+            await mira.force("tick")
+        before = place.count("tick")
+        await until(lambda: place.count("tick") > before + 3, "the other one goes on")
+        assert not hung.touched, "by the thread of the loop"
+        hung.back.set()
+        before = ran.count("tick")
+        await until(lambda: ran.count("tick") > before + 1, "it runs again")
+    finally:
+        hung.back.set()
         await fleet.stop(0)
 
 

@@ -378,7 +378,7 @@ async def test_a_wake_that_takes_too_long_is_timed_out(build, clock, home):
     assert scheduler.snapshot().wake.error == "timed out after 50s"
 
 
-async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, home):
+async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, home, monkeypatch):
     import os
 
     from scheduler.process.process_info import Running, born
@@ -391,7 +391,7 @@ async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, h
     await clock.advance(60)
     assert scheduler.snapshot().wake.count == 0
     assert str(os.getpid()) in scheduler.snapshot().wake.note
-    (home / ".experience" / "wake.json").unlink()
+    monkeypatch.setattr("scheduler.storage.wake_note.alive", lambda agent: False)
     await clock.advance(3)
     await awake(clock, scheduler, 1)
 
