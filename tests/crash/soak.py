@@ -1,7 +1,9 @@
 """Kills a busy headless loop at random points; checks after each: `python -m tests.crash.soak --points 1000`.
 
-`--steady 3600` lets one loop run instead, for root as the first process of a container: a hundred citizens
-whose commands leave something behind each second; prints its descriptors, threads, memory and zombies.
+`--steady 1440 --speed 60` lets one loop run instead, for root as the first process of a container, through 24
+hours of a clock that is 60 times as fast: a hundred citizens whose commands leave something behind each real
+second. It prints descriptors, threads, zombies and memory, which grows until each citizen has its 200 results
+and events (200 runs) and SQLite its pages (3,000 runs).
 
 Each home has a line of owners, forked one after another and each killed; the tasks themselves log when they
 start and end, so that nothing depends on what the scheduler believes. In half of the homes the citizen is
@@ -23,6 +25,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 # Everything an owner imports, before the first fork: a life then begins in a few milliseconds.
 import filelock  # noqa: F401
@@ -31,11 +34,14 @@ import psutil
 import scheduler.executors.executor
 import scheduler.executors.isolated  # noqa: F401
 from scheduler.config.loader import load
+from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
+from scheduler.runtime import headless
 from scheduler.runtime.headless import run_headless
 from scheduler.storage.wake_note import read_note
 from tests.crash.asking import FORCED, Answers, ask_for
 from tests.crash.loops import STATE, Place, command, gone
+from tui.demo.fleet import FastClock
 
 LONGEST_LIFE = 0.9  # seconds
 SECONDS = {"brief": "0", "short": "0.1", "long": "0.6", "longer": "1.2"}
@@ -289,26 +295,35 @@ REAPED = 2.0  # seconds after which a zombie is one that stays
 ALONE = ("unshare", "-pf", "--kill-child", "--mount-proc") if os.geteuid() == 0 else ("env",)
 
 
-def steady(root: Path, seconds: float, citizens: int) -> None:
+def steady(root: Path, seconds: float, citizens: int, speed: float) -> None:
     """Samples of one loop with many citizens, one line each."""
-    for number in range(citizens):
-        place = Place(root, f"citizen{number}")
-        place.tasks(command("orphans", ORPHANS, every="1s"))
+    places = [Place(root, f"citizen{number}") for number in range(citizens)]
+    for place in places:
+        place.tasks(command("orphans", ORPHANS, every=f"{speed:g}s"))
     environment = {**os.environ, "EXPERIENCE_CONFIG": str(place.config), "HOME": str(root)}
-    argv = [*ALONE, sys.executable, "-m", "tui", "--no-ui", *(["--own-as-root"] if os.geteuid() == 0 else [])]
+    argv = [*ALONE, sys.executable, "-m", "tests.crash.soak", "--own", "--speed", str(speed)]
     with place.log.open("ab") as log:
         outer = subprocess.Popen(argv, env=environment, stdout=log, stderr=log)
     try:
         for _ in range(10):
             time.sleep(seconds / 10)
-            print(
-                sample(outer),
-                sum(Place(root, f"citizen{n}").count("orphans") for n in range(citizens)),
-                "runs",
-            )
+            print(sample(outer), sum(place.count("orphans") for place in places), "runs", flush=True)
     finally:
         outer.kill()
         outer.wait()
+
+
+def own(speed: float) -> int:
+    """The loop of `--no-ui`, on a clock that is so many times as fast."""
+
+    def fleet(*given: Any) -> Fleet:
+        made = Fleet(*given)
+        made.clock = FastClock(speed)
+        return made
+
+    options = FleetOptions(Path(os.environ["EXPERIENCE_CONFIG"]), own_as_root=os.geteuid() == 0)
+    with patch.object(headless, "Fleet", fleet):
+        return run_headless(options)
 
 
 def sample(outer: "subprocess.Popen[bytes]") -> str:
@@ -337,10 +352,14 @@ def main() -> int:
     words.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     words.add_argument("--steady", type=float, default=0.0, help="seconds")
     words.add_argument("--citizens", type=int, default=100)
+    words.add_argument("--speed", type=float, default=1.0, help="of the clock of --steady")
+    words.add_argument("--own", action="store_true", help=argparse.SUPPRESS)
     given = words.parse_args()
+    if given.own:
+        return own(given.speed)
     if given.steady:
         with tempfile.TemporaryDirectory(prefix="experience-soak-") as folder:
-            steady(Path(folder), given.steady, given.citizens)
+            steady(Path(folder), given.steady, given.citizens, given.speed)
         return 0
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
