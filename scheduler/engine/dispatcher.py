@@ -138,7 +138,7 @@ class Dispatcher:
                     if job.is_wake:
                         self._start(job, trigger)
                     else:
-                        self._enqueue(job, trigger)
+                        self._wait_for_worker(job, trigger)
                 taken = due_queue.take(now)
             self._registry.bus.notify()  # once for all queued tasks
             self.start_ready()
@@ -223,9 +223,11 @@ class Dispatcher:
                 self._due_queue.drop(job)
                 self._start(job, trigger)
             return
+        self._due_queue.drop(job)
+        self._wait_for_worker(job, trigger)
+
+    def _wait_for_worker(self, job: Job, trigger: Trigger) -> None:
         job.waiting = trigger
-        if job.entry:
-            self._due_queue.drop(job)
         rank = -1 if trigger is FORCE else job.task.priority
         heapq.heappush(self._ready, (rank, next(self._order), job))
         job.view = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler.agents.report import AgentReport
 from scheduler.core.costs import RunCost, Usage
 from scheduler.core.schedules.schedule import NEVER
-from scheduler.core.secrets import NOTHING_SECRET
+from scheduler.core.secrets import NOTHING_SECRET, Masks
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.executors.output import OutputBuffer
 from scheduler.executors.result import Result
@@ -25,55 +25,25 @@ PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 class RunHandle:
     """The engine's handle of one run, of a task or of the wake; for its worker it is the RunListener."""
 
-    # Fifteen assignments per dispatch are cheaper than class defaults, which are slow to look up.
-    __slots__ = (
-        *(
-            "abandoned",
-            "began",
-            "began_at",
-            "deadline",
-            "held_up",
-            "job",
-            "limit",
-            "left",
-            "masks",
-            "name",
-            "progress",
-            "reason",
-            "since",
-        ),
-        *("citizen", "cost", "late", "number", "opened", "put_back", "result", "started_at", "stopped_by"),
-        *(
-            "before",
-            "begun_for",
-            "charge",
-            "never_began",
-            "refusal",
-            "reported",
-            "survivor",
-            "task",
-            "trigger",
-            "used",
-            "variables",
-            "who",
-            "why",
-        ),
-        *("_carried", "_exited", "_output", "_publishing", "_shown", "waits", "where"),
-    )
-    task: asyncio.Task[Any] | None
-    reason: Outcome | None
-    left: tuple[str, Callable[[], bool]] | None
-    survivor: Running | None  # the process that could not be ended
-    progress: Progress | None
-    cost: RunCost | None
-    used: list[Usage] | None  # tokens of models, as its handler counts them
-    result: Result | None  # set when the run has ended
-    who: Who | None  # who asked for the run
-    stopped_by: Who | None
-    variables: Mapping[str, str] | None  # environment variables of its process
-    reported: AgentReport | None  # what a worker on another machine read of its cost
-    before: "TaskState | None"  # the task's state before a run that waits for a worker and may never begin
-    _output: OutputBuffer | None
+    # What few runs need has its default here; what each run sets or asks for is assigned, which is faster.
+    survivor: Running | None = None  # the process that could not be ended
+    progress: Progress | None = None
+    stopped_by: Who | None = None
+    variables: Mapping[str, str] | None = None  # environment variables of its process
+    reported: AgentReport | None = None  # what a worker on another machine read of its cost
+    before: "TaskState | None" = None  # the task's state before a run that waits for a worker
+    refusal = ""  # why a provider refused it
+    begun_for = ""  # why the gate let the wake begin
+    charge = ""  # the name of its cost in the ledger
+    never_began = False  # nothing of it ran
+    waits = ""  # which workers it waits for
+    where = ""  # the machine whose worker carries it out
+    abandoned = held_up = False
+    put_back = False  # a wake was kept from its turn and stays due
+    number = 0  # of a wake
+    late = 0.0  # seconds by which a wake began late
+    why = ""
+    _publishing = False
 
     def __init__(
         self,
@@ -85,24 +55,24 @@ class RunHandle:
         job: "Job | None" = None,
         citizen: str = "",
         who: Who | None = None,
+        masks: Masks = NOTHING_SECRET,
     ) -> None:
+        """`who` asked for the run."""
         self.name, self.trigger, self.since = name, trigger, since
         self._carried, self._shown = carried, shown
-        self.job, self.citizen, self.who = job, citizen, who
-        self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
-        self.cost = self.result = self.used = self.variables = self.before = self.reported = None
-        self.stopped_by = None
-        self.refusal = self.begun_for = ""  # why a provider refused it; why the gate let the wake begin
-        self.charge, self.never_began = "", False  # name of its cost in the ledger; whether nothing of it ran
-        self.waits = self.where = ""  # which workers it waits for; the machine whose worker carries it out
-        self.began = self.abandoned = self.held_up = self._exited = self._publishing = False
+        self.job, self.citizen, self.who, self.masks = job, citizen, who, masks
+        self.task: asyncio.Task[Any] | None = None
+        self.reason: Outcome | None = None
+        self.left: tuple[str, Callable[[], bool]] | None = None
+        self.cost: RunCost | None = None
+        self.used: list[Usage] | None = None  # tokens of models, as its handler counts them
+        self.result: Result | None = None  # set when the run has ended
+        self._output: OutputBuffer | None = None
+        self.began = self._exited = False
         self.opened = True  # False while a wake waits for due tasks: after a crash it has never begun
-        self.put_back = False  # a wake was kept from its turn and stays due
-        self.number = 0  # of a wake
-        self.late = 0.0  # seconds by which a wake began late
         self.started_at = 0.0  # by the clock of elapsed seconds, for the duration
         self.began_at = self.limit = 0.0  # when its program got control, and how long that may take
-        self.deadline, self.why, self.masks = NEVER, "", NOTHING_SECRET
+        self.deadline = NEVER
 
     @property
     def title(self) -> str:

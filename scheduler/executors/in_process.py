@@ -116,13 +116,25 @@ class ProcessGuard:
                 os.chdir(self._folder)
 
 
-async def guarded(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
+_copied = False  # whether this process is a forked copy; asking for its pid takes a fiftieth of a short run
+
+
+def _note_fork(copied: bool) -> None:
+    global _copied
+    _copied = copied
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=partial(_note_fork, True))
+
+
+async def guarded(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Return what the coroutine returns; a child that it forks exits before it reaches the event loop."""
-    rest = first_step(coroutine, us)
+    rest = first_step(coroutine)
     return await rest if isinstance(rest, _Steps) else rest
 
 
-def first_step(coroutine: Coroutine[Any, Any, Any], us: int) -> "Any | _Steps":
+def first_step(coroutine: Coroutine[Any, Any, Any]) -> "Any | _Steps":
     """What the coroutine returns, or its further steps; most handlers take one, which costs only a call."""
     try:
         waits_for = coroutine.send(None)
@@ -131,19 +143,18 @@ def first_step(coroutine: Coroutine[Any, Any, Any], us: int) -> "Any | _Steps":
     except GeneratorExit as error:
         raise RuntimeError(RAISED) from error
     finally:
-        if os.getpid() != us:
-            exit_if_forked(us)
-    return _Steps(coroutine, waits_for, us)
+        exit_if_forked()
+    return _Steps(coroutine, waits_for)
 
 
 class _Steps:
     """Checks after each further step of a coroutine whether it forked."""
 
-    __slots__ = ("_coroutine", "_first", "_us")
+    __slots__ = ("_coroutine", "_first")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], waits_for: Any, us: int) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> None:
         self._first: tuple[Any, ...]
-        self._coroutine, self._first, self._us = coroutine, (waits_for,), us
+        self._coroutine, self._first = coroutine, (waits_for,)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self
@@ -163,7 +174,7 @@ class _Steps:
         except GeneratorExit as error:
             raise RuntimeError(RAISED) from error
         finally:
-            exit_if_forked(self._us)
+            exit_if_forked()
 
     def throw(self, *error: Any) -> Any:
         try:
@@ -173,15 +184,15 @@ class _Steps:
                 raise
             raise RuntimeError(RAISED) from raised
         finally:
-            exit_if_forked(self._us)
+            exit_if_forked()
 
     def close(self) -> None:
         self._coroutine.close()
 
 
-def exit_if_forked(pid: int) -> None:
+def exit_if_forked() -> None:
     """Exit at once if this is a forked copy, which must not schedule or run exit handlers."""
-    if os.getpid() != pid:
+    if _copied:
         os._exit(0)
 
 
@@ -196,8 +207,8 @@ class InProcessExecutor:
     """Runs handlers of this process; what they raise is raised."""
 
     def __init__(self, makers: Makers) -> None:
-        self._guard, self._us = ProcessGuard(), os.getpid()
-        self._makers = makers
+        self._guard, self._makers = ProcessGuard(), makers
+        _note_fork(False)  # a copy that makes an executor is a scheduler of its own
         # By id, since callables need not be hashable; holding the function keeps its id from being reused.
         self._shapes: dict[int, tuple[object, Signature]] = {}
         self._imported: dict[Imported, Handler] = {}
@@ -210,7 +221,7 @@ class InProcessExecutor:
             how = (self._shapes.get(id(function)) or self._remember(function))[1]
             if how.is_async:
                 made = function(context) if how.takes is CONTEXT else how.call(function, context)
-                done = first_step(made, self._us)
+                done = first_step(made)
                 return answer(await done if isinstance(done, _Steps) else done)
             return answer(await self._threaded(task, partial(how.call, function, context), watcher))
         finally:
@@ -233,7 +244,7 @@ class InProcessExecutor:
 
     async def _threaded(self, task: Task, call: partial[Any], watcher: RunListener) -> Any:
         value = await self._in_thread(task, call, watcher)
-        return await guarded(_outcome_of(value), self._us) if inspect.isawaitable(value) else value
+        return await guarded(_outcome_of(value)) if inspect.isawaitable(value) else value
 
     async def _in_thread(self, task: Task, call: partial[Any], watcher: RunListener) -> Any:
         def left(thread: Thread) -> None:
@@ -245,7 +256,7 @@ class InProcessExecutor:
         try:
             return call()
         finally:
-            exit_if_forked(self._us)
+            exit_if_forked()
             self._guard.put_back()
 
 

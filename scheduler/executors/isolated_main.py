@@ -56,13 +56,12 @@ def _from_file(file: Path) -> ModuleType:
 
 
 def _called(function: Callable[..., Any], context: Context) -> Result:
-    us = os.getpid()
     try:
         value = shape(function).call(function, context)
         if inspect.isawaitable(value):
             value = _awaited(value)
     finally:
-        exit_if_forked(us)
+        exit_if_forked()
     return answer(value)
 
 
@@ -73,7 +72,7 @@ def _awaited(awaitable: Awaitable[Any]) -> Any:
         return await awaitable
 
     async def alone() -> Any:
-        return await guarded(result(), os.getpid())
+        return await guarded(result())
 
     return asyncio.run(alone())
 
