@@ -50,9 +50,9 @@ def results_since(
 
     A kill may lose the last half second of the history but none of the states.
     """
-    rows = [row for row in rows if row.task != WAKE]
     new = reversed(_new_rows(delivered, rows, now))
     found = [TaskResult(row.task, row.outcome, row.text, row.finished) for row in new]
+    rows = [row for row in rows if row.task != WAKE]
     newest = max(delivered.finished, rows[0].finished if rows else 0.0) + SAME
     tasks = ((name, state) for name, state in states.items() if name != WAKE)
     ended = [result for name, state in tasks if (result := _last_result(name, state))]
@@ -64,9 +64,12 @@ def results_since(
 
 def _new_rows(delivered: LastDelivered, rows: Sequence[RunRecord], now: float) -> Sequence[RunRecord]:
     """The rows after the last one delivered to a wake, by their order since the clock may have been set."""
+    recorded, rows = rows, [row for row in rows if row.task != WAKE]
     for number, row in enumerate(rows):
         if (row.task, row.finished) == (delivered.task, delivered.finished):
             return rows[:number]
+    if RESULTS_KEPT <= len(recorded) == len(rows):  # the last wake ended before all of these
+        return rows
     since = _since_set_back(rows, now) if delivered.finished > now else 0  # that row was lost in a kill
     return [row for number, row in enumerate(rows) if number < since or row.finished > delivered.finished]
 

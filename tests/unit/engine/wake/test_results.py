@@ -46,6 +46,12 @@ def test_what_ran_between_the_wake_and_the_step_back_is_told_too():
     assert delivered(-19, -1, 1, -20) == [1, -20]
 
 
+def test_all_that_is_read_is_told_where_the_last_wake_came_before_it():
+    """The clock was set back twice since, and more ran than is kept."""
+    times = [-1.0] * 150 + [-20.0] * 50
+    assert delivered(-19, *times) == times
+
+
 def told_of(state: TaskState) -> list[str]:
     """What is delivered of news, on record at noon; mail ran when the clock had been set back to 10:00."""
     rows = [row(1, NOON - 2 * HOUR), RunRecord(0, "news", NOON - 5, NOON, 5.0, Outcome.OK, text="all quiet")]
