@@ -1,10 +1,12 @@
 """The rules themselves, on histories and traces written by hand."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 from tests.simulation.history import HOUR, History, Plan, Step
 from tests.simulation.play import play
 from tests.simulation.rules.freezing import a_timed_pause_ends_by_itself
+from tests.simulation.rules.wanted import wanted
 from tests.simulation.trace import Fact
 
 
@@ -28,3 +30,15 @@ def test_a_timed_pause_that_does_not_end_is_seen():
     assert [broken.rule for broken in a_timed_pause_ends_by_itself(a_history(), trace)] == ["pause"]
     refused = [trace[0], Fact(0.0, 0.0, "refused", "a", None), *trace[1:]]
     assert list(a_timed_pause_ends_by_itself(a_history(), refused)) == []
+
+
+def test_of_two_things_that_happen_one_slot_is_left_open_and_the_next_is_judged():
+    ran = [("planned", Plan("a", every=HOUR)), ("up", 1), ("starting", "schedule"), ("began", (1, "", None))]
+    ran += [("ended", (1, "by itself")), ("finished", ("ok", 0.0, ""))]
+    stalls = [("stalled", 1.0), ("goes on", 1.0)] * 2
+    trace = [Fact(float(at), at, kind, "a", more) for at, (kind, more) in enumerate([*ran, *stalls])]
+    for hours, broken, left_open in ((1.5, [], 1), (2.5, ["starved"], 1)):
+        judged = Counter[bool]()
+        found = wanted(a_history(), [*trace, Fact(hours * HOUR, hours * HOUR, "end")], judged)
+        assert [each.rule for each in found] == broken
+        assert judged[False] == left_open
