@@ -29,7 +29,7 @@ AT_ONCE = 32  # rows in one statement
 STEP = 500  # rows deleted in one transaction
 OUTPUTS_KEPT = 1000  # per task: 64 MB at most
 TEXT, TRACEBACK = 2000, 16 * 1024  # characters
-CACHE = 256  # KiB per open database
+CACHE = 64  # KiB per open database: more would only keep what is read to delete old runs
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _INSERT = (

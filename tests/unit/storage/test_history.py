@@ -1,7 +1,9 @@
 """What is remembered of runs: the file, the thread that writes it, and how both bear what goes wrong."""
 
+import _sqlite3
 import asyncio
 import contextlib
+import ctypes
 import resource
 import sqlite3
 import stat
@@ -255,6 +257,16 @@ def test_much_goes_in_small_steps(home, file):
         file.add([FINE], Retention(runs=100))
         left.append(len(listed(home, limit=5000)))
     assert left == [2001, 1502, 1003, 504, 100, 101]
+
+
+@pytest.mark.skipif(not hasattr(_sqlite3, "__file__"), reason="SQLite is part of this Python")
+def test_the_memory_of_an_open_file_does_not_grow_with_its_runs(home, file):
+    used, sizes = ctypes.CDLL(_sqlite3.__file__).sqlite3_memory_used, []
+    used.restype = ctypes.c_int64
+    for _ in range(100):
+        file.add([FINE for _ in range(50)], Retention())
+        sizes.append(used())
+    assert sizes[-1] - sizes[9] < 32 << 10, f"bytes from 500 runs to 5,000: {sizes[9]} to {sizes[-1]}"
 
 
 def test_what_was_printed_goes_with_its_run_and_sooner_than_that(home, file):
