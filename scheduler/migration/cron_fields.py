@@ -40,7 +40,7 @@ class Fields(NamedTuple):
 
 def read_fields(text: str) -> Fields:
     """The fields of `text`, either five or a macro other than `@reboot`; raises NotCron."""
-    texts = MACROS.get(text, text).split()
+    texts = MACROS.get(text, text).split(" ")
     if len(texts) != 5:
         raise NotCron(f"{text} is not a time that cron knows")
     minutes, hours, days, months, weekdays = (_field(at, each) for at, each in enumerate(texts))
@@ -49,6 +49,21 @@ def read_fields(text: str) -> Fields:
     if both and not any(min(fields.days) <= _LONGEST[month - 1] for month in fields.months):
         raise AcceptedByCron("there is no such day in any year")
     return fields
+
+
+def is_read(text: str) -> bool:
+    """Whether Debian's cron reads these five fields, even if it never runs them."""
+    return all(_is_read(at, part) for at, each in enumerate(text.split(" ")) for part in each.split(","))
+
+
+def _is_read(at: int, part: str) -> bool:
+    try:
+        _part(at, part)
+    except AcceptedByCron:
+        return True
+    except NotCron:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)  # thousands of lines share few different fields

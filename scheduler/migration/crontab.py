@@ -16,11 +16,12 @@ from scheduler.migration.names import AROUND, BEFORE
 BOM = b"\xef\xbb\xbf"
 _ASSIGNED = re.compile(
     r"""(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<plain>[^\s="']+))[ \t]*=[ \t]*"""
-    r"""(?:"(?P<double_value>[^"]*)"|'(?P<single_value>[^']*)'|(?P<plain_value>[^"'].*|))""",
+    r"""(?:"(?P<double_value>[^"]*)"|'(?P<single_value>[^']*)'|(?P<plain_value>[^"' \t].*|))""",
     re.DOTALL,
 )
 _MACRO = re.compile(r"(@[^ \t]*)(?:[ \t]+(.*))?", re.DOTALL)
 _FIELDS = re.compile(r"((?:[^ \t]+[ \t]+){4}[^ \t]+)(?:[ \t]+(.*))?", re.DOTALL)
+_BLANKS = re.compile(r"[ \t]+")  # cron knows no other, such as the space that pages keep unbroken
 _LOGIN = re.compile(r"[a-z_][a-z0-9_-]{0,31}\$?")
 _UP_TO_INPUT = re.compile(r"((?:\\[%\\]|[^%])*+)(?:%(.*))?", re.DOTALL)
 _USER = re.compile(r"([^ \t]+)(?:[ \t]+(.*))?", re.DOTALL)
@@ -74,7 +75,7 @@ def _line(number: int, raw: bytes) -> Line:
     job = _MACRO.fullmatch(text) if text[0] == "@" else _FIELDS.fullmatch(text)
     if job is None:
         return Line(number, raw, LineKind.NONSENSE, text)
-    return Line(number, raw, LineKind.JOB, text, when=" ".join(job[1].split()), rest=job[2] or "")
+    return Line(number, raw, LineKind.JOB, text, when=_BLANKS.sub(" ", job[1]), rest=job[2] or "")
 
 
 def has_users(path: Path | None, lines: Iterable[Line], user: str) -> bool:

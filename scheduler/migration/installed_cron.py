@@ -7,8 +7,8 @@ from pathlib import Path
 
 from scheduler.core.schedules.schedule import MACROS
 from scheduler.errors import SchedulerError
-from scheduler.migration.cron_fields import AcceptedByCron, NotCron, read_fields
-from scheduler.migration.crontab import Line, LineKind, split_user
+from scheduler.migration.cron_fields import is_read
+from scheduler.migration.crontab import BOM, Line, LineKind, split_user
 from scheduler.migration.pam_environment import pam_environment
 from scheduler.system.files import read_file
 
@@ -111,23 +111,22 @@ def first_syntax_error(lines: Iterable[Line], column: bool, is_user: Callable[[s
 
 
 def _refused(line: Line, column: bool, is_user: Callable[[str], bool]) -> bool:
-    if line.kind is not LineKind.JOB:
-        return line.kind is LineKind.NONSENSE
+    if line.raw.startswith(BOM):
+        return True
+    match line.kind:
+        case LineKind.SETTING:
+            return line.text.endswith("=")  # MAILTO= instead of MAILTO=""
+        case LineKind.BLANK:
+            return b"\r" in line.raw
+        case LineKind.NONSENSE | LineKind.COMMENT:
+            return line.kind is LineKind.NONSENSE
     return not _time_is_read(line.when) or (column and not _user_is_read(line, is_user))
 
 
 def _time_is_read(when: str) -> bool:
     if when.startswith("@"):
         return when == "@reboot" or when in MACROS
-    if "?" in when:  # other crons understand it
-        return False
-    try:
-        read_fields(when)
-    except AcceptedByCron:
-        return True
-    except NotCron:
-        return False
-    return True
+    return is_read(when)
 
 
 def _user_is_read(line: Line, is_user: Callable[[str], bool]) -> bool:

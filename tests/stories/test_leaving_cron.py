@@ -268,6 +268,13 @@ def test_one_bad_line_in_cron_d_stops_the_others_where_cron_is_debians(known, tm
     refused = ["61 * * * * root true", "* * * * * nobody-here true", "hello there", "@DAILY root true"]
     refused += ["* * ? * * root true", "5/2 * * * * root true", "-* * * * * root true", "1,,2 * * * * root a"]
     refused += ["* * * * * root", "@reboot root", 'A="b', "*/0 * * * * root true", "@every_minute root true"]
+    refused += [
+        "MAILTO=",
+        "\r",
+        "\ufeff# saved by an editor",
+        "\u00a0* * * * * root true",
+        "5-3,60 * * * * root a",
+    ]
     accepted = [
         "0 0 31 2 * root true",
         "* 5-3 * * * root true",
@@ -278,15 +285,19 @@ def test_one_bad_line_in_cron_d_stops_the_others_where_cron_is_debians(known, tm
         "* * * JAN-Feb 7,sun root true",
         "*/100 * * * * root true",
         '"A B"=c',
+        'MAILTO=""\r',
         "  * * * * * root true",
     ]
     for bad in (*refused, *accepted):
-        file.write_text(f"* * * * * root beat\n{bad}\n")
+        file.write_bytes(f"* * * * * root beat\n{bad}\n".encode())
         found = plan(sources([file], "root", system=False, column=None), wanted)[0]
         first, _ = found.lines
         assert first.moves is not (known and bad in refused), bad
         if known and bad in refused:
             assert first.reason == "cron ignores this file for the syntax error in its line 2"
+    file.write_bytes(b"\xef\xbb\xbf* * * * * root beat\n")
+    found = plan(sources([file], "root", system=False, column=None), wanted)[0]
+    assert found.lines[0].moves is not known
 
 
 def test_a_file_of_an_agent_in_cron_d_starts_nothing(tmp_path, monkeypatch):

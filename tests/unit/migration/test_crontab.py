@@ -47,7 +47,8 @@ def test_settings():
 
 
 def test_what_cron_would_not_understand_is_nonsense_but_still_a_line():
-    for text in ["FOO", "=bar", 'A="unclosed', "A='x' y", "* * * /bin/short", "export A=1"]:
+    assert one("\u00a0* * * * * x").when == "\u00a0* * * * *"
+    for text in ["FOO", "=bar", 'A= "', 'A="unclosed', "A='x' y", "* * * /bin/short", "export A=1"]:
         assert one(text).kind is LineKind.NONSENSE, text
 
 
