@@ -1,5 +1,6 @@
 """Decodes the headers of a raw message, in any encoding."""
 
+import codecs
 import hashlib
 import re
 from collections.abc import Mapping
@@ -16,8 +17,6 @@ HEADER = 2000  # bytes of a header that are examined: patterns are slow on long 
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 # Charsets that senders label with the name of a smaller one; the wider one reads both.
 _WIDER = {
-    "ascii": "utf-8",
-    "us-ascii": "utf-8",
     "iso-8859-1": "cp1252",
     "latin1": "cp1252",
     "gb2312": "gb18030",
@@ -28,6 +27,7 @@ _WIDER = {
     "x-sjis": "cp932",
     "iso-2022-jp": "iso2022_jp_ext",
 }
+_SAYS_NOTHING = frozenset(("", "ascii", "us-ascii"))  # about bytes beyond ASCII
 # Python's text encodings that no mail uses; some of them warn or fail badly.
 _NO_CHARSET = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
 
@@ -100,7 +100,7 @@ def _word(data: bytes, charset: str | None) -> str:
 def to_text(data: bytes, charset: str) -> str:
     """The bytes as text in this charset; if it is unknown, as UTF-8 or else as Windows would."""
     name = charset.lower()
-    found = _try(data, _WIDER.get(name, name), "replace") if name else None
+    found = None if name in _SAYS_NOTHING else _try(data, _WIDER.get(name, name), "replace")
     return found if found is not None else _undeclared(data)
 
 
@@ -108,9 +108,17 @@ def _undeclared(data: bytes, charset: str = "") -> str:
     """The text of bytes in an unknown charset; `charset` is that of the body."""
     if b"\x1b$" in data:
         charset = charset or "iso-2022-jp"
-    elif (found := _try(data, "utf-8", "strict")) is not None:
+    elif (found := _utf8(data)) is not None:
         return found
     return to_text(data, charset) if charset else data.decode("cp1252", "replace")
+
+
+def _utf8(data: bytes) -> str | None:
+    """The text of UTF-8, which may be cut off inside its last character; None if it is anything else."""
+    try:
+        return codecs.utf_8_decode(data, "strict", False)[0]
+    except UnicodeDecodeError:
+        return None
 
 
 def one_line(text: str) -> str:

@@ -20,6 +20,8 @@ def test_a_subject_is_decoded():
         (b"=?utf-8?q?=C3?= =?utf-8?q?=BC?=", "ü"),  # a character in two words
         (b"=?utf-8?q?What?_?=", "What?"),
         (b"=?iso-8859-1?q?=80_5?=", "€ 5"),
+        (b"=?us-ascii?q?=93caf=E9=94?=", "“café”"),  # a label of programs that do not look
+        (b"=?us-ascii?q?caf=C3=A9?=", "café"),
         (b"=?EUC-KR?Q?=C7=D1=B1=B9?=", "한국"),
         (b"=?ISO-2022-JP?B?" + base64.b64encode("緊急".encode("iso-2022-jp")) + b"?=", "緊急"),
         (b"=?gb2312?B?va28sQ==?=", "江急"),
@@ -95,6 +97,8 @@ def test_the_beginning_of_a_text_is_enough():
     encoded = base64.encodebytes("Grüße ".encode() * 500)[:1001]
     raw = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded
     assert body(raw).startswith("Grüße Grüße")
+    for label in (b"", b"Content-Type: text/plain; charset=us-ascii\r\n"):  # cut off inside a character
+        assert body(label + b"\r\n" + "Grüße ü".encode()[:-1]) == "Grüße"
 
 
 def test_attachments_are_no_text():
