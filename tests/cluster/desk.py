@@ -43,8 +43,7 @@ class Desk:
         return await run_rows.claim(self.connection, run, worker)
 
     async def claim_next(self, worker: UUID) -> run_rows.Claimed | None:
-        (hearer,) = await self.ask("SELECT worker_id FROM procrastinate_register_worker_v1()")
-        return await run_rows.claim_next(self.connection, ["gpu"], hearer, worker)
+        return await run_rows.claim_next(self.connection, ["gpu"], worker)
 
     async def finish(self, run: int, worker: UUID) -> bool:
         return await run_rows.finish(self.connection, run, worker, OK)

@@ -36,12 +36,12 @@ def schema() -> str:
 class _Taken(JobManager):
     """Jobs that are removed when they are fetched; each stands for a run that has been claimed."""
 
-    def __init__(self, connector: PsycopgConnector, take: Callable[[int], Awaitable[int | None]]) -> None:
+    def __init__(self, connector: PsycopgConnector, take: Callable[[], Awaitable[int | None]]) -> None:
         super().__init__(connector)
         self._take = take
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        run = await self._take(worker_id)
+        run = await self._take()
         if run is None:
             return None
         return Job(id=run, queue="", lock=None, queueing_lock=None, task_name=KNOCK, task_kwargs={"run": run})
@@ -53,15 +53,12 @@ async def hear(
     url: str,
     queues: Collection[str],
     concurrency: int,
-    take: Callable[[int], Awaitable[int | None]],
+    take: Callable[[], Awaitable[int | None]],
     carry: Callable[[int], Awaitable[None]],
     *,
     listens: bool,
 ) -> None:
-    """Take a run at each knock and carry it, `concurrency` at a time, until cancelled; raises DatabaseAway.
-
-    `take` claims the next run for the worker with this number at Procrastinate.
-    """
+    """Take a run at each knock and carry it, `concurrency` at a time; raises DatabaseAway."""
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     asyncio.get_running_loop().set_exception_handler(_unless_it_was_a_knock)

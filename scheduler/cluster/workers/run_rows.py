@@ -16,34 +16,42 @@ from scheduler.cluster.fence import jobs, storable
 from scheduler.cluster.shared_files import ADD_LINE
 from scheduler.storage.freeze_file import note_of
 
+# Each row is found by its key alone and compared afterwards. Plans are made while nothing waits: a join, or
+# the index of rows without a result, would look as cheap, and read all that waits later.
 _CLAIM = """
 WITH knock AS MATERIALIZED ({knock}),
+waits AS MATERIALIZED (SELECT * FROM experience.remote WHERE run = (SELECT run FROM knock)),
+run AS MATERIALIZED (SELECT * FROM experience.runs WHERE id = (SELECT run FROM knock)),
 owner AS MATERIALIZED (
-    SELECT o.citizen, o.holder FROM knock JOIN experience.remote USING (run)
-        JOIN experience.owners o USING (citizen, epoch)
-    WHERE o.until > clock_timestamp() FOR KEY SHARE OF o),
+    SELECT holder FROM experience.owners WHERE (citizen, epoch) = (SELECT citizen, epoch FROM waits)
+        AND until > clock_timestamp() FOR KEY SHARE),
 worker AS MATERIALIZED (
     SELECT id FROM experience.workers WHERE id = %(worker)s AND until > clock_timestamp() FOR SHARE),
+others AS MATERIALIZED (  -- of earlier owners
+    SELECT worker, result FROM experience.remote
+    WHERE (citizen, task) = (SELECT citizen, task FROM waits) AND run <> (SELECT run FROM knock)),
 claimed AS (
-    UPDATE experience.remote q SET worker = worker.id
-    FROM knock, owner, worker, experience.runs r
-    WHERE q.run = knock.run AND NOT q.stop AND q.result IS NULL AND r.id = q.run AND r.outcome IS NULL
-        AND (q.worker IS NULL OR q.worker = worker.id)  -- its own: the answer to its claim was lost
+    UPDATE experience.remote q SET worker = %(worker)s
+    WHERE q.run = (SELECT run FROM knock) AND NOT q.stop
+        AND (q.worker IS NULL OR q.worker = %(worker)s)  -- its own: the answer to its claim was lost
+        AND EXISTS (SELECT FROM owner) AND EXISTS (SELECT FROM worker)
+        AND EXISTS (SELECT FROM waits WHERE result IS NULL) AND EXISTS (SELECT FROM run WHERE outcome IS NULL)
         AND NOT EXISTS (
-            SELECT 1 FROM experience.remote x JOIN experience.workers w ON w.id = x.worker
-            WHERE (x.citizen, x.task) = (q.citizen, q.task) AND x.run <> q.run AND x.result IS NULL
-                AND w.until > clock_timestamp())
-    RETURNING q.run, q.citizen, q.task, q.digest, q.last_success, q.charge, q.epoch, r.slot, r.attempt,
-        r.trigger, owner.holder, array(
-            SELECT content FROM experience.notes n WHERE n.name = 'freeze' AND n.citizen IN (q.citizen, '')))
-SELECT knock.run, claimed.* FROM knock LEFT JOIN claimed USING (run)
+            SELECT FROM experience.workers WHERE until > clock_timestamp()
+                AND id = ANY(array(SELECT worker FROM others WHERE result IS NULL)))
+    RETURNING q.run, q.citizen, q.task, q.digest, q.last_success, q.charge, q.epoch)
+SELECT knock.run, claimed.*, run.slot, run.attempt, run.trigger, owner.holder, array(
+    SELECT content FROM experience.notes WHERE name = 'freeze' AND citizen IN (claimed.citizen, ''))
+FROM knock LEFT JOIN (claimed CROSS JOIN run CROSS JOIN owner) ON true
 """
 _CLAIM_THIS = _CLAIM.format(knock="SELECT %(run)s::bigint AS run")
-# A job that Procrastinate would give to this worker; the statement also removes it.
+# The first job of these queues; it is gone with the claim.
 _CLAIM_NEXT = _CLAIM.format(
     knock="""
-    SELECT (args->>'run')::bigint AS run, procrastinate_finish_job_v1(id, 'succeeded', true)
-    FROM procrastinate_fetch_job_v2(%(queues)s::varchar[], %(hearer)s) WHERE id IS NOT NULL"""
+    DELETE FROM procrastinate_jobs WHERE id = (
+        SELECT id FROM procrastinate_jobs WHERE status = 'todo' AND queue_name = ANY(%(queues)s)
+        ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING (args->>'run')::bigint AS run"""
 )
 _GIVE_BACK = """
 UPDATE experience.remote SET worker = NULL, knocked = clock_timestamp()
@@ -60,8 +68,7 @@ refused AS (
         AND NOT EXISTS (SELECT 1 FROM ended)),
 again AS (  -- committed before, but the answer was lost
     SELECT run FROM experience.remote WHERE run = %(run)s AND worker = %(worker)s AND result IS NOT NULL)
-SELECT CASE WHEN %(channel)s <> '' THEN pg_notify(%(channel)s, run::text) END
-FROM (SELECT run FROM ended UNION SELECT run FROM again) AS counts
+SELECT run FROM ended UNION ALL SELECT run FROM again
 """
 _RESULTS = "SELECT run, result FROM experience.remote WHERE run = ANY(%s) AND result IS NOT NULL"
 _TAKE_BACK = """
@@ -177,19 +184,15 @@ async def claim(connection: Connection, run: int, worker: UUID) -> Claimed | Non
     return Claimed(*row[1:]) if row and row[1] else None
 
 
-async def claim_next(
-    connection: Connection, queues: Collection[str], hearer: int, worker: UUID
-) -> Claimed | None:
+async def claim_next(connection: Connection, queues: Collection[str], worker: UUID) -> Claimed | None:
     """Claim the next run of these queues in the statement that takes its knock; return None if none waits.
 
-    `hearer` is the worker's number at Procrastinate. Knocks of runs that must not begin are dropped.
+    Knocks of runs that must not begin are dropped.
     """
-    values = {"queues": list(queues), "hearer": hearer, "worker": worker}
+    values = {"queues": list(queues), "worker": worker}
     while row := await (await connection.execute(_CLAIM_NEXT, values)).fetchone():
-        # A job may be newer than the snapshot that the rest of the statement sees.
-        claimed = Claimed(*row[1:]) if row[1] else await claim(connection, row[0], worker)
-        if claimed:
-            return claimed
+        if row[1]:
+            return Claimed(*row[1:])
     return None
 
 
@@ -205,8 +208,11 @@ async def finish(
 
     If it counts, listeners on the channel are sent the number of the run.
     """
-    values = {"run": run, "worker": worker, "result": Jsonb(storable(result)), "channel": channel}
-    return await (await connection.execute(_FINISH, values)).fetchone() is not None
+    values = {"run": run, "worker": worker, "result": Jsonb(storable(result))}
+    counts = await (await connection.execute(_FINISH, values)).fetchone() is not None
+    if counts and channel:  # apart: commits that notify wait for each other until they are on disk
+        await connection.execute("SELECT pg_notify(%s, %s)", (channel, str(run)))
+    return counts
 
 
 async def results(connection: Connection, runs: Collection[int]) -> dict[int, dict[str, Any]]:

@@ -89,7 +89,6 @@ class Worker:
         self._taking: set[asyncio.Task[int | None]] = set()
         self._unanswered: set[int] = set()  # runs whose claim is on record but whose answer never came
         self._connection: Connection | None = None
-        self._in_a_row = 0  # successful claims in a row
         self._asking = asyncio.Lock()
         self._stopping = False
 
@@ -162,15 +161,15 @@ class Worker:
             if listens != (self._lease.crowd <= CROWD) and not self._carried:
                 return
 
-    async def take(self, hearer: int) -> int | None:
+    async def take(self) -> int | None:
         """Claim and begin the next run of these queues; return None if none waits or may begin now.
 
-        After a psycopg.Error or DatabaseAway, Procrastinate calls it again under another number.
         The caller may be cancelled: a claim is on record before its answer arrives and must not be lost.
+        Raises psycopg.Error, DatabaseAway.
         """
         if self._stopping or len(self._tasks) + len(self._taking) >= self._concurrency:
             return None
-        taking = asyncio.create_task(self._take(hearer), name="claim")
+        taking = asyncio.create_task(self._take(), name="claim")
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
         return await asyncio.shield(taking)
@@ -180,11 +179,11 @@ class Worker:
         if task := self._tasks.get(run):
             await asyncio.shield(task)
 
-    async def _take(self, hearer: int) -> int | None:
+    async def _take(self) -> int | None:
         if not self._guard.alive:
             await asyncio.to_thread(self._guard.begin)
         async with self._asking:
-            worker, claimed = await self._claim(hearer)
+            worker, claimed = await self._claim()
             # The answer came late, after a cut or a freeze: the run may belong to another worker by now.
             if claimed is None or not self._lease.held or self._lease.id != worker:
                 return None
@@ -196,7 +195,7 @@ class Worker:
         task.add_done_callback(lambda _: self._tasks.pop(claimed.run))
         return claimed.run
 
-    async def _claim(self, hearer: int) -> tuple[UUID, run_rows.Claimed | None]:
+    async def _claim(self) -> tuple[UUID, run_rows.Claimed | None]:
         """Return the worker id and the run claimed under it; raises psycopg.Error, DatabaseAway."""
         worker = self._lease.id
         if not self._lease.held:
@@ -204,11 +203,7 @@ class Worker:
         connection = await self._connected()
         if self._unanswered:
             return worker, await run_rows.claim(connection, self._unanswered.pop(), worker)
-        if self._in_a_row == 2:  # plans made while the queue was empty sort all waiting runs each time
-            await connection.execute("DISCARD PLANS")
-        claimed = await run_rows.claim_next(connection, self._queues, hearer, worker)
-        self._in_a_row = self._in_a_row + 1 if claimed else 0
-        return worker, claimed
+        return worker, await run_rows.claim_next(connection, self._queues, worker)
 
     # -------------------------------------------------------------- a run
 
@@ -360,6 +355,7 @@ class Worker:
         if self._connection is None or self._connection.closed:
             self._connection = await self._database.connect()
             await self._database.served_by(self._connection, self._lease.seconds)
+            await self._connection.execute("SET enable_seqscan = off")  # plans outlast the empty tables
         return self._connection
 
     async def _nobody(self, citizen: str, stream: Stream, asked_by: str) -> None:
