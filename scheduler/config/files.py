@@ -176,6 +176,8 @@ def scripts(home: str, tasks: Collection[str]) -> dict[str, str]:
 
 
 def _names_in(folder: str) -> Iterable[str]:
+    if not os.access(folder, os.F_OK):  # half the time of an error
+        return ()
     try:
         return os.listdir(folder)  # noqa: PTH208  # a thousand citizens, as above
     except OSError:

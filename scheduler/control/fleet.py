@@ -381,7 +381,8 @@ class Fleet:
     async def _look_at_owners(self, asked: bool) -> float:
         """Check whether citizens not owned here have an owner now, or their homes are back."""
         start = self.clock.elapsed()
-        for name in list(self.members):
+        silent = [name for name, each in self.members.items() if isinstance(each.control, OfflineControl)]
+        for name in silent:
             member = self.members.get(name)  # read again: the checks before it took time
             if member and isinstance(member.control, OfflineControl):
                 self._move(name, self._refresh_offline(member, member.control))

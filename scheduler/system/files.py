@@ -67,6 +67,8 @@ def allowed(path: Path, mode: int) -> bool:
 
 def stamp(path: str) -> FileStamp | None:
     """A value that changes when the file is written, replaced or gets other permissions; None if missing."""
+    if not os.access(path, os.F_OK):  # most are missing: half the time of a stat that raises
+        return None
     try:
         found = os.stat(path)  # noqa: PTH116  # a thousand citizens: three times as fast as Path.stat
     except OSError:
@@ -175,7 +177,7 @@ def require_home(home: Path) -> None:
 def file_id(path: Path) -> tuple[int, int] | None:
     """The identity of the file at this path now; None if there is none."""
     try:
-        status = path.stat(follow_symlinks=False)
+        status = os.lstat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino
