@@ -55,13 +55,13 @@ def edge_style(styles: Styles, light: int) -> Style:
 
 def merged(segments: Iterable[Segment]) -> Iterator[Segment]:
     """The same cells in fewer segments, since each segment costs time to send to the terminal."""
-    text, style = "", None
-    for said, look, _ in segments:
-        if look is style:
-            text += said
+    before = Segment("")
+    for each in segments:
+        if each.style is before.style:
+            before = Segment(before.text + each.text, each.style)
         else:
-            if text:
-                yield Segment(text, style)
-            text, style = said, look
-    if text:
-        yield Segment(text, style)
+            if before.text:
+                yield before
+            before = each
+    if before.text:
+        yield before

@@ -242,19 +242,18 @@ class Board:
         last = bottom if row >= len(panel.rows) - 1 else top + panel.row_line(row + 1)
         return first, last - 1
 
-    def states(self, y: int, now: float) -> tuple[RowState, ...]:
-        """The states of line `y`, from left to right."""
+    def states(self, y: int, now: float, cursor: tuple[int, int] | None = None) -> tuple[RowState, ...]:
+        """The states of line `y`, from left to right; `cursor` is `at`, if the caller has it."""
         layout = self.layout
         if y >= layout.height:
             return ()
         band = layout.band_at(y)
-        at, row = self.at
+        at, row = cursor or self.at
         line, height = y - layout.tops[band], layout.tops[band + 1] - layout.tops[band]
         states = []
         for index in layout.panels_in(band):
             panel = self.order[index]
-            marked = {place.task for place in self.marked if place.citizen == panel.citizen}
-            states.append(panel.state(line, height, now, row if index == at else -1, marked))
+            states.append(panel.state(line, height, now, row if index == at else -1, self.marked))
         return tuple(states)
 
     def row_at(self, x: int, y: int) -> tuple[int, int] | None:

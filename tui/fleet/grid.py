@@ -86,12 +86,12 @@ class FleetGrid(FleetRows):
 
     def sync(self) -> None:
         """Repaint the visible lines that have changed, one region per line."""
-        changed, top = [], self.scroll_offset.y
+        changed, top, at = [], self.scroll_offset.y, self.board.at
         for y in range(self.room.height):
             drawn = self._drawn.get(y + top)
             if drawn is None:
                 continue  # it is drawn soon anyway
-            states = self.board.states(y + top, self._now)
+            states = self.board.states(y + top, self._now, at)
             if states != drawn[0]:
                 changed.append(Region(0, y, self._changed_cells(drawn[0], states), 1))
                 self._draw(y + top, states)
@@ -116,7 +116,8 @@ class FleetGrid(FleetRows):
         return drawn[1] if drawn else self._draw(line, self.board.states(line, self._now))
 
     def _draw(self, line: int, states: States) -> Strip:
-        styles, width = self.styles_now(), self.size.width
+        # Without the scrollbar's cell: the compositor would cut a longer line in two.
+        styles, width = self.styles_now(), self.size.width - self.styles.scrollbar_size_vertical
         segments = list(merged([segment for state in states for segment in paint(state, styles)]))
         cells = sum(self.board.layout.widths[: len(states)])
         if line == 1 and not self.board.order:

@@ -90,6 +90,7 @@ class FleetSummary:
         self._ratios: dict[str, Ratio] = {}
         self._changed: set[str] = set()
         self._sum: FleetStatus | None = None
+        self._running: set[tuple[str, str]] | None = None
         self.problems: tuple[str, ...] = ()
         self.loading = False
         self._cluster: Cluster | None = None
@@ -102,7 +103,7 @@ class FleetSummary:
 
     def set_citizens(self, names: set[str]) -> None:
         """Keep exactly these citizens."""
-        self._sum = None
+        self._sum = self._running = None
         in_order = sorted(names)  # of equally bad problems, the first is shown
         self._ratios = {name: self._ratios.get(name, Ratio()) for name in in_order}
         self._snapshots = {name: each for name, each in self._snapshots.items() if name in names}
@@ -148,19 +149,21 @@ class FleetSummary:
                 for citizen in self._changed
             }
             self._changed.clear()
-            self._sum = None
+            self._sum = self._running = None
 
     @property
     def running(self) -> set[tuple[str, str]]:
         """Citizen and task of every run."""
         self._count()
-        busy = (name for name, each in self._ratios.items() if each.running)
-        return {
-            (name, task.name)
-            for name in busy
-            for task in self._snapshots[name].tasks
-            if task.running_since is not None
-        }
+        if self._running is None:
+            busy = (name for name, each in self._ratios.items() if each.running)
+            self._running = {
+                (name, task.name)
+                for name in busy
+                for task in self._snapshots[name].tasks
+                if task.running_since is not None
+            }
+        return self._running
 
     def _is_silent(self, citizen: str) -> bool:
         host = self._cluster.hosts.get(citizen) if self._cluster else None

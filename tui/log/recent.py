@@ -76,12 +76,17 @@ class RecentEvents(Pane, can_focus=False):
         self._log = log
         self._busy: Started = ()
         self._lines: list[Happened] = []
+        self._made_of: tuple[object, ...] = ()  # what decided the lines
         self._where = WHERE[0]
 
     def catch_up(self, running: Started) -> None:
         """Show new events; `running` is what runs."""
-        self._busy = running
-        self._lines = recent(self._log.entries, self.inside, running)
+        self._busy, entries = running, self._log.entries
+        made_of = (entries[:1], entries[-1:], len(entries), running, self.size)
+        if made_of == self._made_of:
+            return
+        self._made_of = made_of
+        self._lines = recent(entries, self.inside, running)
         longest = max((len(where_of(line.entry)) for line in self._lines), default=0)
         least, most = WHERE
         self._where = min(max(least, longest), max(most, self.inner // 4))

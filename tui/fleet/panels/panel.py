@@ -1,6 +1,6 @@
 """One citizen's panel: its rows, and its lines, created on first use."""
 
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import replace
 
 from rich.segment import Segment
@@ -10,6 +10,7 @@ from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
 from scheduler.errors import PROGRAM
 from tui.common import text as words
 from tui.common.styles import CURSOR, EDGE, FADED, HERE, LOST, MARKED, Styles, edge_style
+from tui.common.task_ref import Place
 from tui.common.text import wall
 from tui.fleet.arrangement import Filter, words_of
 from tui.fleet.broken import broken
@@ -49,6 +50,7 @@ class Panel:
         self._shape = (0, (0, 0), Density.ROOMY, False)  # width, longest texts, density, joined
         self._columns = Columns(0, 0)
         self._lines: list[tuple[Line, int]] = []  # each line with its row's index; empty until first used
+        self._light = 0  # of all lines
         self._known: dict[str, TaskLine] = {}
         self._words = ""  # all words that a filter can match
         self._blank = self._text("")
@@ -193,14 +195,14 @@ class Panel:
         drawn = self._drawn()
         return drawn[min(max(1, line), len(drawn) - 1)][1]
 
-    def state(self, line: int, height: int, now: float, row: int, marked: Container[str]) -> RowState:
+    def state(self, line: int, height: int, now: float, row: int, marked: Collection[Place]) -> RowState:
         """The state of line `line` of `height`; `row` is the row with the cursor, or -1."""
-        lines = self._drawn()
-        drawn, index = self._line(lines, line, height)
-        light = (FADED if self._faded else 0) | (HERE if row >= 0 else 0)
-        light |= LOST if lost(self.snapshot) else 0
-        if drawn.name:
-            light |= (CURSOR if index == row else 0) | (MARKED if drawn.name in marked else 0)
+        drawn, index = self._line(self._drawn(), line, height)
+        light = self._light | (HERE if row >= 0 else 0)
+        if drawn.name and index == row:
+            light |= CURSOR
+        if marked and drawn.name and Place(self.citizen, drawn.name) in marked:
+            light |= MARKED
         return drawn.state(now, light)
 
     def _line(self, lines: list[tuple[Line, int]], line: int, height: int) -> tuple[Line, int]:
@@ -210,14 +212,12 @@ class Panel:
             return lines[line]
         return lines[-1] if line == height - 1 and last < len(lines) else (self._blank, -1)
 
-    @property
-    def _faded(self) -> bool:
-        return self.snapshot is None or self.silent or faded(self.snapshot, self.pulse)
-
     def _drawn(self) -> list[tuple[Line, int]]:
         """All lines, each with the index of its row: title, rows, notices."""
         if not self._lines:
             snapshot, glyphs = self.snapshot, self._glyphs
+            old = snapshot is None or self.silent or faded(snapshot, self.pulse)
+            self._light = (FADED if old else 0) | (LOST if lost(snapshot) else 0)
             width, _, density, joined = self._shape
             said = self._wrongs(notices(snapshot, self.pulse)) if snapshot else []
             said = [note for note in said if self._is_news(note)]

@@ -187,17 +187,18 @@ def columns_for(width: int, longest: int, shared: bool = False) -> tuple[Column,
         chosen.insert(chosen.index(TODAY) + 1, MONTH)
         chosen[-1:-1] = [MACHINE] if shared else []
     for column in (P95, MONTH, MACHINE, *_DROPPED):
-        if _cells(chosen) <= width - (1 if column is not TODAY else FEWEST):
+        if cells_of(chosen) <= width - (1 if column is not TODAY else FEWEST):
             break
         chosen = [each for each in chosen if each is not column]
-    spare = width - 1 - _cells(chosen)
+    spare = width - 1 - cells_of(chosen)
     named = max(TASK.cells, min(longest, TASK.cells + spare // 2))
     spare -= named - TASK.cells
     grown = {TASK.name: named, SAYS_COLUMN.name: SAYS + spare}
     return tuple(replace(each, cells=grown.get(each.name, each.cells)) for each in chosen)
 
 
-def _cells(columns: Sequence[Column]) -> int:
+def cells_of(columns: Sequence[Column]) -> int:
+    """The cells of a row with these columns, without the rest of the line."""
     return EDGE + sum(column.gap + column.cells for column in columns)
 
 

@@ -1,17 +1,17 @@
 """One row of the table: its cells, and which of them change from second to second."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich.segment import Segment
 
 from scheduler.core.views import TaskView
 from tui.common import text as words
-from tui.common.styles import Styles
+from tui.common.styles import CURSOR, Styles, merged
 from tui.common.task_ref import TaskRef
 from tui.common.usual_duration import Usual
 from tui.fleet.panels.rows import mark, recent_segments
-from tui.fleet.table.columns import EDGE, Column, Moment, Piece, sign
+from tui.fleet.table.columns import EDGE, Column, Moment, Piece, cells_of, sign
 from tui.glyphs import Glyphs
 
 Columns = tuple[Column, ...]
@@ -38,8 +38,8 @@ class RowCells(NamedTuple):
     right: list[Segment]
 
     @property
-    def all(self) -> Iterable[Segment]:
-        return (*self.left, *self.ticking, *self.right)
+    def all(self) -> list[Segment]:
+        return [*self.left, *self.ticking, *self.right]
 
 
 def row_look(ref: TaskRef, light: int, columns: Columns, at: Moment) -> RowLook:
@@ -58,8 +58,8 @@ def ticking_cells(columns: Columns) -> tuple[int, int]:
     return max(0, first), max(0, last - first)
 
 
-def row_cells(look: RowLook, styles: Styles, at: Moment, before: RowCells | None) -> RowCells:
-    """The cells of a row; those of `before` that still hold are reused."""
+def row_cells(look: RowLook, styles: Styles, width: int, at: Moment, before: RowCells | None) -> RowCells:
+    """The cells of a row `width` cells wide; those of `before` that still hold are reused."""
     columns, light, glyphs = look.columns, look.light, at.glyphs
     first = next((n for n, each in enumerate(columns) if each.ticks), len(columns))
     count = len(look.ticks)
@@ -73,7 +73,8 @@ def row_cells(look: RowLook, styles: Styles, at: Moment, before: RowCells | None
     rest = first + count
     right = _cells_of(columns[rest:], shown[rest:], light, styles, glyphs)
     edge = [mark(glyphs, styles, light), Segment(f"{said} ", styles.style(style, light))]
-    return RowCells(look, [*edge, *left], ticking, right)
+    free = Segment(" " * (width - cells_of(columns)), styles.style("ink", light & CURSOR))
+    return RowCells(look, list(merged([*edge, *left])), ticking, list(merged([*right, free])))
 
 
 def _cells_of(

@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from scheduler.core.views import Snapshot
 from tui.common import text as words
-from tui.common.styles import CURSOR, MARKED, merged
+from tui.common.styles import CURSOR, MARKED
 from tui.common.task_ref import Place
 from tui.common.usual_duration import Usual
 from tui.fleet.arrangement import Filter
@@ -30,6 +30,15 @@ LOW = 14  # lines below which there is no room for a foot
 
 
 Look = RowLook | tuple[Piece, ...]
+
+
+class Sight(NamedTuple):
+    """What all lines share while they are drawn: the moment, the columns, the first row and the cursor's."""
+
+    moment: Moment
+    columns: Columns
+    top: int
+    at: int
 
 
 class Drawn(NamedTuple):
@@ -60,6 +69,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
         self.order = Order(held)
         self._usual, self._held = usual, held
         self._drawn: dict[int, Drawn] = {}
+        self._below: tuple[Sight | None, list[list[Piece]]] = None, []
         self._shape: Size | None = None
         self._waits = False
 
@@ -130,12 +140,12 @@ class TaskTable(FleetRows, inherit_bindings=False):
 
     def sync(self) -> None:
         """Repaint what looks different now: of many rows only the time-dependent cells."""
-        moment, changed = self._moment(), []
+        sight, changed = self._sight(), []
         for y, drawn in list(self._drawn.items()):
-            look = self._look(y, moment)
+            look = self._look(y, sight)
             if look != drawn.look:
                 changed.append(self._changed(y, drawn.look, look))
-                self._draw(y, look, moment)
+                self._draw(y, look, sight)
         if changed:
             self.refresh(*changed)
 
@@ -152,39 +162,43 @@ class TaskTable(FleetRows, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         drawn = self._drawn.get(y)
         if drawn is None:
-            moment = self._moment()
-            drawn = self._draw(y, self._look(y, moment), moment)
+            sight = self._sight()
+            drawn = self._draw(y, self._look(y, sight), sight)
         return drawn.strip
 
-    def _draw(self, y: int, look: Look, moment: Moment) -> "Drawn":
+    def _draw(self, y: int, look: Look, sight: Sight) -> "Drawn":
         styles, width, cells = self.styles_now(), self.size.width, None
         if isinstance(look, RowLook):
             before = self._drawn.get(y)
-            cells = row_cells(look, styles, moment, before.cells if before else None)
-            segments, light = cells.all, look.light & CURSOR
+            cells = row_cells(look, styles, width, sight.moment, before.cells if before else None)
+            segments = cells.all
         else:
-            segments, light = (Segment(text, styles.style(style)) for text, style in look), 0
-        strip = Strip(list(merged(segments))).adjust_cell_length(width, styles.style("ink", light))
+            segments = [Segment(text, styles.style(style)) for text, style in look]
+        strip = Strip(segments).adjust_cell_length(width, styles.style("ink"))
         drawn = self._drawn[y] = Drawn(look, cells, self.finished(strip))
         return drawn
 
-    def _look(self, y: int, moment: Moment) -> Look:
+    def _look(self, y: int, sight: Sight) -> Look:
         """All that decides what this line looks like."""
         if y < HEAD:
             return self._heads()
-        ref = self.order.ref(number) if (number := self._row_of(y)) >= 0 else None
-        if ref is not None:
-            light = (CURSOR if number == self.at else 0) | (MARKED if ref.row in self.board.marked else 0)
-            return row_look(ref, light, self._columns(), moment)
-        if number >= 0:
+        if y >= HEAD + self.inside:
+            if self._below[0] is not sight:  # for its three lines at once
+                self._below = sight, self._about(sight)
+            lines = self._below[1]
+            return tuple(lines[index]) if (index := y - HEAD - self.inside) < len(lines) else ()
+        number = sight.top + y - HEAD
+        ref = self.order.ref(number)
+        if ref is None:
             return self._nothing(y)
-        index = y - HEAD - self.inside
-        lines = self._about(moment) if 0 <= index < self._foot else []
-        return tuple(lines[index]) if index < len(lines) else ()
+        light = CURSOR if number == sight.at else 0
+        if (marked := self.board.marked) and ref.row in marked:
+            light |= MARKED
+        return row_look(ref, light, sight.columns, sight.moment)
 
-    def _row_of(self, y: int) -> int:
-        """The row on this line of the widget, -1 if there is none."""
-        return self._top + y - HEAD if HEAD <= y < HEAD + self.inside else -1
+    def _sight(self) -> Sight:
+        moment = Moment(self._now, self._glyphs, lambda ref: self._usual(ref.row), self._held, self._machine)
+        return Sight(moment, self._columns(), self._top, self.at)
 
     def _columns(self) -> Columns:
         return columns_for(self.room.width, self.order.longest, self.board.shared)
@@ -204,9 +218,6 @@ class TaskTable(FleetRows, inherit_bindings=False):
             pieces.append((" " * column.gap + text, style))
         return tuple(pieces)
 
-    def _moment(self) -> Moment:
-        return Moment(self._now, self._glyphs, lambda ref: self._usual(ref.row), self._held, self._machine)
-
     def _machine(self, citizen: str) -> str:
         panel = self.board.panel(citizen)
         return panel.host.machine if panel and panel.host else ""
@@ -217,17 +228,17 @@ class TaskTable(FleetRows, inherit_bindings=False):
         text = "  no task yet" if self.board.filter.all else self.nothing_matches()
         return ((text, "faint"),)
 
-    def _about(self, at: Moment) -> list[list[Piece]]:
+    def _about(self, sight: Sight) -> list[list[Piece]]:
         """The cut-off parts of the row under the cursor."""
-        ref, glyphs, width = self.order.ref(self.at), self._glyphs, self.size.width
+        ref, glyphs, width = self.order.ref(sight.at), self._glyphs, self.size.width
         rule = [(f" {glyphs.across * (width - 2)}", "frame")]
         if ref is None:
             return [rule]
         shown = len(self.order.rows)
-        last = min(shown, self._top + self.inside)
-        place = f"{self._top + 1}-{last} of {shown}" if self._top or last < shown else ""
-        says = any(column.name == SAYS_COLUMN.name for column in self._columns())
-        return [rule, *map(list, about(ref, at, width, place, says))]
+        last = min(shown, sight.top + self.inside)
+        place = f"{sight.top + 1}-{last} of {shown}" if sight.top or last < shown else ""
+        says = any(column.name == SAYS_COLUMN.name for column in sight.columns)
+        return [rule, *map(list, about(ref, sight.moment, width, place, says))]
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -308,8 +319,8 @@ class TaskTable(FleetRows, inherit_bindings=False):
         if event.y < HEAD:
             self._click_head(event.x)
             return
-        number = self._row_of(event.y)
-        if 0 <= number < len(self.order.rows):
+        number = self._top + event.y - HEAD
+        if event.y < HEAD + self.inside and number < len(self.order.rows):
             again = number == self.at
             self._go(number)
             if again:

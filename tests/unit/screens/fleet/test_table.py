@@ -158,15 +158,15 @@ def test_a_second_changes_only_the_cells_that_tick():
     ref = TaskRef("opus", task("news", last_run=NOON - 9, recent="oxo", run_count=7, text="fine"))
     looks = [row_look(ref, 0, columns, moment_at(now)) for now in (NOON, NOON + 1)]
     assert looks[0] != looks[1] and looks[0][1:] == looks[1][1:]
-    first = row_cells(looks[0], styles, moment_at(NOON), None)
-    second = row_cells(looks[1], styles, moment_at(NOON + 1), first)
+    first = row_cells(looks[0], styles, 120, moment_at(NOON), None)
+    second = row_cells(looks[1], styles, 120, moment_at(NOON + 1), first)
     assert second.left is first.left and second.right is first.right
     left, cells = ticking_cells(columns)
     texts = ["".join(segment.text for segment in row.all) for row in (first, second)]
     changed = [n for n, (old, new) in enumerate(zip(*texts, strict=True)) if old != new]
     assert changed and left <= min(changed) and max(changed) < left + cells
     assert texts[1] == "".join(
-        segment.text for segment in row_cells(looks[1], styles, moment_at(NOON + 1), None).all
+        segment.text for segment in row_cells(looks[1], styles, 120, moment_at(NOON + 1), None).all
     )
 
 
