@@ -80,11 +80,11 @@ async def _until_stopped(fleet: Fleet, notifier: Notifier) -> int:
 
 
 def _log_opening(settings: Settings) -> None:
-    """Log what begins, before anything runs; a citizen that cannot be read reports that itself."""
+    """Log what begins, before anything runs; a citizen that cannot be read or run reports that itself."""
     now, found = SystemClock.now(), list[Snapshot]()
     for each in settings.citizens:
         with suppress(Unreadable):
-            found.append(read_snapshot(each, now))
+            found += [] if each.problems else [read_snapshot(each, now)]
     for line in opening(str(settings.root), found, now):
         log.info(line)
 
@@ -143,8 +143,10 @@ def _require_schedulers(fleet: Fleet) -> None:
     refusals = fleet.refusals()
     if fleet.stands_by():
         return
-    if refusals and (fleet.named or not fleet.schedulers()):
+    if refusals and fleet.named:
         raise Owned("; ".join(line for refusal in refusals for line in refusal.splitlines()))
+    if refusals and not fleet.schedulers():
+        raise Owned("no citizen can run here; the log says why")  # each refusal is a line of it
 
 
 class Signals:

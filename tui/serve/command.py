@@ -28,7 +28,7 @@ MISSING = (
 
 @click.command(
     "serve",
-    short_help="The monitor in a browser, health and metrics.",
+    short_help="Serve the monitor to browsers, with health and metrics.",
     epilog="Example: experience-tui serve --read-only",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
@@ -46,7 +46,11 @@ MISSING = (
     shell_complete=citizens,
 )
 @click.option(
-    "--screens", default=20, show_default=True, type=click.IntRange(1, 200), help="Most screens at a time."
+    "--screens",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, 200),
+    help="The most screens at a time.",
 )
 @click.option(
     "--idle",
@@ -65,12 +69,14 @@ MISSING = (
 )
 @click.option("--new-token", is_flag=True, help="Create a new token; old links and cookies become invalid.")
 @click.option("--link", is_flag=True, help="Print the link and exit.")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Settings.")
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
+)
 def serve_command(**options: Any) -> int:
-    """The monitor in a browser, /healthz and /metrics for Prometheus.
+    """Serve the monitor to browsers, with /healthz and /metrics for Prometheus.
 
-    It only attaches, to what `up` or a service runs. Others on this network get in only through
-    a proxy with TLS (--public-url); see docs/browser.md.
+    It attaches to what `up` or a service runs, and runs no task itself. Other machines reach it only
+    through ssh, or through a proxy with TLS (--public-url); see docs/browser.md.
     """
     from tui.serve.address import address
     from tui.serve.credentials import default_file, token_in

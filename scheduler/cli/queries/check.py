@@ -21,7 +21,7 @@ from scheduler.core.wording.text import clean, plural
 def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> int:
     """Report every mistake in the settings, all at once.
 
-    With names, only those of these citizens.
+    With names: only those of these citizens.
     """
     settings = load(config=config, only=names)
     chosen = settings.chosen(names)

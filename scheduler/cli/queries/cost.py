@@ -48,10 +48,10 @@ class Cost:
 @as_document
 @config_file
 def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path | None) -> int:
-    """What the runs of citizens cost, in US dollars. Reads files only.
+    """Show what the runs of citizens cost, in US dollars. It only reads files.
 
-    CITIZEN: one name or a comma-separated list; leave it out for all. A cost that is unknown counts as the
-    dearest of the last ten runs of its task.
+    CITIZEN: one name or a comma-separated list; leave it out for all. An unknown cost counts as the highest
+    of the task's last ten runs.
     """
     settings = load(config=config, only=names)
     chosen, costs = settings.chosen(names), []

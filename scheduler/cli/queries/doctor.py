@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     short_help="Say where everything is, who runs what, and what is wrong.",
     epilog="Example: experience-tui doctor --json > report.json",
 )
-@click.option("--alive", is_flag=True, help="Only whether every citizen is run; for health checks.")
+@click.option(
+    "--alive", is_flag=True, help="Only check that every citizen has a live owner; for health checks."
+)
 @as_document
 @config_file
 def doctor_command(alive: bool, as_json: bool, config: Path | None) -> int:
-    """Print where everything is, who runs what, how big it is, and what is wrong, each with the fix.
+    """Print where everything is, who runs what, how large it is, and what is wrong, with the fix.
 
-    Reads only, and holds no secret: fit for a report. Exit code 1 if anything is wrong.
+    It only reads. The output holds no secrets, so it can go into a report. Exit code 1 if anything is wrong.
     """
     from scheduler.runtime.diagnosis import diagnose, unattended
 

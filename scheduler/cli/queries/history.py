@@ -69,7 +69,7 @@ def history_command(
     as_json: bool,
     config: Path | None,
 ) -> int:
-    """List the newest runs of citizens (default: all), or of one of their tasks. Starts nothing.
+    """List the newest runs of citizens (default: all), or of one of their tasks.
 
     CITIZEN: one name or a comma-separated list; leave it out with --all. Exit code 1 if the last run of
     the task (without TASK: of any task) failed.

@@ -31,12 +31,12 @@ FIRST_PRINTS = 0.5  # seconds within which an owner sends what a run has printed
     epilog="Example: experience-tui logs opus report -f",
 )
 @one_task_argument
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on with what it prints, run after run.")
+@click.option("-f", "--follow", "following", is_flag=True, help="Keep printing, run after run.")
 @config_file
 def logs_command(citizen: str, task: str, following: bool, config: Path | None) -> int:
-    """Print what the last run of a task printed; while it runs, what it has printed so far.
+    """Print the output of a task's last run, or of its current run so far.
 
-    Which run it is stands on standard error.
+    Standard error says which run it is.
     """
     settings = load(config=config, only=(citizen,)).named(citizen)
     try:

@@ -22,11 +22,16 @@ TITLES = ("provider", "away since", "until", "why", "told to", "tried by")
 
 @click.command("providers", epilog="Example: experience-tui providers anthropic --retry")
 @click.argument("provider", required=False)
-@click.option("--retry", is_flag=True, help="Have one run try this provider now; the others follow it.")
+@click.option(
+    "--retry", is_flag=True, help="Let one run try this provider now; the others follow if it succeeds."
+)
 @as_document
 @config_file
 def providers_command(provider: str | None, retry: bool, as_json: bool, config: Path | None) -> int:
-    """Which providers are away, and until when. Citizens that name one of them wait for it together."""
+    """Show which providers are away, and until when.
+
+    All citizens that name a provider wait for it together.
+    """
     clock = SystemClock()
     try:
         outages = Outages(load(config=config).root, clock)

@@ -8,9 +8,9 @@ import click
     short_help="Print the JSON Schema of experience.toml, for editors.",
     epilog="Example: experience-tui schema --own > opus/.experience/schema.json",
 )
-@click.option("--own", is_flag=True, help="Of a citizen's own file; else of the main one.")
+@click.option("--own", is_flag=True, help="The schema of a citizen's own file; by default the main file's.")
 def schema_command(own: bool) -> None:
-    """Print the JSON Schema of experience.toml, with which an editor completes and checks it.
+    """Print the JSON Schema of experience.toml. Editors use it to complete and check the file.
 
     The first line of a settings file names it: #:schema ./.experience/schema.json
     """

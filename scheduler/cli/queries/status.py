@@ -25,7 +25,7 @@ from scheduler.system.clock import SystemClock
 @config_file
 @as_document
 def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> int:
-    """Show the last and the next run of every task. Asks owners, else reads files.
+    """Show the last and the next run of every task, from the owner, or else from the files.
 
     Exit code 1 if the last run of any task failed.
     """

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 @click.argument("task")
 @click.argument("command", nargs=-1, metavar="[-- COMMAND ARGUMENT...]")
 @click.option("--every", metavar="SPAN", help="Its interval: 30s, 5m, 2h, 1d.")
-@click.option("--cron", metavar="EXPR", help="Its times, as five fields of cron.")
-@click.option("--timezone", metavar="ZONE", help="The zone of --cron; by default the citizen's.")
+@click.option("--cron", metavar="EXPR", help="When it runs, as a cron expression.")
+@click.option("--timezone", metavar="ZONE", help="The time zone of --cron; by default the citizen's.")
 @click.option("--timeout", metavar="SPAN", help="How long a run may take; by default 5m.")
-@click.option("--retries", type=click.IntRange(0, 100), help="How often a failed run is tried again.")
+@click.option("--retries", type=click.IntRange(0, 100), help="How often a failed run is retried.")
 @click.option("--description", metavar="TEXT", help="A few words for the screen.")
 @click.option(
     "--set", "more", multiple=True, metavar="KEY=VALUE", help="Any other key; VALUE as TOML, or plain text."
@@ -50,10 +50,10 @@ def add_command(
     config: Path | None,
     **keys: Any,
 ) -> int:
-    """Add a task to a citizen's own settings file; comments and order in it stay.
+    """Add a task to a citizen's own settings file. Comments and order in it are kept.
 
-    A COMMAND of one word with blanks is split as a shell would, or given to a shell where it needs one.
-    Without COMMAND the task runs scripts/TASK.py, or is a built-in one.
+    A COMMAND in one pair of quotes is split as a shell would, or run by a shell if it needs one. Without
+    COMMAND, the task runs scripts/TASK.py, or is a built-in task.
     """
     from scheduler.editing.plans import add_task, settings_files
 
@@ -83,7 +83,7 @@ def remove_command(citizen: str, task: str, as_json: bool, config: Path | None) 
 @as_document
 @config_file
 def enable_command(citizen: str, task: str, as_json: bool, config: Path | None) -> int:
-    """Schedule a task again that the settings disable."""
+    """Schedule a disabled task again, by its settings file."""
     from scheduler.editing.plans import set_enabled
 
     return _change(lambda files, name: set_enabled(files, name, True), citizen, task, as_json, config)
@@ -91,14 +91,14 @@ def enable_command(citizen: str, task: str, as_json: bool, config: Path | None) 
 
 @click.command(
     "disable",
-    short_help="Write into the settings that a task is not scheduled.",
+    short_help="Stop scheduling a task, by its settings file.",
     epilog="Example: experience-tui disable opus dream_generate",
 )
 @one_task_argument
 @as_document
 @config_file
 def disable_command(citizen: str, task: str, as_json: bool, config: Path | None) -> int:
-    """Write into the settings that a task is not scheduled; `pause` does it without a file."""
+    """Stop scheduling a task, by its settings file. `pause` does it without changing a file."""
     from scheduler.editing.plans import set_enabled
 
     return _change(lambda files, name: set_enabled(files, name, False), citizen, task, as_json, config)
@@ -115,8 +115,7 @@ def disable_command(citizen: str, task: str, as_json: bool, config: Path | None)
 def undo_command(citizen: str | None, as_json: bool, config: Path | None) -> int:
     """Undo the last change that a command or the monitor made to the settings.
 
-    Without CITIZEN, that of all citizens that was made last. Nothing is undone that another hand has
-    changed since.
+    Without CITIZEN: the newest change of any citizen. A file that was edited since then is left as it is.
     """
     from scheduler.editing.plans import settings_files, undo_last
 

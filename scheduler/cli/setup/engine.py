@@ -43,7 +43,7 @@ def engine_command() -> None:
 )
 @config_file
 def setup_command(config: Path | None) -> int:
-    """Create the tables in the database of [engine]; does nothing where they are."""
+    """Create the tables in the database of [engine]. Tables that exist are kept."""
     from scheduler.cluster.database import install
 
     async def work(database: "Database") -> str:
@@ -60,7 +60,7 @@ def setup_command(config: Path | None) -> int:
 @click.argument("names", nargs=-1, required=True, shell_complete=citizens)
 @config_file
 def join_command(names: tuple[str, ...], config: Path | None) -> int:
-    """Share citizens: their states and history go into the database. They must not run meanwhile."""
+    """Share citizens: put their states and history into the database. Stop them first."""
     from scheduler.cluster.health import problems
     from scheduler.cluster.membership import clock_skew, join
     from scheduler.cluster.presence import MOST_AHEAD, skew_words
@@ -89,7 +89,7 @@ def join_command(names: tuple[str, ...], config: Path | None) -> int:
 @click.argument("names", nargs=-1, required=True, shell_complete=citizens)
 @config_file
 def leave_command(names: tuple[str, ...], config: Path | None) -> int:
-    """Give citizens back to this machine alone, with states and history. They must not run meanwhile."""
+    """Give citizens back to this machine alone, with their states and history. Stop them first."""
     from scheduler.cluster.membership import leave
 
     _, wanted = _citizens(names, config)
@@ -112,7 +112,7 @@ def leave_command(names: tuple[str, ...], config: Path | None) -> int:
 @click.argument("machine")
 @config_file
 def move_command(name: str, machine: str, config: Path | None) -> int:
-    """Let another machine run a citizen; runs under way get the grace of a shutdown."""
+    """Move a citizen to another machine. Its current runs get their grace to end."""
     from scheduler.cluster.membership import move
 
     async def work(database: "Database") -> str:
@@ -131,9 +131,9 @@ def move_command(name: str, machine: str, config: Path | None) -> int:
 @as_document
 @config_file
 def status_command(as_json: bool, config: Path | None) -> int:
-    """Which machine runs which citizen, what waits for workers, and what is wrong.
+    """Show which machine runs which citizen, what waits for workers, and what is wrong.
 
-    Exit code 1 if a citizen has no owner, or runs wait for a queue that has no worker.
+    Exit code 1 if a citizen has no owner, or if runs wait for a queue without a worker.
     """
     from scheduler.cli.setup.engine_status import as_text, document
     from scheduler.runtime.engine_report import look, wrong

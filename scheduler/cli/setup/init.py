@@ -17,7 +17,7 @@ from scheduler.errors import PROGRAM
 @click.argument("name")
 @config_file
 def init_command(name: str, config: Path | None) -> int:
-    """Make a citizen: its folder, and a settings file that says what to write in it."""
+    """Make a citizen: its folder, and a settings file with comments that say what to write."""
     from scheduler.config.new_home import make_citizen
 
     file, made = make_citizen(name, config)

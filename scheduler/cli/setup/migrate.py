@@ -49,7 +49,7 @@ WIDEST = 1000  # columns without a terminal, so that a pipe cuts no command
     is_flag=True,
     help="Run the built-in handlers instead of v1's scripts, where they are set up.",
 )
-@click.option("--every", is_flag=True, help="Turn */10 and the like into intervals.")
+@click.option("--every", is_flag=True, help="Turn times such as */10 into intervals.")
 @as_document
 @config_file
 def migrate_command(files: tuple[Path, ...], applying: bool, undoing: bool, **asked: Any) -> int:

@@ -36,20 +36,22 @@ class Backup:
 
 @click.command(
     "restore",
-    short_help="Bring a backup back into an empty folder.",
+    short_help="Restore a backup into an empty folder.",
     epilog="Example: experience-tui restore opus --to /tmp/opus",
 )
 @click.argument("name", metavar="CITIZEN", shell_complete=citizens)
-@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="Where to: a new or empty folder.")
-@click.option("--snapshot", metavar="ID", help="Which backup; without it the newest.")
-@click.option("--list", "listing", is_flag=True, help="Only show which backups there are.")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Settings.")
+@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="A new or empty folder.")
+@click.option("--snapshot", metavar="ID", help="Which backup; by default the newest.")
+@click.option("--list", "listing", is_flag=True, help="Only list the backups.")
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
+)
 def restore_command(
     name: str, to: Path | None, snapshot: str | None, listing: bool, config: Path | None
 ) -> int:
-    """Bring a backup back into an empty folder; the citizen's home is not touched.
+    """Restore a backup into an empty folder. The citizen's home is not touched.
 
-    .env, caches and logs are in no backup.
+    Backups hold no .env, caches or logs.
     """
     if to is None and not listing:
         raise click.UsageError("where to? Add --to DIR, a new or empty folder")

@@ -17,12 +17,12 @@ NONE = "alerts are not set up: [alerts] in the settings does that; see docs/aler
 
 @click.command(
     "alert",
-    short_help="Send a test alert, and say what each target answered.",
-    help="Send a test alert to every target of these citizens (default: all), and say what each answered.",
+    short_help="Send a test alert, and print what each target answered.",
+    help="Send a test alert to every target of these citizens (default: all), and print what each answered.",
     epilog="Example: experience-tui alert opus --test",
 )
 @some_citizens
-@click.option("--test", is_flag=True, required=True, help="Send it: there is no other alert to send by hand.")
+@click.option("--test", is_flag=True, required=True, help="Send a test: no other alert can be sent by hand.")
 @config_file
 def alert_command(names: tuple[str, ...], test: bool, config: Path | None) -> int:
     import asyncio

@@ -22,12 +22,12 @@ from scheduler.system.root_folder import root_folder
 
 @click.command(
     "budget",
-    short_help="Show what a citizen's runs may cost, or lift its limits.",
+    short_help="Show what a citizen's runs may cost, or raise its limits.",
     epilog="Example: experience-tui budget opus --add 2 --today",
 )
 @click.argument("citizen", required=False, shell_complete=citizens)
 @click.option("--all", "every", is_flag=True, help="The limits of all citizens together.")
-@click.option("--add", "amount", metavar="USD", help="Lift today's limits by so many dollars.")
+@click.option("--add", "amount", metavar="USD", help="Raise today's limits by this many dollars.")
 @click.option("--today", "for_today", is_flag=True, help="For this day only: required with --add.")
 @as_document
 @config_file
@@ -39,9 +39,9 @@ def budget_command(
     as_json: bool,
     config: Path | None,
 ) -> int:
-    """Show what a citizen's runs may cost and what they did, or lift its limits for today.
+    """Show what a citizen's runs may cost and have cost, or raise its limits for today.
 
-    With --all those of all citizens together, which the main file sets.
+    With --all: the limits of all citizens together, which the main file sets.
     """
     if every == bool(citizen):
         raise click.UsageError("name one citizen, or write --all")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "force",
-    help="Run tasks now, whatever their schedules. If no process owns a citizen, this waits for the run."
-    f"\n\n{GRAMMAR}",
+    help="Run tasks now, whatever their schedules. If no process owns the citizen, this command runs them"
+    f" itself.\n\n{GRAMMAR}",
     epilog="Example: experience-tui force opus news_scan --wait",
 )
 @tasks_argument

@@ -24,13 +24,13 @@ WHICH = "CITIZEN: one name or a comma-separated list; leave it out for all citiz
 @click.command(
     "freeze",
     short_help="Start nothing of these citizens, wakes included.",
-    help="Start nothing of these citizens, wakes included, whatever is due: within a second, in every"
-    f" process, and after restarts, until `thaw` or for a time.\n\n{WHICH}",
+    help="Start nothing of these citizens, neither tasks nor wakes, until `thaw` or for a time. This takes"
+    f" effect within a second, in every process, and lasts over restarts.\n\n{WHICH}",
     epilog='Example: experience-tui freeze opus --until 08:00 --why "invoices are under review"',
 )
 @some_citizens
 @hold_options
-@click.option("--stop-runs", is_flag=True, help="Stop what runs now, too.")
+@click.option("--stop-runs", is_flag=True, help="Also stop current runs.")
 @as_lines
 @config_file
 def freeze_command(
@@ -52,7 +52,7 @@ def freeze_command(
 
 @click.command(
     "thaw",
-    help=f"Let citizens that are frozen start again what is due.\n\n{WHICH}",
+    help=f"End a freeze: what is due starts again.\n\n{WHICH}",
     epilog="Example: experience-tui thaw opus",
 )
 @some_citizens

@@ -37,9 +37,9 @@ class HoldOptions:
 def hold_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --until, --for and --why, as `end`, `length` and `why`."""
     for option in (
-        click.option("--why", metavar="TEXT", default="", help="Shown wherever it is."),
+        click.option("--why", metavar="TEXT", default="", help="The reason, which is shown with it."),
         click.option("--for", "length", callback=seconds, metavar="TIME", help="How long: 2h, 30m."),
-        click.option("--until", "end", metavar="TIME", help="When it ends by itself: 08:00, mon 9:00."),
+        click.option("--until", "end", metavar="TIME", help="When it ends: 08:00, mon 9:00."),
     ):
         command = option(command)
     return command

@@ -17,7 +17,9 @@ log_json = click.option("--log-json", is_flag=True, help="Log lines as JSON.")
 )
 @some_citizens
 @click.option(
-    "--take-over", is_flag=True, help="What a monitor runs goes on in the background; it stays open."
+    "--take-over",
+    is_flag=True,
+    help="Also move what an open monitor runs into the background; the monitor stays open.",
 )
 @as_root
 @log_json
@@ -25,10 +27,10 @@ log_json = click.option("--log-json", is_flag=True, help="Log lines as JSON.")
 def up_command(
     names: tuple[str, ...], take_over: bool, own_as_root: bool, log_json: bool, config: Path | None
 ) -> int:
-    """Run citizens in the background: each in a screen session of its own, experience_NAME.
+    """Run citizens in the background, each in its own screen session, experience_NAME.
 
-    Without CITIZEN all that nothing runs. Where the program screen is missing, a loop is a process
-    without a terminal, with a log in its home.
+    Without CITIZEN: all citizens that no process runs. Where the program screen is missing, a loop is a
+    process without a terminal; its log is in its home.
     """
     from scheduler.runtime.background_loops import start_all
 
@@ -39,9 +41,9 @@ def up_command(
 @some_citizens
 @config_file
 def down_command(names: tuple[str, ...], config: Path | None) -> int:
-    """Stop loops; kill one that hangs. Monitors and services are left alone.
+    """Stop loops, and kill one that hangs. Monitors and services are left alone.
 
-    Without CITIZEN all loops.
+    Without CITIZEN: all loops.
     """
     from scheduler.runtime.background_loops import stop_all
 

@@ -52,7 +52,7 @@ def reset_command(words: tuple[str, ...], every: bool, **how: Any) -> int:
 )
 @action_options
 def wake_command(names: tuple[str, ...], every: bool, wait: bool, **how: Any) -> int:
-    """Wake citizens now. If no process owns a citizen, this waits until its wake has ended."""
+    """Wake citizens now. If no process owns the citizen, this command wakes it itself and waits."""
 
     waited: list[LocalControl] = []
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @click.command(
     "stop",
-    help="End runs. Their processes get 5 seconds to end, at a second stop none. A stopped run is no failure"
-    f" and is not retried; one that waits for a worker will not run.\n\n{GRAMMAR}",
+    help="Stop runs. Their processes get 5 seconds to end; a second `stop` kills them at once. A stopped run"
+    f" is no failure and is not retried. A run that waits for a worker is cancelled.\n\n{GRAMMAR}",
     epilog="Example: experience-tui stop opus wake --wait",
 )
 @tasks_argument
 @every_citizen
-@click.option("--wait", is_flag=True, help="Wait until they have ended; exit code 1 if something runs on.")
+@click.option("--wait", is_flag=True, help="Wait until they have ended; exit code 1 if anything still runs.")
 @action_options
 def stop_command(words: tuple[str, ...], every: bool, wait: bool, **how: Any) -> int:
     async def act(control: "LocalControl", result: ResultPrinter) -> int:

@@ -10,7 +10,7 @@ from scheduler.cli.verbs.loops import log_json
 
 @click.command(
     "worker",
-    short_help="Carry the runs of tasks that name a queue.",
+    short_help="Run the tasks that name a queue.",
     epilog="Example: experience-tui worker --queue gpu",
 )
 @click.option("--queue", "queues", multiple=True, metavar="NAME", help="Only this queue; repeatable.")
@@ -20,9 +20,9 @@ from scheduler.cli.verbs.loops import log_json
 @log_json
 @config_file
 def worker_command(queues: tuple[str, ...], concurrency: int, log_json: bool, config: Path | None) -> int:
-    """Carry runs of tasks that name a queue, by the settings of this machine, until it is stopped.
+    """Run tasks that name a queue, by the settings of this machine, until stopped.
 
-    Without --queue all queues that this machine's settings name.
+    Without --queue: all queues that this machine's settings name.
 
     See docs/many-machines.md.
     """

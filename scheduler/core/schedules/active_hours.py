@@ -102,7 +102,8 @@ def _windows(text: str) -> tuple[Window, ...]:
     try:
         return tuple(_read(text.lower()))
     except BadSchedule as error:
-        raise BadSchedule(f"{text!r}: {error}; {EXAMPLE}") from None
+        where = "" if str(error).startswith(repr(text)) else f"{text!r}: "  # the text may be a single part
+        raise BadSchedule(f"{where}{error}; {EXAMPLE}") from None
 
 
 def _read(text: str) -> Iterator[Window]:

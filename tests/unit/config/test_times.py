@@ -46,7 +46,7 @@ def test_an_interval_in_a_higher_place_keeps_the_zone_of_the_hours_below(place):
 @each(
     "lines, problem",
     [
-        ("active = '8-22'", "active: '8-22': '8-22' is not a window of hours; write hours like"),
+        ("active = '8-22'", "active: '8-22' is not a window of hours; write hours like"),
         ("active = 8", "active: is a number; write it as text, in quotes"),
         (
             "active = '08:00-22:00'\ncron = '@daily'\ncatch_up = false",

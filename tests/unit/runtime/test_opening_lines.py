@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.core.ports import HandedOver
+from scheduler.core.ports import FleetOptions, HandedOver
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
+from scheduler.errors import Owned
 from scheduler.runtime.closing_lines import closing_lines
+from scheduler.runtime.headless import run_headless
 from scheduler.runtime.opening_lines import opening
 from scheduler.system.version import VERSION
 from tests.fakes import NOON
@@ -69,3 +71,15 @@ def test_a_monitor_says_what_goes_on_and_what_does_not():
         "stopped: mira; ./run.sh up runs it again",
     ]
     assert list(closing_lines([], {"aria": ""})) == []
+
+
+def test_where_every_citizen_has_mistakes_each_is_said_once_and_none_is_called_running(tmp_path, capsys):
+    for name in ("mira", "opus"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "experience.toml").write_text("[tasks.x]\nevery = 'often'\n")
+    (tmp_path / "main.toml").write_text(f"root = '{tmp_path}'\n")
+    with pytest.raises(Owned, match="no citizen can run here; the log says why"):
+        run_headless(FleetOptions(config=tmp_path / "main.toml"))
+    printed = capsys.readouterr().out
+    assert "running" not in printed and "to end it" in printed
+    assert [printed.count(f"{name}/experience.toml: tasks.x.every") for name in ("mira", "opus")] == [1, 1]
