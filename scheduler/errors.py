@@ -1,11 +1,20 @@
 """The errors that callers may catch; each text says what is wrong, where, and how to fix it."""
 
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 
 # What to type for this program: a checkout has run.sh, which sets itself up, a package its command.
 PROGRAM = "./run.sh" if Path(__file__).parents[1].joinpath("run.sh").is_file() else "experience-tui"
 NO_CITIZENS = f"no citizens yet: {PROGRAM} init opus makes the first"
+
+_FIXES = {errno.EACCES: "; correct its permissions", errno.ENOSPC: "; make room on its disk"}
+
+
+def file_error(error: OSError, otherwise: object) -> str:
+    """One line: the file (`otherwise`, if the error names none), the reason, and the fix if it is known."""
+    fix = _FIXES.get(error.errno or 0, "")
+    return f"{error.filename or otherwise}: {error.strerror or error}{fix}"
 
 
 class SchedulerError(Exception):

@@ -7,7 +7,7 @@ import click
 
 from scheduler.cli.exit_codes import INTERRUPTED, OK, WRONG
 from scheduler.cli.standard_error import print_errors, replace_unprintable
-from scheduler.errors import BadSettings, SchedulerError
+from scheduler.errors import BadSettings, SchedulerError, file_error
 
 # Without a handler, Python would print log warnings beside the one line for the error.
 QUIET = logging.NullHandler()
@@ -41,8 +41,7 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
         print_errors(str(error))
         return error.exit_code
     except OSError as error:  # without a file name, the output failed: a full disk, a closed terminal
-        fix = "; correct its permissions" if isinstance(error, PermissionError) else ""
-        return print_errors(f"{error.filename or 'the output'}: {error.strerror or error}{fix}")
+        return print_errors(file_error(error, "the output"))
 
 
 def _with_example(error: click.MissingParameter) -> str:

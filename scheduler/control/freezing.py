@@ -27,6 +27,7 @@ from scheduler.errors import (
     NotRunning,
     SchedulerError,
     UnknownCitizen,
+    file_error,
 )
 from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
@@ -101,7 +102,7 @@ class Freezer:
         try:
             await asyncio.to_thread(self._root.freeze, freeze)
         except OSError as error:
-            return [Answer(ALL, error=_unwritable(error))]
+            return [Answer(ALL, error=SchedulerError(file_error(error, self._root.path)))]
         said = Answer(ALL, f"{ALL}: {freeze_words(freeze, self._now())}", freeze)
 
         async def joined(citizen: CitizenSettings) -> Answer:
@@ -120,7 +121,7 @@ class Freezer:
         try:
             await asyncio.to_thread(self._root.thaw, self._now())
         except OSError as error:
-            return [Answer(ALL, error=_unwritable(error))]
+            return [Answer(ALL, error=SchedulerError(file_error(error, self._root.path)))]
         lifted = await self._each(self._citizens, self._thaw)
         was = _in_force(note, self._now())
         said = [Answer(ALL, f"{ALL}: thawed")] if was else []
@@ -240,10 +241,6 @@ def _not_ours(citizen: CitizenSettings) -> NotOurs:
     )
 
 
-def _unwritable(error: OSError) -> SchedulerError:
-    return SchedulerError(f"{error.filename or 'the freeze'}: {error.strerror or error}; make it writable")
-
-
 async def _knows(owner: MachineControl, *, frozen: bool) -> None:
     """Return when the owner's machine has read whether all citizens are frozen; raises Disconnected."""
     for wait in SEEN_AFTER:
@@ -258,7 +255,7 @@ async def _written(write: Callable[..., None], value: Freeze | float) -> None:
     try:
         await asyncio.to_thread(write, value)
     except OSError as error:
-        raise _unwritable(error) from error
+        raise SchedulerError(file_error(error, "the freeze")) from error
 
 
 async def _stop_runs(owner: Owner | None) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from scheduler.errors import NO_CITIZENS, PROGRAM, Disconnected, SchedulerError,
 from scheduler.process.process_info import Running, alive, born
 from scheduler.runtime.loop_process import NewLoop, detached, in_screen, is_loop, loop_command, user_of
 from scheduler.storage.lock import MONITOR, managed_by, owner_of, role_of
-from scheduler.system.unix_socket import client_socket
+from scheduler.system.unix_socket import client_socket, is_foreign
 
 POLL_EVERY = 0.05  # seconds
 STARTED_WITHIN = 15.0  # seconds within which a started loop must own its citizen
@@ -67,9 +67,19 @@ def stop_all(config: Path | None, only: Collection[str] = ()) -> int:
         print(f"experience: {problem}", file=sys.stderr)
     others = {name: settings.root / name for name in settings.known if only and name not in only}
     reports = asyncio.run(stop_loops(settings.citizens, _print, others))
-    if not reports:
+    reports += [_print(each) for each in _foreign(settings.citizens, only)]
+    if not (reports or settings.problems):
         print("no loop is running")
-    return _exit_code(reports)
+    return 2 if settings.problems else _exit_code(reports)
+
+
+def _foreign(citizens: Iterable[CitizenSettings], only: Collection[str]) -> Iterator[LoopReport]:
+    """Other users' citizens, whose owners this user cannot see."""
+    for each in citizens:
+        if is_foreign(each.home) and not owner_of(each.home):
+            yield LoopReport(
+                f"{each.name}: its home is another user's; end its loop as that user", bool(only)
+            )
 
 
 def _exit_code(reports: Iterable[LoopReport]) -> int:

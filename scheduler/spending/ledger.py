@@ -20,7 +20,7 @@ from scheduler.core.costs import Usage
 from scheduler.spending.budget import Charge, dearest
 from scheduler.spending.money import EXACT, ZERO, believed
 from scheduler.system.files import LIMIT, NotRegular, replace_file
-from scheduler.system.foreign_home import Refused, closed_after, open_file, other_user_of
+from scheduler.system.foreign_home import Refused, closed_after, open_file, other_user_of, place
 
 NAME = "spending.jsonl"
 KEPT = 400  # days of charges: a year and the rest of a month
@@ -151,11 +151,12 @@ class SpendingLedger:
 
     def _append(self, entry: dict[str, Any]) -> None:
         line = json.dumps(entry).encode()
-        descriptor = open_file(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, make=True)
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is set at creation
-            file.write(b"\n" + line + b"\n")  # a new line, in case a torn write came before
-            file.flush()
-            os.fsync(descriptor)
+        with place(self._file, make=True, follow=True) as at:
+            descriptor = at.open(os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is set at creation
+                file.write(b"\n" + line + b"\n")  # a new line, in case a torn write came before
+                file.flush()
+                os.fsync(descriptor)
         self._add(line)
         self.load()
 

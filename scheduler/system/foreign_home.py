@@ -236,7 +236,8 @@ def _placed(path: Path, parts: Sequence[str], make: bool, follow: bool) -> Itera
             if found.folder is not None:
                 os.close(found.folder)
     except OSError as error:
-        if error.filename is not None and not Path(os.fsdecode(error.filename)).is_absolute():
+        name = error.filename  # none if a write to the open file failed
+        if error.errno and (name is None or not Path(os.fsdecode(name)).is_absolute()):
             error.filename = str(path)
         raise
 

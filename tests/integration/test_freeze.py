@@ -155,7 +155,7 @@ def test_a_home_that_cannot_be_written_is_one_line(shell, monkeypatch):
     monkeypatch.setattr("scheduler.storage.freeze_file.replace_file", full)
     for words in (["freeze", "opus"], ["freeze"]):
         assert shell(*words) == 2
-        assert shell.err == "experience: freeze.json: No space left on device; make it writable\n"
+        assert shell.err == "experience: freeze.json: No space left on device; make room on its disk\n"
     monkeypatch.undo()
 
 

@@ -18,11 +18,13 @@ from scheduler.config.loader import load
 from scheduler.config.settings import CitizenSettings
 from scheduler.core.schedules.schedule import Schedule
 from scheduler.core.wording.text import clean
+from scheduler.errors import Unreadable, file_error
 from scheduler.spending.account import FOLDER, AllCitizens, has_limits, spent_of
 from scheduler.spending.budget import Spending, Spent, spending, zone_of_days
 from scheduler.spending.forecast import Forecast, forecast
 from scheduler.spending.ledger import SpendingLedger
 from scheduler.spending.money import EXACT, about, dollars
+from scheduler.storage.state_file import StateFile
 from scheduler.system.clock import SystemClock
 
 TITLES = ("citizen", "today", "this month", "at its end", "runs", "unknown", "of day", "of month")
@@ -59,9 +61,12 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
     for each in chosen:
         try:
             costs.append(_cost(each, days))
+            StateFile(each.home).peek()  # without it nothing of the citizen runs
+        except Unreadable as error:
+            wrong[str(error)] = None
         except OSError as error:  # one unreadable home must not hide the costs of the others
             if not each.problems:
-                wrong[f"{each.name}: {error.filename}: {error.strerror or error}"] = None
+                wrong[file_error(error, each.home)] = None
     print_to_stderr(wrong)
     together = spent_together(chosen)
     if as_json:

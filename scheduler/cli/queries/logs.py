@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scheduler.cli.exit_codes import OK, WRONG
 from scheduler.cli.options import config_file, one_task_argument
 from scheduler.cli.printing import Printout, readable
 from scheduler.cli.queries.idle import print_idle
@@ -17,6 +18,7 @@ from scheduler.core.views import Snapshot, TaskView
 from scheduler.core.wording.spans import date_and_time, took
 from scheduler.core.wording.text import clean
 from scheduler.errors import PROGRAM, BadSettings, Owned, UnknownTask, Unreadable
+from scheduler.storage.state_file import StateFile
 from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -56,15 +58,17 @@ async def _logs(settings: CitizenSettings, task: str, following: bool) -> int:
     member = await attached(settings, reason, clock)
     logs = _Logs(member.control, task)
     try:
-        if not following:
-            await logs.print_newest()
-        elif isinstance(member.control, OfflineControl):
-            await logs.print_newest()
-            print_idle([member.control.snapshot()])
-            return 2
-        else:
+        offline = isinstance(member.control, OfflineControl)
+        if following and not offline:
             await logs.follow()
-        return 0
+        else:
+            await logs.print_newest()
+        if offline:
+            StateFile(settings.home).peek()  # unreadable is an error, even if the history is not
+        if offline and following:
+            print_idle([member.control.snapshot()])
+            return WRONG
+        return OK
     finally:
         await member.end()
         clock.close()

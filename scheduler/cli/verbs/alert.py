@@ -6,6 +6,7 @@ import click
 
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import config_file, some_citizens
+from scheduler.cli.standard_error import print_errors
 from scheduler.config.loader import load
 from scheduler.config.settings import CitizenSettings
 from scheduler.core.wording.text import clean
@@ -25,12 +26,22 @@ NONE = "alerts are not set up: [alerts] in the settings does that; see docs/aler
 @click.option("--test", is_flag=True, required=True, help="Send a test: no other alert can be sent by hand.")
 @config_file
 def alert_command(names: tuple[str, ...], test: bool, config: Path | None) -> int:
-    import asyncio
-
-    alerted = [citizen for citizen in load(config=config, only=names).chosen(names) if citizen.alerts]
+    chosen = load(config=config, only=names).valid().chosen(names)
+    alerted = [citizen for citizen in chosen if citizen.alerts or citizen.problems]
     if not alerted:
         raise SchedulerError(NONE)
-    return OK if all([asyncio.run(_delivered(citizen)) for citizen in alerted]) else FAILED
+    return max(map(_test, alerted))
+
+
+def _test(citizen: CitizenSettings) -> int:
+    """Send it to the targets of this citizen; return the exit code."""
+    import asyncio
+
+    if citizen.problems:
+        return print_errors(*citizen.problems)
+    if not is_ours(citizen.home):  # its settings decide what runs here, and who gets secrets
+        return print_errors(f"{citizen.name} is another user's: {citizen.home}; ask as that user")
+    return OK if asyncio.run(_delivered(citizen)) else FAILED
 
 
 async def _delivered(citizen: CitizenSettings) -> bool:
@@ -39,10 +50,6 @@ async def _delivered(citizen: CitizenSettings) -> bool:
     from scheduler.alerts.targets import Targets
 
     assert citizen.alerts
-    if not is_ours(citizen.home):  # its settings decide what runs here, and who gets secrets
-        raise SchedulerError(f"{citizen.name} is another user's: {citizen.home}; ask as that user")
-    if citizen.problems:
-        raise SchedulerError(f"{citizen.name}: {citizen.problems[0]}")
     targets = Targets()
     try:
         text = f"{citizen.name}: a test; alerts of this citizen arrive here"

@@ -16,6 +16,7 @@ from scheduler.spending.account import FOLDER
 from scheduler.spending.budget import Spent, today_of
 from scheduler.spending.ledger import SpendingLedger
 from scheduler.spending.money import EXACT, amount_from, dollars
+from scheduler.storage.state_file import StateFile
 from scheduler.system.clock import SystemClock
 from scheduler.system.root_folder import root_folder
 
@@ -62,6 +63,8 @@ def budget_command(
         click.echo(json.dumps({"citizen": citizen or ALL, **amounts(spent)}, indent=2))
     else:
         click.echo("\n".join(_lines(citizen or ALL, spent)))
+    if citizen and amount is None:
+        StateFile(chosen[0].home).peek()  # unreadable is an error: without it nothing of the citizen runs
     return 0
 
 

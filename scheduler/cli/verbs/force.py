@@ -40,9 +40,7 @@ def force_command(words: tuple[str, ...], every: bool, wait: bool, again: bool, 
     async def act(control: "LocalControl", result: ResultPrinter) -> int:
         if wait or control.snapshot().owner == "here":
             return await waiting.force(control, result, again=again, show=wait)
-        receipt = await control.force(result.task, again=again)
-        result(receipt.text, saved=receipt.saved)
-        return 0
+        return result.receipt(await control.force(result.task, again=again), control)
 
     with capture_prints():  # a handler in this process prints into its run's output
         return run_verb(citizens, tasks, act, interrupted=waiting.interrupted, **how)

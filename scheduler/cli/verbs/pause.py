@@ -76,7 +76,5 @@ async def _each(
     all_tasks: Sequence[str],
 ) -> int:
     """Act on the result's task, or on all of these if the result is for the whole citizen."""
-    for task in [result.task] if result.task else all_tasks:
-        receipt = await act(task)
-        result.of(task)(receipt.text, saved=receipt.saved)
-    return OK
+    tasks = [result.task] if result.task else all_tasks
+    return max([result.of(task).receipt(await act(task), control) for task in tasks], default=OK)

@@ -17,6 +17,7 @@ from scheduler.cli.options import (
     tasks_argument,
 )
 from scheduler.core.task import WAKE, Outcome
+from scheduler.core.views import Receipt
 from scheduler.core.wording.text import clean
 from scheduler.errors import SchedulerError, UnknownTask
 
@@ -36,9 +37,7 @@ if TYPE_CHECKING:
 @action_options
 def reset_command(words: tuple[str, ...], every: bool, **how: Any) -> int:
     async def act(control: "LocalControl", result: ResultPrinter) -> int:
-        receipt = await control.reset(result.task)
-        result(receipt.text, saved=receipt.saved)
-        return 0
+        return result.receipt(await control.reset(result.task), control)
 
     citizens, tasks = citizens_and_tasks(words, every)
     return run_verb(citizens, tasks, act, **how)
@@ -115,6 +114,18 @@ class ResultPrinter:
 
     def __call__(self, text: str, **more: Any) -> None:
         click.echo(self._object(text=text, **more) if self.as_json else clean(f"{self.prefix}{text}"))
+
+    def receipt(self, receipt: Receipt, control: "LocalControl") -> int:
+        """Print what was done; return the exit code, which is FAILED if it ends with this process."""
+        self(receipt.text, saved=receipt.saved)
+        state = control.snapshot()
+        if receipt.saved or state.owner != "here" or not state.unsaved:
+            return OK
+        lost = (
+            f"{self.citizen}: it is lost, since no other process runs {self.citizen}; make its home writable"
+        )
+        click.echo(clean(f"experience: {lost}"), err=True)
+        return FAILED
 
     def refused(self, error: SchedulerError) -> int:
         """Print why it was refused; return the exit code."""

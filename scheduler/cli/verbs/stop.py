@@ -27,8 +27,7 @@ def stop_command(words: tuple[str, ...], every: bool, wait: bool, **how: Any) ->
     async def act(control: "LocalControl", result: ResultPrinter) -> int:
         receipt = await control.stop_run(result.task)
         if not (wait and receipt.run):
-            result(receipt.text, saved=receipt.saved)
-            return OK
+            return result.receipt(receipt, control)
         ended = await control.wait(result.task, receipt.run)
         result(_said(ended), outcome=ended.outcome)
         return FAILED if _failed(ended) else OK

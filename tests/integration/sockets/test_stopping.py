@@ -19,7 +19,7 @@ from scheduler.control.wire.client import Connection
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import SchedulerError
 from scheduler.runtime import background_loops
-from scheduler.runtime.background_loops import LoopReport, start_all, stop_loops
+from scheduler.runtime.background_loops import LoopReport, start_all, stop_all, stop_loops
 from scheduler.runtime.loop_process import NewLoop
 from scheduler.storage.lock import mark, owning, unit_of
 from scheduler.system.unix_socket import client_socket, socket_path
@@ -89,7 +89,7 @@ async def stopped(place: Place) -> list[LoopReport]:
     return await stop_loops(load(config=place.config).citizens, lambda report: None)
 
 
-def test_a_loop_ends_when_it_is_asked_to_and_its_tasks_have_their_grace(place, capsys):
+def test_a_loop_ends_when_it_is_asked_to_and_its_tasks_have_their_grace(place, capsys, monkeypatch):
     with loop(place) as process:
         until((place.home / "begun").exists, "a task is under way")
         assert main(["--stop"]) == 0
@@ -98,6 +98,10 @@ def test_a_loop_ends_when_it_is_asked_to_and_its_tasks_have_their_grace(place, c
     assert (place.home / "done").exists() and place.entry("long")["outcome"] == "ok"
     assert main(["--stop"]) == 0
     assert capsys.readouterr().out == "no loop is running\n"
+    monkeypatch.setattr(background_loops, "is_foreign", lambda home: True)  # who could not see a loop there
+    assert (stop_all(place.config), stop_all(place.config, ["opus"])) == (0, 2)
+    foreign = "opus: its home is another user's; end its loop as that user\n"
+    assert capsys.readouterr() == (foreign, foreign)
 
 
 @each(
