@@ -3,8 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+from textual.color import Color
 from textual.css.stylesheet import Stylesheet
 from textual.theme import BUILTIN_THEMES, Theme
+
+from scheduler.core.ui_options import TEXTUAL_THEMES
 
 # Each colour in the three themes: dark, light, high contrast.
 PALETTE = {
@@ -30,6 +33,8 @@ VARIABLES = {
     "footer-background": ("#181d25", "#f1efea", "#161616"),
     "input-selection-background": ("#6cb6d9 35%", "#1f6f9f 25%", "#5ad1ff 40%"),
 }
+
+BLENDED = {"faint": 0.75, "frame": 0.3, "track": 0.2, "cursor": 0.12}  # how much of the ink, in other themes
 
 
 def _theme(column: int, name: str) -> Theme:
@@ -63,7 +68,7 @@ THEMES = (DARK, LIGHT, HIGH_CONTRAST, ANSI)
 
 def theme_name(setting: str) -> str:
     """The name of the theme for this value of the settings."""
-    return f"experience-{setting}"
+    return setting if setting in TEXTUAL_THEMES else f"experience-{setting}"
 
 
 def setting_of(name: str) -> str:
@@ -74,14 +79,18 @@ def setting_of(name: str) -> str:
 def defaults(theme: Theme) -> dict[str, str]:
     """This app's variables for any theme, derived from its colours."""
     ink = theme.foreground or ("#d5dbe3" if theme.dark else "#22282e")
-    own = {"ink": ink, "title": ink, "head": theme.surface, "bar": theme.success}
+    own = {"ink": ink, "title": ink, "bar": theme.success}
+    own |= dict.fromkeys(("head", "footer-background"), theme.surface)
+    if (theme.background or "").startswith("#"):
+        ground, text = Color.parse(theme.background or ""), Color.parse(ink)
+        own |= {name: ground.blend(text, share).hex for name, share in BLENDED.items()}
     own |= {"ok": theme.success, "warn": theme.warning, "bad": theme.error, "run": theme.accent}
     return {**(DARK if theme.dark else LIGHT).variables, **{name: at for name, at in own.items() if at}}
 
 
-def next_theme(name: str) -> str:
-    """The name of the theme after this one."""
-    names = [theme.name for theme in THEMES]
+def next_theme(name: str, wanted: str = DARK.name) -> str:
+    """The name of the theme after this one; `wanted` by the settings is one of them, too."""
+    names = list(dict.fromkeys((*(theme.name for theme in THEMES), wanted)))
     return names[(names.index(name) + 1) % len(names)] if name in names else names[0]
 
 

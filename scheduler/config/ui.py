@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from scheduler.core.ui_options import EVERYWHERE, KEEP, KEYS, ON_CLOSE, THEMES, Monitor
+from scheduler.core.ui_options import EVERYWHERE, KEEP, KEYS, ON_CLOSE, TEXTUAL_THEMES, THEMES, Monitor
 from scheduler.schema.table import Problems, Source, Table, key, read, unknown
 from scheduler.schema.values import Flag, InvalidValue, one_of, reason, type_name
 
@@ -20,7 +20,7 @@ FIX = 'write one character, or a name such as "f5", "pageup" or "ctrl+x"'
 class MonitorTable(Table):
     """The keys of `[monitor]`."""
 
-    theme: Annotated[str, one_of(THEMES, CHOICE)] = key(THEMES[0], "The colours.")
+    theme: Annotated[str, one_of((*THEMES, *TEXTUAL_THEMES), CHOICE)] = key(THEMES[0], "The colours.")
     ascii: Flag = key(False, "Draw with plain ASCII.")
     title: Flag = key(True, "Put counts into the terminal's title.")
     bell: Flag = key(False, "Ring the bell when a task begins to fail.")

@@ -7,6 +7,12 @@ from scheduler.core.values import value
 
 ON_CLOSE = KEEP, STOP = "keep", "stop"  # what happens to a monitor's citizens when it closes
 THEMES = ("dark", "light", "high-contrast", "ansi")
+# Of Textual's own themes, those in which every state can be read.
+TEXTUAL_THEMES = (
+    *("atom-one-dark", "catppuccin-frappe", "catppuccin-macchiato", "catppuccin-mocha", "dracula", "flexoki"),
+    *("gruvbox", "monokai", "nord", "rose-pine", "rose-pine-moon", "solarized-dark", "solarized-light"),
+    "tokyo-night",
+)
 
 EVERYWHERE = "everywhere"
 _VERBS = {"force": "f", "reset": "r", "pause": "p", "stop": "x", "budget": "B"}

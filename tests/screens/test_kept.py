@@ -57,6 +57,11 @@ async def test_a_theme_in_the_settings_that_has_changed_since_wins(tmp_path):
     changed = Monitor(theme="high-contrast")
     async with screen(fleet(monitor=changed), chosen=chosen, monitor=changed) as pilot:
         assert pilot.app.theme == "experience-high-contrast"
+    nord = Monitor(theme="nord")
+    async with screen(fleet(monitor=nord), chosen=chosen, monitor=nord) as pilot:
+        assert pilot.app.theme == "nord"
+        await press(pilot, *"TTTTT")  # through the other four, and back to it
+        assert toasts(pilot)[-1] == "theme: nord" and chosen.read("nord") == ("nord", "")
 
 
 @each("garbage", ["", "{", "[]", '{"theme": 3}', '{"theme": "\x1b[31m", "instead_of": "dark"}', "[" * 9999])

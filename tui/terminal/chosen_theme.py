@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from scheduler.core.ui_options import THEMES
+from scheduler.core.ui_options import TEXTUAL_THEMES, THEMES
 from scheduler.errors import SchedulerError
 from scheduler.system.files import read_file, replace_file
 
@@ -33,7 +33,7 @@ class ChosenTheme:
             return setting, ""
         except (OSError, SchedulerError, ValueError, TypeError, KeyError, RecursionError):
             return setting, f"{self.path} is ignored: it holds no theme; T writes it again"
-        if theme not in THEMES:
+        if theme not in (*THEMES, *TEXTUAL_THEMES):
             return setting, f"{self.path} is ignored: it holds no theme of {', '.join(THEMES)}"
         return (theme if instead_of == setting else setting), ""
 

@@ -74,7 +74,7 @@ class Surroundings:
 
     def change_theme(self) -> str:
         """Show the next theme, and keep it for the next start; return the words to show."""
-        self._app.theme = next_theme(self._app.theme)
+        self._app.theme = next_theme(self._app.theme, theme_name(self._monitor.theme))
         said = f"theme: {(theme := setting_of(self._app.theme))}"
         try:
             if self._chosen and not self._app.is_web:  # web users share that folder

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from scheduler.cli.queries.check import check_command
 from scheduler.config.loader import load, peek
 from scheduler.config.ui import monitor
-from scheduler.core.ui_options import KEYS, Monitor
+from scheduler.core.ui_options import KEYS, TEXTUAL_THEMES, THEMES, Monitor
 from tests.each import each
 
 
@@ -68,7 +68,7 @@ def test_two_keys_may_be_swapped():
     [
         (
             {"theme": "pink"},
-            "e.toml: monitor.theme: is 'pink'; write one of dark, light, high-contrast, ansi",
+            f"e.toml: monitor.theme: is 'pink'; write one of {', '.join((*THEMES, *TEXTUAL_THEMES))}",
         ),
         ({"bell": "yes"}, "e.toml: monitor.bell: is text; write true or false"),
         ({"tilte": True}, "e.toml: monitor.tilte: unknown key; did you mean title?"),

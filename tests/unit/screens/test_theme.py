@@ -2,11 +2,14 @@
 
 from itertools import combinations
 
+from textual.theme import BUILTIN_THEMES
+
+from scheduler.core.ui_options import TEXTUAL_THEMES
 from scheduler.core.ui_options import THEMES as NAMES
 from scheduler.core.views import TaskStatus
 from tests.each import each
 from tui.glyphs import ASCII, UNICODE
-from tui.theme import ANSI, DARK, HIGH_CONTRAST, LIGHT, THEMES, next_theme, theme_name
+from tui.theme import ANSI, DARK, HIGH_CONTRAST, LIGHT, THEMES, defaults, next_theme, theme_name
 
 STATES = ("ok", "warn", "bad", "run")
 WORDS = ("ink", "title", "faint", *STATES)
@@ -90,3 +93,14 @@ def test_states_differ_without_red_or_green(theme, eye):
 def test_the_settings_know_every_theme():
     assert [theme_name(name) for name in NAMES] == [theme.name for theme in THEMES]
     assert next_theme(ANSI.name) == DARK.name
+    assert {theme_name(each) for each in TEXTUAL_THEMES} < set(BUILTIN_THEMES)
+    assert [next_theme(name, "nord") for name in (ANSI.name, "nord")] == ["nord", DARK.name]
+
+
+@each("name", TEXTUAL_THEMES)
+def test_all_words_can_be_read_in_textuals_themes_too(name):
+    theme = BUILTIN_THEMES[name]
+    colours = {word: linear(colour) for word, colour in defaults(theme).items() if word in (*WORDS, "cursor")}
+    for word in WORDS:
+        assert contrast(colours[word], linear(theme.background)) >= 2.9, word
+        assert contrast(colours[word], colours["cursor"]) >= 2.0, word
