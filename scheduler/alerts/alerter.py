@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -15,7 +16,7 @@ from scheduler.alerts.worker import BackgroundWorker
 from scheduler.config.loader import CitizenSettings
 from scheduler.core.state import TaskState
 from scheduler.core.task import Alerts, Outcome, Task
-from scheduler.core.views import Hold, HoldKind
+from scheduler.core.views import Hold, HoldKind, Ping
 from scheduler.errors import PROGRAM
 from scheduler.system.files import read_json, require_home, write_json
 from scheduler.system.watchdog import LIMIT, StallWatch
@@ -38,7 +39,7 @@ class Alerter:
         self._citizen, self._home = citizen, home
         self._worker, self._targets = worker, targets
         self._alerted: set[str] = set()  # tasks whose current streak was reported
-        self._silent: set[str] = set()  # tasks whose last ping failed
+        self._pings: dict[str, Ping] = {}  # the last of each task
 
     def load(self) -> None:
         """Read which streaks have been reported; blocks."""
@@ -139,14 +140,17 @@ class Alerter:
         )
 
     async def _pinged(self, task: str, url: str, what: str) -> None:
-        why = await self._targets.ping(below(url, what))
+        before, why = self._pings.get(task), await self._targets.ping(below(url, what))
+        self._pings[task] = Ping(time.time(), why)
+        failed_before = before is not None and bool(before.error)
         about = {"citizen": self._citizen, "task": task}
-        if why and task not in self._silent:
-            self._silent.add(task)
+        if why and not failed_before:
             log.warning("ping not delivered", extra={**about, "error": why})
-        elif not why and task in self._silent:
-            self._silent.discard(task)
+        elif failed_before and not why:
             log.info("pings are delivered again", extra=about)
+
+    def last_ping(self, task: str) -> Ping | None:
+        return self._pings.get(task)
 
 
 def message(

@@ -13,7 +13,7 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Task
 from scheduler.core.ui_options import Monitor
 from scheduler.core.values import value
-from scheduler.core.views import Heartbeat, Hold, OutputChunk, Receipt, Snapshot, TaskView
+from scheduler.core.views import Heartbeat, Hold, OutputChunk, Ping, Receipt, Snapshot, TaskView
 from scheduler.core.wording.description import TaskDetails
 from scheduler.system.clock import Clock
 
@@ -315,3 +315,6 @@ class Listener(Protocol):
 
     def finished(self, task: Task, before: TaskState, after: TaskState) -> None:
         """A run has ended; not called if a shutdown of the scheduler ended it."""
+
+    def last_ping(self, task: str) -> Ping | None:
+        """The last ping of this task since the process began, None before the first."""

@@ -56,6 +56,14 @@ class Hold:
 
 
 @value
+class Ping:
+    """The last ping of a task: when it was answered or given up, and why it failed, if it did."""
+
+    time: float
+    error: str
+
+
+@value
 class TaskView:
     """One row: everything a screen needs to draw a task and to count down on its own."""
 

@@ -11,6 +11,8 @@ from scheduler.core.schedules.schedule import Cron, Every, Schedule, in_words, s
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
 from scheduler.core.task import BUILT_IN, Call, Command, Gate, Imported, Isolated, NotSetUp, Task, WakeConfig
+from scheduler.core.views import Ping
+from scheduler.core.wording.text import ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +45,27 @@ def explain(
     freeze: Freeze | None = None,
     wake: WakeConfig | None = None,
     held: float = 0.0,
+    ping: Ping | None = None,
 ) -> TaskDetails:
     """The task's definition and next times, none before `held`; `wake` is the plan if it is the wake."""
     special = _special(wake, masks) if task.is_wake and wake else ()
     return TaskDetails(
         task=task.name,
-        facts=tuple(_facts(task, masks)),
+        facts=tuple(_facts(task, masks, _ping_words(ping, now))),
         options=(*_options(task, masks), *special),
         upcoming=upcoming(citizen, task, state, now, floor, freeze=freeze, held=held),
         in_process=isinstance(task.work, Call | Imported),
     )
 
 
-def _facts(task: Task, masks: Masks) -> Iterator[DefinitionField]:
+def _ping_words(ping: Ping | None, now: float) -> str:
+    if ping is None:
+        return ""
+    when = f"{ago(now - ping.time)} ago"
+    return f"; the last one failed {when}: {ping.error}" if ping.error else f"; the last one arrived {when}"
+
+
+def _facts(task: Task, masks: Masks, last_ping: str) -> Iterator[DefinitionField]:
     if task.description:
         yield DefinitionField("about", masks.text(task.description))
     yield DefinitionField("schedule", _schedule(task.schedule))
@@ -81,7 +91,7 @@ def _facts(task: Task, masks: Masks) -> Iterator[DefinitionField]:
         if task.provider:
             yield DefinitionField("provider", task.provider)
     if task.ping:
-        yield DefinitionField("ping", f"{MASK}, on {' and '.join(sorted(task.ping_on))}")
+        yield DefinitionField("ping", f"{MASK}, on {' and '.join(sorted(task.ping_on))}{last_ping}")
 
 
 def _special(plan: WakeConfig, masks: Masks) -> Iterator[DefinitionField]:

@@ -177,7 +177,9 @@ class Verbs:
         job, now = self._registry.job(task), self._clock.now()
         freeze, masks, wake = self._freezing.current, self._rules.masks, self._rules.wake
         held = (job.held and job.held.until) or 0.0
-        return explain(self.citizen, job.task, job.state, now, job.floor, masks, freeze, wake, held)
+        pings = (listener.last_ping(task) for listener in self._registry.bus.listeners)
+        ping = next(filter(None, pings), None)
+        return explain(self.citizen, job.task, job.state, now, job.floor, masks, freeze, wake, held, ping)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         job = self._registry.job(task)

@@ -16,9 +16,11 @@ from scheduler.alerts.targets import Targets
 from scheduler.alerts.worker import WAITING, BackgroundWorker
 from scheduler.config.loader import load
 from scheduler.core.schedules.schedule import Every
+from scheduler.core.secrets import Masks
 from scheduler.core.state import TaskState
 from scheduler.core.task import Alerts, Call, Outcome, Task
 from scheduler.core.views import Hold, HoldKind
+from scheduler.core.wording.description import explain
 from scheduler.system.watchdog import StallWatch
 from tests.crash.loops import gone
 from tests.each import each
@@ -324,11 +326,18 @@ def test_pings_that_do_not_get_through_are_said_once_until_they_do(home, caplog)
     with loopback() as server:
         opus = Citizen(home, None, ping=f"{server.url}/t0ps3cret")
         server.status = 503
+        assert opus.alerter.last_ping("news_scan") is None
         opus.runs(OK, OK, OK)
         opus.worker.wait(15)
+        assert opus.alerter.last_ping("news_scan").error == "it answered 503"
         server.status = 200
         opus.runs(OK, OK)
         opus.settle()
+        last = opus.alerter.last_ping("news_scan")
+        assert last.error == "" and last.time == pytest.approx(time.time(), abs=60)
+        details = explain("opus", opus.task, opus.state, last.time + 3601, 0.0, Masks(()), ping=last)
+        words = {each.label: each.words for each in details.facts}["ping"]
+        assert words.endswith("; the last one arrived 1h ago") and "t0ps3cret" not in words
     said = [record.message for record in caplog.records if record.name == "experience.alerts"]
     assert said == ["ping not delivered", "pings are delivered again"]
     assert "t0ps3cret" not in str([vars(record) for record in caplog.records])

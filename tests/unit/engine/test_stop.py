@@ -10,7 +10,7 @@ import pytest
 from scheduler.core.schedules.schedule import Cron
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import TaskStatus
+from scheduler.core.views import Ping, TaskStatus
 from scheduler.errors import NotRunning, SchedulerError, Stopping, TaskFailed
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import Who
@@ -32,6 +32,9 @@ class Noting:
 
     def finished(self, task: Any, before: TaskState, after: TaskState) -> None:
         self.ended.append(after.outcome)
+
+    def last_ping(self, task: str) -> Ping:
+        return Ping(NOON - 125, "it answered 503")
 
 
 async def test_a_stopped_run_is_no_failure_and_not_retried(build, clock):
@@ -204,11 +207,13 @@ async def test_a_deaf_coroutine_is_stopping_until_it_is_written_off(build, clock
 
 
 async def test_listeners_hear_of_a_stop_and_a_shutting_scheduler_refuses(build, clock):
-    scheduler, noted = await build(task("slow", Gate(), every=3600)), Noting()
+    scheduler, noted = await build(task("slow", Gate(), every=3600, ping="https://hc")), Noting()
     scheduler.add_listener(noted)
     await clock.advance()
     await scheduler.stop_run("slow", who=CT)
     assert noted.ended == [Outcome.STOPPED]
+    facts = {each.label: each.words for each in (await scheduler.explain("slow")).facts}
+    assert facts["ping"].endswith("on failed and ok; the last one failed 2m ago: it answered 503")
     await scheduler.stop(0)
     with pytest.raises(Stopping):
         await scheduler.stop_run("slow", who=CT)
