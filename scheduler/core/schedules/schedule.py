@@ -183,6 +183,8 @@ def parse(text: str, zone: tzinfo | None = None) -> Schedule:
 def duration(text: str | float) -> float:
     """Seconds in `90`, `"90"`, `"5m"`, `"1h30m"` or `"2 hours"`; raises BadSchedule."""
     length = _length(text) if isinstance(text, str) else text
+    if length is not None and LONGEST < length < float("inf"):
+        raise BadSchedule(f"{text!r} is more than a century; write a shorter time")
     if length is None or isinstance(length, bool) or not 0 <= length <= LONGEST:
         raise BadSchedule(f"{text!r} is not a duration: write it like 30s, 5m, 2h or 1d")
     return float(length)

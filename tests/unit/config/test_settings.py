@@ -477,6 +477,7 @@ WRONG = [
     ("[tasks.x]\nevery = '5 parsecs'", "tasks.x.every: '5 parsecs' is not a duration: write it like"),
     ("[tasks.x]\nevery = 0.01", "tasks.x.every: is 0.01; write at least 0.1 seconds"),
     ("[tasks.x]\nevery = inf", "tasks.x.every: inf is not a duration"),
+    ("[tasks.x]\nevery = '40000d'", "tasks.x.every: '40000d' is more than a century; write a shorter time"),
     ("[tasks.x]\nevery = 1\ncommand = []", "tasks.x.command: write it as a list, like"),
     ("[tasks.x]\nevery = 1\ncommand = ['']", "tasks.x.command: names no program; put it first in the list"),
     ("[tasks.x]\nevery = 1\ncommand = ['a', 3]", "tasks.x.command: is a number; write it as text, in quotes"),
