@@ -134,7 +134,7 @@ def test_an_output_that_takes_nothing_is_one_line(background, capsys, monkeypatc
     said = []
     monkeypatch.setattr(cli, "print_errors", lambda *lines: said.extend(lines) or 2)
     assert cli.main(["--citizen", "opus", "--status"]) == 2
-    assert said == ["the output: No space left on device"]
+    assert said == ["the output: No space left on device; make room on its disk"]
 
 
 def test_status_without_citizens_says_how_to_begin(background, capsys):
