@@ -25,9 +25,10 @@ from scheduler.system.clock import SystemClock
 @config_file
 @as_document
 def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> int:
-    """Show the last and the next run of every task, from the owner, or else from the files.
+    """Show the last and the next run of every task.
 
-    Exit code 1 if the last run of any task failed.
+    They come from the owner, or from the files if there is none. Exit code 1 if the last run of any task
+    failed.
     """
     return print_status(names, config, as_json)
 
