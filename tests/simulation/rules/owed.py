@@ -3,10 +3,10 @@
 A slot comes when the clock passes it. From then on the task `may` start, and mostly it `must`, until the
 clock shows `until`. Where the contract leaves a choice, both are allowed.
 
-What is right is certain while at most one thing happens to what is owed: a step of the clock, a stall, the
-end of an owner, a pause, an edit. Of two between one start and the next but one, what the scheduler knew of
-the first when the second came matters, and only its own code can say that: the slot or start that comes is
-left open, and the next one is judged again. So no rule here has an exception for two things at once.
+What is right is certain while one thing happens at a time: a step of the clock, a stall, the end of an owner,
+a thaw, a pause, an edit, a start that was not saved. Of two without a quiet minute between them, it matters
+what the scheduler knew of the first when the second came, and only its own code can say that: the slot or
+start that comes is left open, and the next one is judged. So no rule has an exception for two things at once.
 """
 
 from collections import Counter
@@ -60,7 +60,8 @@ class Owed:
         self.off_since = -NEVER  # when it was paused or disabled (true time)
         self.unnoticed, self.noticed_by = 0.0, NEVER  # by how much the clock was set, and when that is seen
         self.unseen = False  # a slot came meanwhile
-        self.doubts = self.earlier_doubts = 0  # what happened since the last start, and before it
+        self.doubts = 0  # how many things happened without a quiet minute between them
+        self.troubled = -NEVER  # when the last of them was over (true time)
         self.judged = Counter[bool]()  # slots and starts: decided, or left open
         self.low = self.high = NEVER  # the next slot is between these two
         self.due = NEVER  # when it comes; NEVER if it has
@@ -117,6 +118,8 @@ class Owed:
             self.worker_since = at
         if self._hindered:
             self.free_since = at
+        if not self.up or self.stopping or self.stalled or self._cold or self._blind:
+            self.troubled = at
 
     def _judge(self, at: float) -> None:
         """Is something overdue?"""
@@ -141,7 +144,9 @@ class Owed:
 
     def _doubt(self) -> None:
         """One more thing happened to what is owed."""
-        self.doubts += 1
+        if self._certain and self.at > self.troubled + MINUTE:
+            self.doubts = 0
+        self.doubts, self.troubled = self.doubts + 1, self.at
         if self._certain:
             return
         self.must, self.retry_by = False, NEVER
@@ -153,7 +158,7 @@ class Owed:
     @property
     def _certain(self) -> bool:
         """Whether the contract alone says what is right now."""
-        return self.doubts + self.earlier_doubts < 2
+        return self.doubts < 2
 
     @property
     def _on(self) -> bool:
@@ -242,7 +247,7 @@ class Owed:
             self.may = True
             return
         if self._busy:  # its own run takes longer than its interval, or what a dead owner left does
-            self.may = self.may or not self.running or self.doubts > 0
+            self.may = self.may or not self.running or self.troubled >= self.started_at
             return
         if self.retry_from < NEVER:  # left to this slot, or it comes first
             self.attempts |= {0}
@@ -267,13 +272,13 @@ class Owed:
     def _leave_open(self, slot: float) -> None:
         """It may bring a run; the next one is judged."""
         self.judged[False] += 1
-        self.may, self.slot, self.doubts, self.earlier_doubts = True, slot, 1, 0
+        self.may, self.slot, self.doubts = True, slot, 1
         if not self.plan.cron:
             self._between(self.low, slot + self.plan.every)
 
     def _missed(self) -> None:
         """Skipped, since it does not catch up; an interval keeps its rhythm."""
-        self.may, self.must = self.may and self.doubts > 0, False
+        self.may, self.must = self.may and self.troubled >= self.started_at, False
         if not self.plan.cron:
             missed = self.wall - MINUTE
             self._beats_after(missed - self.plan.jitter - LITTLE, missed + LITTLE)

@@ -156,7 +156,7 @@ class Wanted(Owed):
         else:
             self._interval_from()
         self._owe_nothing()
-        self.doubts, self.earlier_doubts = 0, min(self.doubts, 1)
+        self.doubts = min(self.doubts, 1)
         self.retry_from = self.retry_by = NEVER
         self.last, self.over = self.wall, NEVER
         self.running, self.begun, self.started_at = True, False, self.at
@@ -322,15 +322,19 @@ class Wanted(Owed):
             self._between(self.wall - self.plan.jitter, self.wall + self.plan.every)
 
     def _frozen(self, fact: Fact) -> None:
-        self._doubt()
         self.frozen = True
 
     def _thawed(self, fact: Fact) -> None:
-        """Of slots in it both are right: they are left open."""
+        """What was due before it and intervals that are over run now; of slots in it both are right."""
         self._doubt()
-        self.frozen, self.thawed_at, self.unseen = False, self.at, False
+        self.frozen, self.thawed_at, self.unseen, self.may = False, self.at, False, True
+        self.must = self.must and (self.plan.catch_up or self.wanted)
+        if self.retry_from <= self.at:  # a retry in it is not made up
+            self.attempts, self.retry_by = self.attempts | {0}, NEVER
         if self.plan.cron:
             self._next(self.wall)
+        elif self.due == NEVER and self._on and self.plan.catch_up and not self._busy:
+            self._owe(self.wall, must=self.up)
 
     def _planned(self, fact: Fact) -> None:
         self.plan = fact.more
@@ -413,7 +417,7 @@ class WantedWake(Wanted):
         self.urgent, self.soft = False, -NEVER
 
     def _interval_from(self) -> None:
-        waited = self.plan.every if self.doubts else PATIENCE + UNSURE
+        waited = self.plan.every if self.troubled > self.at - PATIENCE - UNSURE else PATIENCE + UNSURE
         self._between(self.wall - waited + self.plan.every, self.wall + self.plan.every)
 
     def _same(self, began: float, saved: float) -> bool:
