@@ -162,7 +162,7 @@ class _Ours:
         state = {"run_count": self._numbers[task], "last_run": now}
         start = Started(name, self._numbers[task], "1", 1, "schedule", now, state, order)
         (row,) = await self._writer.write(self._lease, [start])
-        handle = RunHandle(name, Trigger.SCHEDULE, now, _nothing, _silent, None, "opus")
+        handle = RunHandle(name, Trigger.SCHEDULE, now, citizen="opus")
         result = await self._sender.carry(Sent(row, self._lease, "gpu", handle, _begun, _wanted))
         assert not result.outcome.bad, result
         await self._writer.write(self._lease, [Ended(name, time.time(), 0.0, "ok", "")])
@@ -182,13 +182,9 @@ class _Ours:
         await self._sender.serve(run, stream)
 
 
-async def _nothing(handle: RunHandle, process: Running) -> None: ...
 async def _begun(machine: str) -> None: ...
 def _wanted() -> bool:
     return True
-
-
-def _silent(handle: RunHandle) -> None: ...
 
 
 # ------------------------------------------------------------------ the peer

@@ -197,7 +197,7 @@ class Dispatcher:
         """Compute all due times again after the wall clock was set or the machine slept; replay none."""
         self._freezing.look()
         now, changed = self._clock.now(), self._steps.look() <= -CHANGED
-        self._registry.add_event("clock jumped")
+        self._registry.bus.add_event("clock jumped")
         for job in self._registry.rows():
             job.floor = now
             self._registry.take_up(job, now, clock_changed=changed)

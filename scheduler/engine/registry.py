@@ -17,7 +17,7 @@ from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import Hold, HoldKind, Receipt, TaskView
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.job import Job
-from scheduler.engine.run import RunHandle
+from scheduler.engine.run import RunHandle, RunNotes
 from scheduler.engine.wake.results import Results, TaskResult
 from scheduler.errors import PROGRAM, UnknownTask
 from scheduler.executors.result import Result
@@ -47,7 +47,7 @@ def _process(pid: int) -> tuple[int, float]:
     return pid, start_ticks(pid) or 0.0
 
 
-class TaskRegistry:
+class TaskRegistry(RunNotes):
     """A citizen's tasks, their states and their runs; saved by its store, published on its event bus."""
 
     def __init__(self, citizen: str, store: Store, clock: Clock, on_edited: Callable[[Job], None]) -> None:
@@ -63,22 +63,18 @@ class TaskRegistry:
         self.results = Results()
         self._rows: tuple[Job, ...] = ()
         self._citizen, self._clock, self._process = citizen, clock, (0, 0.0)
-        self._carried = self._carried_by  # methods that each run needs, bound once
-        self._shown = self._show_progress
-        self._store, self._on_edited = store, on_edited
+        self.store, self._on_edited = store, on_edited
         self._recovered = False
         self.unfinished_runs: list[FinishedRun] = []
         self._unbegun: list[str] = []  # tasks whose run was on record but had not begun when their owner died
-        self.written = store.written
         self.fenced = store.fenced
-        self.add_event = self.bus.add_event
 
     def load(self, now: float, take_up: Callable[[States], States] = lambda states: states) -> None:
         """Read the saved states and close the runs that a dead owner left open; blocks, raises Unreadable.
 
         `take_up` adds what other files of the home say about the tasks.
         """
-        saved, notes = self._store.load()
+        saved, notes = self.store.load()
         self._note(notes)
         states = take_up(saved)
         self.states = {name: self._recover(name, state, now) for name, state in states.items()}
@@ -87,11 +83,11 @@ class TaskRegistry:
     def begin(self) -> None:
         """Save every change from now on; runs belong to this process."""
         self._process = _process(os.getpid())
-        self._store.begin(lambda: self.states, self._adopt, self.bus.notify)
+        self.store.begin(lambda: self.states, self._adopt, self.bus.notify)
         for name in self._unbegun:
-            self._store.withdrawn(name)
+            self.store.withdrawn(name)
         if self._recovered:  # at once, so that the next owner does not recover the same runs again
-            self._store.changed()
+            self.store.changed()
 
     def job(self, name: str) -> Job:
         """The task of this name; raises UnknownTask."""
@@ -103,7 +99,7 @@ class TaskRegistry:
         """Set the task's state, save and publish it."""
         job.state = self.states[job.task.name] = state
         job.view = None
-        self._store.changed()
+        self.store.changed()
         self.bus.notify()
 
     def take_up(self, job: Job, now: float, *, clock_changed: bool = False) -> None:
@@ -111,7 +107,7 @@ class TaskRegistry:
         spans = self.frozen_spans
         state = taken_up(self._citizen, job.task, job.state, now, clock_changed=clock_changed, frozen=spans)
         if job.state.paused and not state.paused:
-            self.add_event("resumed", job.task.name, text="its pause is over")
+            self.bus.add_event("resumed", job.task.name, text="its pause is over")
         if state != self.states.get(job.task.name):
             self.update(job, state)
 
@@ -129,7 +125,7 @@ class TaskRegistry:
         if trigger is SCHEDULE:
             now = task.schedule.counted(when, now)
         who = state.asked_by
-        run = RunHandle(task.name, trigger, now, self._carried, self._shown, job, self._citizen, who)
+        run = RunHandle(task.name, trigger, now, self, job, self._citizen, who)
         self.runs[task.name] = job.run = run
         job.waiting, job.again = None, False
         pid, ticks = (NO_PROCESS, 0.0) if task.queue else self._process
@@ -139,7 +135,7 @@ class TaskRegistry:
             run.before, run.started_at = state, self._clock.elapsed()  # used until a worker begins the run
         self.update(job, state.started(Running(pid, ticks, now, BOOT), served, starting))
         attempt = job.attempt() if trigger is RETRY else ""
-        self.add_event("started", task.name, None, attempt, trigger, None, late, who)
+        self.bus.add_event("started", task.name, None, attempt, trigger, None, late, who)
         for listener in self.bus.listeners:
             listener.started(task)
         return run
@@ -154,7 +150,7 @@ class TaskRegistry:
         began = run.trigger.value, run.since, job.state
         start = RunStart(run.name, slot, attempt, *began, task, inside, run.charge)
         run.variables = {}  # if it ends while it waits, its record may be there
-        run.variables = await self._store.started(start)
+        run.variables = await self.store.started(start)
         if run.variables is None:
             run.never_began = True
             run.reason, run.why = Outcome.INTERRUPTED, "it did not begin: another process owns this citizen"
@@ -168,7 +164,7 @@ class TaskRegistry:
         self.publish(job)
         if hold and (hold.kind, hold.about) != job.announced:
             job.announced = (hold.kind, hold.about)
-            self.add_event(_kind_of(hold), job.task.name, text=hold.why)
+            self.bus.add_event(_kind_of(hold), job.task.name, text=hold.why)
             if hold.kind in RECEIPTS:
                 self.let_go(job, f"{hold.kind} {hold.about}", hold.why)
             for listener in self.bus.listeners:
@@ -192,7 +188,7 @@ class TaskRegistry:
         if trigger is SCHEDULE:
             now = job.task.schedule.counted(job.when, now)
         who = job.state.asked_by
-        run = RunHandle(job.task.name, trigger, now, self._carried, self._shown, job, self._citizen, who)
+        run = RunHandle(job.task.name, trigger, now, self, job, self._citizen, who)
         run.opened, run.late, run.started_at = False, late, self._clock.elapsed()
         (self.wakes if job.task.is_wake else self.runs)[run.name] = job.run = run
         job.waiting, job.again, job.held, job.announced = None, False, None, ("", "")
@@ -219,7 +215,7 @@ class TaskRegistry:
         self.update(job, state)
         why = job.attempt() if run.trigger is RETRY else why
         asked = (run.trigger, None, run.late, run.who)
-        self.add_event("started", run.name, None, why, *asked, number=run.number)
+        self.bus.add_event("started", run.name, None, why, *asked, number=run.number)
         for listener in self.bus.listeners:
             listener.started(job.task)
 
@@ -229,14 +225,14 @@ class TaskRegistry:
         if run.job is not None and (running := run.job.state.running):
             self._update_carried(run.job, replace(running, since=run.since))
         run.began_at = run.started_at
-        if (written := self.written()) is not None:
+        if (written := self.store.written()) is not None:
             await written
 
     async def began(self, run: RunHandle) -> None:
         """Note that this process carries out the run."""
         if run.job is not None and (running := run.job.state.running):
             self._update_carried(run.job, running)
-            if (written := self.written()) is not None:
+            if (written := self.store.written()) is not None:
                 await written
         run.began_at = self._clock.elapsed()
 
@@ -271,7 +267,7 @@ class TaskRegistry:
             passed = passed.counted(self._day(now), skipped=True)
         self.update(job, passed)
         if run.variables is not None:
-            self._store.withdrawn(run.name)
+            self.store.withdrawn(run.name)
         held = run.put_back and result.outcome is Outcome.SKIPPED  # the hold says so
         if result.outcome is not INTERRUPTED and not held:
             self._log_end(run, result, state.attempt, now, took)
@@ -295,14 +291,14 @@ class TaskRegistry:
         self._log_end(run, result, before.attempt, now, took)
         if state.paused and not before.paused:
             fix = f"{PROGRAM} resume {self._citizen} {run.name}"
-            self.add_event("paused", run.name, text=f"{state.paused_why}; continue with: {fix}")
+            self.bus.add_event("paused", run.name, text=f"{state.paused_why}; continue with: {fix}")
 
     def _log_end(self, run: RunHandle, result: Result, attempt: int, now: float, took: float) -> None:
         """Log the end of the run as an event and in the history."""
         name, trigger, who, cost = run.name, run.trigger, run.who, run.cost
         outcome, text, trace, output = result.outcome, result.text, result.traceback, run.printed
         lasted = None if outcome is SKIPPED else took
-        self.add_event("finished", name, outcome, text, trigger, lasted, None, who, cost, run.number)
+        self.bus.add_event("finished", name, outcome, text, trigger, lasted, None, who, cost, run.number)
         if output is not None:
             output.close()
         begun, stopped_by, why = run.since, run.stopped_by, run.begun_for
@@ -337,14 +333,14 @@ class TaskRegistry:
             state = before.finished(outcome, result.text, now, took)
         return followed_up(self._citizen, job.task, state, now, pauses=not self.stopping)
 
-    async def _carried_by(self, run: RunHandle, process: Running) -> None:
+    async def carried_by(self, run: RunHandle, process: Running) -> None:
         """Note the run's own process, the one to look for after a crash."""
         job = run.job
         if job is not None and job.run is run:
-            if self._store.fenced:
-                self._store.carried(process)
+            if self.store.fenced:
+                self.store.carried(process)
             self._update_carried(job, replace(process, since=run.since))
-            if (written := self.written()) is not None:
+            if (written := self.store.written()) is not None:
                 await written
         run.began_at = self._clock.elapsed()
 
@@ -353,7 +349,7 @@ class TaskRegistry:
         asked = job.again  # the request is for the next run
         self.update(job, state.asked_for(job.state.asked_by) if asked else state)
 
-    def _show_progress(self, run: RunHandle) -> None:
+    def show(self, run: RunHandle) -> None:
         if job := self.jobs.get(run.name):
             self.publish(job)
 
@@ -379,29 +375,29 @@ class TaskRegistry:
 
     @property
     def unsaved(self) -> str:
-        return self._store.unsaved
+        return self.store.unsaved
 
     def differs(self) -> bool:
         """Whether the state file was edited; blocks, for any thread."""
-        return self._store.differs()
+        return self.store.differs()
 
     def reload(self) -> None:
         """Read what was edited in the state file."""
-        self._store.changed()
+        self.store.changed()
 
     async def receipt(self, text: str) -> Receipt:
         """Return the answer to a verb when its change is on disk or cannot be written."""
         try:
             async with asyncio.timeout(SAVED_WITHIN):
-                saved = await self._store.saved()
+                saved = await self.store.saved()
         except TimeoutError:
             return Receipt(f"{text}; done, not saved yet: the disk is slow", saved=False)
         if saved:
             return Receipt(text)
-        return Receipt(f"{text}; done, not saved: {self._store.unsaved}", saved=False)
+        return Receipt(f"{text}; done, not saved: {self.store.unsaved}", saved=False)
 
     async def close(self) -> None:
-        await self._store.close()
+        await self.store.close()
 
     def _recover(self, name: str, state: TaskState, now: float) -> TaskState:
         after = recovered(state, now, alive)

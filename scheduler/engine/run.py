@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 
 
+class RunNotes:
+    """Where it is noted what becomes of a run; this one notes nothing."""
+
+    async def carried_by(self, run: "RunHandle", running: Running) -> None:
+        """Record the process of the run, which waits at its gate; it starts when this returns."""
+
+    def show(self, run: "RunHandle") -> None:
+        """Show its progress, or what it waits for."""
+
+
+NO_NOTES = RunNotes()
+
+
 class RunHandle:
     """The engine's handle of one run, of a task or of the wake; for its worker it is the RunListener."""
 
@@ -43,6 +56,7 @@ class RunHandle:
     number = 0  # of a wake
     late = 0.0  # seconds by which a wake began late
     why = ""
+    before_carried: Callable[[Running], Awaitable[None]] | None = None
     _publishing = False
 
     def __init__(
@@ -50,8 +64,7 @@ class RunHandle:
         name: str,
         trigger: Trigger,
         since: float,
-        carried: Callable[["RunHandle", Running], Awaitable[None]],
-        shown: Callable[["RunHandle"], None],
+        notes: RunNotes = NO_NOTES,
         job: "Job | None" = None,
         citizen: str = "",
         who: Who | None = None,
@@ -59,8 +72,7 @@ class RunHandle:
     ) -> None:
         """`who` asked for the run."""
         self.name, self.trigger, self.since = name, trigger, since
-        self._carried, self._shown = carried, shown
-        self.job, self.citizen, self.who, self.masks = job, citizen, who, masks
+        self._notes, self.job, self.citizen, self.who, self.masks = notes, job, citizen, who, masks
         self.task: asyncio.Task[Any] | None = None
         self.reason: Outcome | None = None
         self.left: tuple[str, Callable[[], bool]] | None = None
@@ -92,23 +104,15 @@ class RunHandle:
         return self._output
 
     async def carried_by(self, running: Running) -> None:
-        await self._carried(self, running)
-
-    def before_carried(self, first: Callable[[Running], Awaitable[None]]) -> None:
-        """Call `first` before the run is recorded as carried out by its own process."""
-        carried = self._carried
-
-        async def both(run: RunHandle, running: Running) -> None:
-            await first(running)
-            await carried(run, running)
-
-        self._carried = both
+        if self.before_carried:
+            await self.before_carried(running)
+        await self._notes.carried_by(self, running)
 
     def waits_for(self, words: str) -> None:
         """Show what the run waits for before a worker begins it."""
         if words != self.waits:
             self.waits = words
-            self._shown(self)
+            self._notes.show(self)
 
     def exited(self) -> None:
         self._exited = True
@@ -136,7 +140,7 @@ class RunHandle:
 
     def _publish_progress(self) -> None:
         self._publishing = False
-        self._shown(self)
+        self._notes.show(self)
 
     def halt(self, reason: Outcome, why: str = "the scheduler was shut down") -> None:
         """Ask the run to end, for this reason; a run that has not begun yet ends before it begins.

@@ -6,23 +6,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from scheduler.core.schedules.schedule import in_words
+from scheduler.core.schedules.schedule import NEVER, in_words
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Task
 from scheduler.engine.job import Job
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.run_waiters import RunWaiters
-from scheduler.engine.timeouts import RunTimeouts
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors.executor import Executor
 from scheduler.executors.result import Result
 from scheduler.process.process_info import alive
 from scheduler.process.who import UNKNOWN_USER, Who
-from scheduler.system.clock import Clock
+from scheduler.system.clock import Clock, Timer
 
 Execute = Callable[[Task, Context, RunHandle], Awaitable[Result]]
 
+TURNS = 10  # turns of the loop within which the result of an ended run arrives
 WRITE_OFF = 10.0  # seconds that a run may take to end after it was cancelled
 LEFT_LOOK = 1.0  # seconds between two checks whether left-overs of a run have ended
 DEAF = "a coroutine that ignores being cancelled"
@@ -45,7 +45,8 @@ class Runner:
         self.waiters = RunWaiters(clock)
         self._registry, self._clock, self._workers = registry, clock, workers
         self._ended = ended
-        self._timeouts = RunTimeouts(clock, self._all, self._time_out)
+        self._timer: Timer | None = None
+        self._timer_at = NEVER  # one timer for the earliest deadline, however many runs there are
         self._abandoned: set[asyncio.Task[Any]] = set()
 
     def under_way(self) -> list[str]:
@@ -58,7 +59,7 @@ class Runner:
     def watch(self, run: RunHandle, timeout: float) -> None:
         """End the run if it lasts longer than this from now on."""
         run.limit = timeout
-        self._timeouts.watch(run, timeout)
+        self._give(run, timeout)
 
     async def run(self, task: Task, run: RunHandle, context: Context, execute: Execute | None = None) -> None:
         """Carry out the run, by its worker or by `execute`, and end it, whatever its handler does."""
@@ -68,7 +69,7 @@ class Runner:
                 raise asyncio.CancelledError
             registry, on_record = self._registry, None
             if not task.queue:  # else recorded with its cost: a worker may begin it from then on
-                on_record = registry.put_on_record(run) if registry.fenced else registry.written()
+                on_record = registry.put_on_record(run) if registry.fenced else registry.store.written()
             if on_record is not None:
                 await on_record  # a run that kills this process must not be the next owner's first one
                 if run.variables:
@@ -106,7 +107,7 @@ class Runner:
         for run in self._all():
             self._abandon(run)
         self._workers.deferred.flush()
-        self._timeouts.stop()
+        self._stop_timer()
         self.waiters.give_up()
 
     def end(self, run: RunHandle, who: Who) -> bool:
@@ -115,7 +116,7 @@ class Runner:
         run.halt(Outcome.STOPPED)
         if first and run.reason:
             run.stopped_by = who
-            self._timeouts.watch(run, WRITE_OFF)
+            self._give(run, WRITE_OFF)
         return run.reason is not None
 
     async def ended_within(self, run: RunHandle, seconds: float) -> bool:
@@ -142,12 +143,47 @@ class Runner:
     def _all(self) -> list[RunHandle]:
         return [*self._registry.runs.values(), *self._registry.wakes.values()]
 
+    # -------------------------------------------------------------- timeouts
+
+    def _give(self, run: RunHandle, seconds: float) -> None:
+        """Time the run out unless its result arrives within this many seconds."""
+        now = self._clock.elapsed()
+        run.started_at = run.started_at or now
+        run.deadline = now + seconds
+        if run.deadline < self._timer_at:
+            self._arm(run.deadline)
+
+    def _arm(self, at: float) -> None:
+        self._stop_timer()
+        self._timer_at = at
+        self._timer = self._clock.call_later(max(0.0, at - self._clock.elapsed()), self._look)
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer, self._timer_at = None, NEVER
+
+    def _look(self, turns: int = TURNS) -> None:
+        """Judge after some turns: after a stall deadlines have passed, but many runs have ended in time."""
+        self._stop_timer()
+        if turns:
+            self._timer_at = -NEVER  # a new deadline must not postpone this
+            self._timer = asyncio.get_running_loop().call_soon(self._look, turns - 1)
+            return
+        now = self._clock.elapsed()
+        for run in [run for run in self._all() if run.deadline <= now]:
+            run.deadline = NEVER
+            self._time_out(run)
+        nearest = min((run.deadline for run in self._all()), default=NEVER)
+        if nearest < NEVER:
+            self._arm(nearest)
+
     def _time_out(self, run: RunHandle) -> None:
         if run.reason is None and (left := self._left(run)) > 0:
-            self._timeouts.watch(run, left)
+            self._give(run, left)
         elif run.reason is None:
             run.halt(Outcome.TIMED_OUT)
-            self._timeouts.watch(run, WRITE_OFF)
+            self._give(run, WRITE_OFF)
         else:
             self._abandon(run)
 
@@ -185,7 +221,7 @@ class Runner:
         job.left = None
         if job.state.orphan:
             self._registry.update(job, job.state.orphaned(None))
-        self._registry.add_event("left-over ended", job.task.name)
+        self._registry.bus.add_event("left-over ended", job.task.name)
         ended(job)
 
 

@@ -117,7 +117,7 @@ class Scheduler(Verbs):
             await self._load_results(wake)
             self._jump = self._clock.on_jump(wake.record.correct_time)
         self._registry.frozen_spans = self._freezing.over
-        self._recorder.begin(lambda kind, text: self._registry.add_event(kind, text=text))
+        self._recorder.begin(lambda kind, text: self._registry.bus.add_event(kind, text=text))
         self._registry.begin()
         for run in self._registry.unfinished_runs:
             self._recorder.record(run)
@@ -147,7 +147,7 @@ class Scheduler(Verbs):
             rows = await self._recorder.runs(RunQuery(limit=RESULTS_KEPT), ())
         except SchedulerError as error:
             rows = ()
-            self._registry.add_event("results not read", text=str(error))
+            self._registry.bus.add_event("results not read", text=str(error))
         delivered, states = wake.record.delivered, self._registry.states
         self._registry.results.extend(results_since(delivered, rows, states, self._clock.now()))
 
@@ -174,7 +174,7 @@ class Scheduler(Verbs):
         await self._freezing.close()
         await self._failure_journal.close()
         await asyncio.gather(self._registry.close(), self._recorder.close())
-        self._registry.add_event("stopped")
+        self._registry.bus.add_event("stopped")
 
     def _stop_starting(self) -> None:
         self._registry.stopping = True
@@ -238,7 +238,7 @@ class Scheduler(Verbs):
         if (wanted := tuple(map(self._rules.masks.hide, notices))) != self._notices:
             self._notices = wanted
             for each in wanted:
-                self._registry.add_event("notice", text=each)
+                self._registry.bus.add_event("notice", text=each)
             self._registry.bus.notify()
 
     def file_differs(self) -> bool:
@@ -320,12 +320,12 @@ class Scheduler(Verbs):
         if freeze:
             text = freeze.problem or pause_words(freeze.until, freeze.why, "", now).lstrip(" :")
             by = who or (Who(freeze.by) if freeze.by else None)
-            self._registry.add_event("frozen", text=text, who=by)
+            self._registry.bus.add_event("frozen", text=text, who=by)
             if job := self._registry.jobs.get(WAKE):
                 self._registry.let_go(job, f"freeze {freeze.since:.0f}", freeze_words(freeze, freeze.since))
         else:
             over = before is not None and not before.holds(now)
-            self._registry.add_event("thawed", text="its time is over" if over else "", who=who)
+            self._registry.bus.add_event("thawed", text="its time is over" if over else "", who=who)
         self._registry.frozen_spans = self._freezing.over
         self._dispatch.freeze_changed()
         for job in self._registry.rows():
@@ -352,7 +352,7 @@ class Scheduler(Verbs):
         return await self._runner.waiters.wait_for(names, patience)
 
     def _tell_of_provider(self, provider: str, kind: str, text: str) -> None:
-        self._registry.add_event(kind, text=text, provider=provider)
+        self._registry.bus.add_event(kind, text=text, provider=provider)
 
     # -------------------------------------------------------------- a run
 

@@ -257,10 +257,7 @@ def test_an_output_that_is_cut_in_the_middle_of_a_secret_shows_no_half_of_it():
 
 
 def test_progress_shows_no_secret():
-    async def carried(run: RunHandle, process: Any) -> None: ...
-
-    run = RunHandle("chore", Trigger.FORCE, 0.0, carried, lambda run: None)
-    run.masks = Masks([SECRET])
+    run = RunHandle("chore", Trigger.FORCE, 0.0, masks=Masks([SECRET]))
     run.report(Progress(1, 2, f"fetching {SECRET}"))
     assert run.progress.text == "fetching ***"
 

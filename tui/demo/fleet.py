@@ -178,13 +178,13 @@ class DemoControl(Scheduler):
 
     def _woke(self) -> None:
         number = self.wakes.count + 1
-        self._registry.add_event("started", WAKE, trigger=Trigger.SCHEDULE, number=number)
+        self._registry.bus.add_event("started", WAKE, trigger=Trigger.SCHEDULE, number=number)
         self._registry.bus.notify()
 
     def _slept(self, run: RunRecord) -> None:
         self._memory.add(run)
         facts = (run.outcome, run.text, run.trigger, run.seconds)
-        self._registry.add_event("finished", WAKE, *facts, cost=run.cost, number=self.wakes.count)
+        self._registry.bus.add_event("finished", WAKE, *facts, cost=run.cost, number=self.wakes.count)
         self._registry.bus.notify()
 
     def snapshot(self) -> Snapshot:
@@ -220,7 +220,7 @@ class DemoControl(Scheduler):
         now, by = self._clock.now(), who or this_process()
         self.wakes.pause(until, why, str(by))
         said = pause_words(until, why, "", now)
-        self._registry.add_event("paused", WAKE, text=said.lstrip(" :"), who=by)
+        self._registry.bus.add_event("paused", WAKE, text=said.lstrip(" :"), who=by)
         self._registry.bus.notify()
         return Receipt(f"{WAKE}: paused{said}")
 
@@ -228,13 +228,13 @@ class DemoControl(Scheduler):
         if task != WAKE:
             return await super().resume(task, who=who)
         self.wakes.resume()
-        self._registry.add_event("resumed", WAKE, who=who or this_process())
+        self._registry.bus.add_event("resumed", WAKE, who=who or this_process())
         self._registry.bus.notify()
         return Receipt(f"{WAKE}: resumed")
 
     async def add_to_budget(self, amount: str, *, together: bool = False, who: Who | None = None) -> Receipt:
         self.wakes.allow(amount_from(amount))
-        self._registry.add_event("budget lifted", text=f"{dollars(amount_from(amount))} more for today")
+        self._registry.bus.add_event("budget lifted", text=f"{dollars(amount_from(amount))} more for today")
         self._registry.bus.notify()
         return Receipt()
 

@@ -29,7 +29,7 @@ from scheduler.config.settings import EngineSettings
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Trigger
 from scheduler.engine.registry import TaskRegistry
-from scheduler.engine.run import RunHandle
+from scheduler.engine.run import RunHandle, RunNotes
 from scheduler.engine.runner import WRITE_OFF, Runner
 from scheduler.errors import DatabaseAway, TaskFailed
 from scheduler.executors.executor import Executor
@@ -60,7 +60,7 @@ class Carried:
         self.charge: WorkerCharge | None = None
 
 
-class Worker:
+class Worker(RunNotes):
     """Carries out runs of its queues, a limited number at a time."""
 
     def __init__(
@@ -209,8 +209,7 @@ class Worker:
 
     async def _carry(self, claimed: run_rows.Claimed, worker: UUID) -> None:
         name, trigger = f"{claimed.citizen}/{claimed.task}", Trigger(claimed.trigger)
-        now, shown = self._clock.now(), _nothing
-        handle = RunHandle(name, trigger, now, self._carried_by, shown, None, claimed.citizen)
+        handle = RunHandle(name, trigger, self._clock.now(), self, citizen=claimed.citizen)
         carried = self._carried[claimed.run] = Carried(claimed, worker, handle)
         self._registry.runs[name] = handle
         teller = RunReporter(self._bus, claimed, handle, self._machine)
@@ -287,7 +286,7 @@ class Worker:
     def _ended(self, handle: RunHandle, result: Result) -> None:
         handle.result = result
 
-    async def _carried_by(self, handle: RunHandle, process: Running) -> None:
+    async def carried_by(self, handle: RunHandle, process: Running) -> None:
         self._guard.add(process)
         handle.began_at = self._clock.elapsed()
 
@@ -366,6 +365,3 @@ def _hurry(carried: Carried) -> None:
     """Ask the run to end a second time, which gives no more grace."""
     if not carried.over:
         carried.handle.halt(Outcome.INTERRUPTED)
-
-
-def _nothing(handle: RunHandle) -> None: ...

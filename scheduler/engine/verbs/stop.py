@@ -38,7 +38,7 @@ class Stop:
         behind = [BEHIND] if job.again else []
         if not self._runner.end(run, who):
             raise NotRunning(f"{name} has just ended by itself")
-        self._registry.add_event("killing" if again else STOPPING, name, who=who)
+        self._registry.bus.add_event("killing" if again else STOPPING, name, who=who)
         self._registry.publish(job)
         ended = await self._runner.ended_within(run, AT_ONCE)
         abandoned = [ABANDONED] if ended and run.left and isinstance(job.task.work, Call | Imported) else []
@@ -49,7 +49,7 @@ class Stop:
     async def _take_out(self, job: Job, who: Who) -> Receipt:
         name = job.task.name
         self._dispatch.take_out(job)
-        self._registry.add_event("taken out", name, text="it was waiting and will not run", who=who)
+        self._registry.bus.add_event("taken out", name, text="it was waiting and will not run", who=who)
         self._runner.waiters.check_queued(job)
         return await self._registry.receipt(f"{name}: {WAITED}")
 

@@ -71,7 +71,7 @@ class Verbs:
             self._dispatch.enqueue(job, Trigger.FORCE)
             self._dispatch.start_ready()
         if job.again or job.waiting:  # otherwise the event of its start says so
-            self._registry.add_event("forced", task, who=by)
+            self._registry.bus.add_event("forced", task, who=by)
         return replace(await self._registry.receipt(f"{task}: forced"), run=run)
 
     async def wait(self, task: str, run: int) -> TaskView:
@@ -99,11 +99,12 @@ class Verbs:
         self._dispatch.unqueue(job)
         self._runner.waiters.check_queued(job)
         why = self._rules.masks.hide(why)
-        self._registry.add_event("paused", task, text=pause_words(until, why, "", now).lstrip(" :"), who=by)
+        text = pause_words(until, why, "", now)
+        self._registry.bus.add_event("paused", task, text=text.lstrip(" :"), who=by)
         self._change(job, job.state.with_pause(now, until, why, str(by)))
         if job.run and job.run.trigger is not Trigger.FORCE and not (job.is_wake or job.task.queue):
             self._runner.take_back(job.run)
-        return await self._registry.receipt(f"{task}: paused{pause_words(until, why, '', now)}")
+        return await self._registry.receipt(f"{task}: paused{text}")
 
     async def resume(self, task: str, *, who: Who | None = None) -> Receipt:
         now, job = self._clock.now(), self._open(task)
@@ -134,7 +135,7 @@ class Verbs:
         except ValueError as error:
             raise SchedulerError(str(error)) from error
         text = await asyncio.to_thread(self._paid.lift, dollars, together=together)
-        self._registry.add_event("budget lifted", text=text, who=by)
+        self._registry.bus.add_event("budget lifted", text=text, who=by)
         self._look_again(HoldKind.BUDGET)
         return Receipt(f"{self.citizen}: {text}")
 
@@ -142,7 +143,7 @@ class Verbs:
         by = who or this_process()
         await asyncio.to_thread(self._paid.try_now, provider)
         text = "the next run that is due tries it"
-        self._registry.add_event("tried early", text=text, who=by, provider=provider)
+        self._registry.bus.add_event("tried early", text=text, who=by, provider=provider)
         self._look_again(HoldKind.PROVIDER)
         return Receipt(f"{provider}: {text}")
 
@@ -195,7 +196,7 @@ class Verbs:
         self, task: str, kind: str, who: Who | None, change: Callable[[TaskState], TaskState]
     ) -> Receipt:
         job = self._open(task)
-        self._registry.add_event(kind, task, who=who or this_process())
+        self._registry.bus.add_event(kind, task, who=who or this_process())
         self._change(job, change(job.state))
         return await self._registry.receipt(f"{task}: {kind}")
 

@@ -18,7 +18,6 @@ from scheduler.engine.wake import news
 from scheduler.engine.wake.results import TaskResult
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors.result import Result
-from scheduler.process.process_info import Running
 
 LIMIT = 60.0  # seconds that a gate may take
 SHOWN = 200  # characters of a reason that are shown
@@ -74,8 +73,8 @@ async def ask_command(
     """Return the verdict of the gate's command, which reads the letter that the wake would read."""
     given = json.dumps(letter).encode() + b"\n"
     work = replace(command, input=given, environment={**command.environment, "EXPERIENCE_GATE": "1"})
-    asked = RunHandle(run.name, run.trigger, run.since, _nothing_to_note, lambda _: None, None, run.citizen)
-    asked.masks, asked.number = run.masks, run.number
+    asked = RunHandle(run.name, run.trigger, run.since, citizen=run.citizen, masks=run.masks)
+    asked.number = run.number
     try:
         async with asyncio.timeout(LIMIT):
             result = await execute(task.with_work(work), context, asked)
@@ -84,10 +83,6 @@ async def ask_command(
     except (TaskFailed, SchedulerError, OSError) as error:  # the program does not exist or cannot be started
         return Verdict(True, problem=f"gate: {run.masks.hide(str(error))}")
     return _judged(result, run.masks.hide(asked.output.tail_line()))
-
-
-async def _nothing_to_note(run: RunHandle, running: Running) -> None:
-    """Record nothing for the gate's process: the wake has not begun."""
 
 
 def _judged(result: Result, last: str) -> Verdict:

@@ -97,7 +97,7 @@ class WakeRequests:
         job = self._job
         if job.run is None and (job.left or self.held(job)):
             why = job.held.why if job.held else self._why_asleep()
-            self._registry.add_event("finished", WAKE, Outcome.SKIPPED, why)
+            self._registry.bus.add_event("finished", WAKE, Outcome.SKIPPED, why)
             return Outcome.SKIPPED
         if job.run is None:
             self._ask(Trigger.FORCE, this_process())

@@ -204,7 +204,7 @@ class Wake:
             wake = {"EXPERIENCE_WAKE": str(number)}
             text = json.dumps(content).encode() + b"\n"
             work = replace(work, input=text, environment={**work.environment, **wake})
-        run.before_carried(begin)
+        run.before_carried = begin
         if not isinstance(work, Command | Isolated):  # the work has no process of its own
             await begin()
             await self._registry.began(run)

@@ -50,7 +50,7 @@ class Owner(RunSender):
 def sent(row: int) -> Sent:
     async def nothing(*_: object) -> None: ...
 
-    handle = RunHandle("render", Trigger.SCHEDULE, 0.0, nothing, lambda handle: None, None, "opus")
+    handle = RunHandle("render", Trigger.SCHEDULE, 0.0, citizen="opus")
     return Sent(row, Lease("opus", 1, 0.0), "gpu", handle, nothing, lambda: True)
 
 
