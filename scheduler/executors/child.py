@@ -19,7 +19,6 @@ from scheduler.process.process_info import Running
 from scheduler.process.start_gate import gate, go
 from scheduler.system.clock import SystemClock
 from scheduler.system.foreign_home import User
-from scheduler.system.hanging_disks import on_disk
 
 LAST_WORDS = 1.0  # seconds to read a pipe after the process ended: another process may hold it open
 
@@ -241,25 +240,22 @@ class Subprocess:
 
 def _popen(gate: tuple[str, ...], order: SpawnRequest) -> "subprocess.Popen[bytes]":
     try:
-        return on_disk(  # it returns when the child is in its folder
-            order.folder,
-            lambda: subprocess.Popen(
-                (*gate, *order.argv),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                bufsize=0,
-                cwd=order.folder,
-                env=order.environment,
-                start_new_session=True,
-                pass_fds=order.pass_fds,
-                user=order.user and order.user.uid,
-                group=order.user and order.user.gid,
-                extra_groups=[] if order.user else None,
-            ),
+        return subprocess.Popen(
+            (*gate, *order.argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            cwd=order.folder,
+            env=order.environment,
+            start_new_session=True,
+            pass_fds=order.pass_fds,
+            user=order.user and order.user.uid,
+            group=order.user and order.user.gid,
+            extra_groups=[] if order.user else None,
         )
     except (OSError, ValueError) as error:  # out of processes or descriptors; invalid variable names
-        reason = (isinstance(error, OSError) and error.strerror) or error
+        reason = error.strerror if isinstance(error, OSError) else error
         raise TaskFailed(f"could not start {order.argv[0]}: {reason}") from error
 
 
