@@ -34,6 +34,7 @@ from scheduler.spending.money import dollars
 from scheduler.spending.prices import price_of
 from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.system.clock import Clock
+from scheduler.system.hanging_disks import on_disk
 
 log = logging.getLogger("experience.cost")
 
@@ -81,7 +82,7 @@ class PaidRuns:
         """`announce` is called with news of a provider: its name, `away` or `back`, and the text."""
         self.costs = RunCosts(citizen, home, clock, shared.citizens, copies.add)
         self._outages, self._execute = shared.outages, execute
-        self._citizen, self._clock = citizen, clock
+        self._citizen, self._home, self._clock = citizen, home, clock
         self._announce, self._news = announce, list[tuple[str, str, str]]()
         self._options = SchedulerOptions()
         self._schedules: Mapping[str, Schedule] = {}
@@ -133,7 +134,10 @@ class PaidRuns:
 
     def hold(self, task: Task) -> tuple[Hold | None, float]:
         """Why the task may not start now, and the seconds until the next check; reads small files."""
-        look = self._waits(task) or self._over_budget(task)
+        try:
+            look = on_disk(self._home, lambda: self._waits(task) or self._over_budget(task))
+        except OSError as error:
+            look = uncounted(error)
         return look or (None, 0.0)
 
     def _waits(self, task: Task) -> Look | None:
@@ -145,10 +149,7 @@ class PaidRuns:
     def _over_budget(self, task: Task) -> Look | None:
         if not self._pays(task):
             return None
-        try:
-            limit = self.costs.account.limit(task.name)
-        except OSError as error:
-            return uncounted(error)
+        limit = self.costs.account.limit(task.name)
         return over_budget(limit) if limit else None
 
     async def begin(self, task: Task, run: RunHandle, start: Callable[[], None]) -> Admission | Result:
@@ -201,7 +202,7 @@ class PaidRuns:
         if run.job is None or not run.job.paid:
             return True
         try:
-            return self.costs.account.still_fits(run.charge, task.name)
+            return on_disk(self._home, lambda: self.costs.account.still_fits(run.charge, task.name))
         except OSError:
             return False
 
@@ -264,7 +265,10 @@ class PaidRuns:
 
     async def carry_out_command(self, task: Task, context: Context, run: RunHandle) -> Result:
         """Return the result of a command that may report a cost although none was expected."""
-        charge = self.costs.new_charge(task.name)
+        try:
+            charge = self.costs.new_charge(task.name)
+        except OSError as error:
+            raise TaskFailed(f"not started: {uncounted(error)[0].why}") from error
         try:
             return await self._execute(task, self._told_where(context, run, charge), run)
         finally:

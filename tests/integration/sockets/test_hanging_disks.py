@@ -186,8 +186,11 @@ async def test_a_disk_that_begins_to_hang_holds_its_own_citizen_and_no_other(pla
         await fleet.stop(0)
 
 
-async def test_a_disk_that_hangs_after_its_answer_holds_up_no_loop(place, hung):
+@each("look", ["at its freeze", "at its budget"])
+async def test_a_disk_that_hangs_after_its_answer_holds_up_no_loop(place, hung, look):
     hung.back.set()
+    paid = command("paid", "true", report="file")
+    Place(place.root, "mira").tasks(command(*QUICK, every="100ms"), paid, more="[budget]\nday = 1\n")
     fleet = Fleet(FleetOptions(config=place.config, wakes=False))
     await fleet.start()
     try:
@@ -195,6 +198,8 @@ async def test_a_disk_that_hangs_after_its_answer_holds_up_no_loop(place, hung):
         await until(lambda: ran.count("tick") > 1 and place.count("tick"), "both run")
         hung.answers = hung.catches = True
         hung.back.clear()
+        if look == "at its budget":
+            assert SILENT in mira._paid.hold(mira._registry.jobs["paid"].task)[0].why
         with pytest.raises(Frozen, match=f"{SILENT}$"):
             await mira.force("tick")
         before = place.count("tick")
