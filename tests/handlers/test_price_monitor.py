@@ -205,8 +205,17 @@ def test_a_path_names_the_step_that_is_missing():
         ("a.0.b.c", "a.0.b.c"),
         ("a.²", "a.²"),
     ):
-        with pytest.raises(NoPrice, match=f"there is no {missing} in"):
+        with pytest.raises(NoPrice, match=f"there is no {missing} in the answer$"):
             step_into(found, path)
+    for answer, said in (
+        ({"code": 429, "message": "no credits left", "status": "error"}, "; it says: no credits left"),
+        ({"Information": "one request a\nsecond"}, "; it says: one request a second"),
+        ({"chart": {"result": None, "error": {"description": "No data"}}}, "; it says: No data"),
+        ({"status": {"error_message": " ", "error_code": 1}}, ""),
+    ):
+        with pytest.raises(NoPrice) as missed:
+            step_into(answer, "price")
+        assert str(missed.value) == f"there is no price in the answer{said}"
 
 
 @each("body", [b"", b" ", b"[" * 100_000, b"{", b"\xff\xfe", b'{"a": \xff}'])

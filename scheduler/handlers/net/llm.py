@@ -205,8 +205,7 @@ async def _error_page(response: "httpx2.Response") -> str:
         content += chunk
         if len(content) > ERROR_SIZE:
             break
-    found = json_of(content[:ERROR_SIZE])
-    text = error_in(found) if isinstance(found, dict) else ""
+    text = error_in(json_of(content[:ERROR_SIZE]))
     if not text and b"<" not in content[:200]:
         text = content[:ERROR_SIZE].decode(errors="replace")
     return text.strip() or response.reason_phrase or "no reason given"

@@ -22,8 +22,8 @@ _NO_ANSWER = {
     "load": "was only loaded, and sent no text",
     "unload": "was unloaded, and sent no text",
 }
-_ERRORS = ("error", "errors", "detail", "error_message", "exception", "fault")
-_ERROR_WORDS = ("message", "msg", "detail", "reason", "error", "code", "type")
+_ERRORS = ("error", "errors", "detail", "error_message", "error_msg", "exception", "fault")
+_ERROR_WORDS = ("message", "msg", "status_msg", "detail", "reason", "error", "code", "type")
 
 
 class NotAnswered(Exception):
@@ -117,11 +117,11 @@ class AnswerReader:
     def _message(self, message: Any) -> None:
         if message is None:
             raise NotAnswered("sent invalid JSON; correct url or api in [llm]")
+        if error := error_in(message):
+            raise self._reported(error)
         if not isinstance(message, dict):
             raise NotAnswered(_NOT_A_MODEL)
         self._count(message)
-        if error := error_in(message):
-            raise self._reported(error)
         part, ended = _part(message)
         if part is None:
             self._odd = self._odd or ("" if _is_harmless(message) else json.dumps(message))
@@ -157,8 +157,9 @@ class AnswerReader:
             self.complete, self._reason = True, "length"
 
     def _answer(self) -> str:
-        if self._reason in _NO_ANSWER:
-            raise NotAnswered(_NO_ANSWER[self._reason])
+        kind = self._reason.partition(":")[0]  # Gemini's is content_filter: safety
+        if kind in _NO_ANSWER:
+            raise NotAnswered(_NO_ANSWER[kind])
         if self._reason not in _WHOLE | _CUT:
             raise self._reported(f"finish reason {self._reason}")
         # The halves of a surrogate pair may come in two messages, or one alone.
@@ -227,11 +228,17 @@ def _string(value: Any) -> str:
 # ------------------------------------------------------------------ errors
 
 
-def error_in(message: Mapping[str, Any]) -> str:
+def error_in(message: Any) -> str:
     """The server's own words if this message is an error, under any key; else ""."""
+    if isinstance(message, list):  # Gemini's errors
+        return error_in(message[0]) if message and isinstance(message[0], dict) else ""
+    if not isinstance(message, dict):
+        return ""
     choices = message.get("choices")
     first = _first_choice(choices) if isinstance(choices, list) else None
-    for found in (*(message.get(key) for key in _ERRORS), (first or {}).get("error")):
+    groq = message.get("x_groq")  # Groq's place for an error inside a stream
+    inner = [each.get("error") for each in (first, groq) if isinstance(each, dict)]
+    for found in (*(message.get(key) for key in _ERRORS), *inner):
         if found:
             return _words(message if found is True else found)
     called = "error" in [message.get(key) for key in ("object", "type", "status")]

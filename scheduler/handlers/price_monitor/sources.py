@@ -13,6 +13,17 @@ from scheduler.handlers.price_monitor.options import Options
 
 _NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?", re.ASCII)
 _MILLISECONDS = 1e11  # a Unix time above this is in milliseconds
+# The keys of a message; the last three are Alpha Vantage's.
+_MESSAGES = (
+    "message",
+    "msg",
+    "error",
+    "error_message",
+    "description",
+    "Note",
+    "Information",
+    "Error Message",
+)
 AHEAD = 300.0  # seconds by which a source's clock may be fast
 
 
@@ -121,7 +132,7 @@ def _when(at: float) -> str:
 
 def step_into(found: Any, path: str) -> Any:
     """The value at `path`, such as `data.0.amount`; raises NoPrice, which names the missing step."""
-    walked: list[str] = []
+    walked, whole = list[str](), found
     for step in path.split("."):
         walked.append(step)
         if isinstance(found, list) and step.isascii() and step.isdigit() and int(step[:9]) < len(found):
@@ -129,8 +140,17 @@ def step_into(found: Any, path: str) -> Any:
         elif isinstance(found, dict) and step in found:
             found = found[step]
         else:
-            raise NoPrice(f"there is no {'.'.join(walked)} in the answer")
+            raise NoPrice(f"there is no {'.'.join(walked)} in the answer{_what_it_says(whole)}")
     return found
+
+
+def _what_it_says(whole: Any) -> str:
+    """The message that came instead of a price, if any: many sources report errors as successes."""
+    outer = [each for each in whole.values() if isinstance(each, dict)] if isinstance(whole, dict) else []
+    inner = [each for found in outer for each in found.values()]
+    named = (_get(found, name) for found in (whole, *outer, *inner) for name in _MESSAGES)
+    words = next((each for each in named if isinstance(each, str) and each.strip()), "")
+    return f"; it says: {' '.join(words.split())[:150]}" if words else ""
 
 
 def _get(found: Any, name: str) -> Any:
