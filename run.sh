@@ -4,20 +4,22 @@ set -euo pipefail
 
 help() {
     cat <<'TEXT'
-usage: ./run.sh                 the monitor of every citizen (sets itself up first)
-       ./run.sh --demo          the monitor of made-up citizens; nothing real is touched
-       ./run.sh NAME            one citizen's loop, headless, in the foreground
-       ./run.sh up [NAME]       loops in the background, each in a screen session experience_NAME (or --all)
-       ./run.sh down [NAME]     stops those loops; kills one that hangs (or --stop)
-       ./run.sh status [NAME]   tasks: last run, next run, last error (or --status)
-       ./run.sh VERB [ARG]      any command of experience-tui: force, history, logs, add, migrate ...
-       ./run.sh serve           the monitor in a browser: prints the link to open; see --help
+usage: ./run.sh                 the monitor of every citizen
+       ./run.sh --demo          the monitor of made-up citizens
+       ./run.sh NAME            one citizen's loop, in the foreground
+       ./run.sh up [NAME]       loops in the background (or --all)
+       ./run.sh down [NAME]     stops those loops (or --stop)
+       ./run.sh status [NAME]   last run, next run, last error (or --status)
+       ./run.sh VERB [ARG]      any command of experience-tui: force, logs ...
+       ./run.sh serve           the monitor in a browser: prints the link
        ./run.sh --test [ARG]    all checks and tests; ARG goes to pytest
        ./run.sh --check         the checks without the tests
        ./run.sh --screenshots   redraws screenshots/
        ./run.sh --bench [ARG]   the benchmarks
-       ./run.sh --release       builds dist/: wheel, source archive, one-file program, manual page; tries each
-All other arguments go to experience-tui: ./run.sh --no-ui, ./run.sh --citizen opus. Its verbs: ./run.sh help.
+       ./run.sh --release       builds dist/, and tries what it built
+The first start makes the environment .venv. All other arguments go to
+experience-tui: ./run.sh --no-ui, ./run.sh --citizen opus. ./run.sh help lists
+its commands.
 TEXT
 }
 

@@ -149,7 +149,7 @@ def _sentence(task: TaskView, now: float, frozen: bool) -> str:
     never = "reset" if task.run_count else "never ran"
     ran = never if task.last_run is None else f"ran {ago(now - task.last_run)} ago"
     if task.kind is TaskStatus.PAUSED:
-        return f"paused{_pause(task, now)}, {ran} {runs}"
+        return f"{f'paused{_pause(task, now)}' if task.paused else 'disabled'}, {ran} {runs}"
     if task.held:
         return f"{clean(task.held.why)}, {ran} {runs}"
     stopped = "stopped, " if task.kind is TaskStatus.STOPPED else ""

@@ -67,6 +67,7 @@ def test_the_shape_that_v2_printed():
         ),
         (TaskStatus.RUNNING, {"running_since": NOW - 4.9}, "  ► t: running for 4s (3 runs)"),
         (TaskStatus.PAUSED, {"due": None}, "  ‖ t: paused, ran 2m ago (3 runs)"),
+        (TaskStatus.PAUSED, {"due": None, "enabled": False}, "  ‖ t: disabled, ran 2m ago (3 runs)"),
         (TaskStatus.PAUSED, {"last_run": None, "run_count": 0}, "  ‖ t: paused, never ran (0 runs)"),
         (TaskStatus.STOPPED, {"due": NOW + 30}, "  ■ t: stopped, ran 2m ago, next in 30s (3 runs)"),
         (TaskStatus.OK, {"due": 0.0}, "  ✓ t: ran 2m ago, next in now (3 runs)"),
