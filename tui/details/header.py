@@ -4,7 +4,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from scheduler.core.views import TaskStatus, TaskView
-from tui.common.text import cells, clean, countdown, elapsed, limit, moment, shorten, wall, wrapped
+from tui.common.text import cells, clean, countdown, moment, of_limit, shorten, wall, wrapped
 from tui.fleet.panels.contents import progress_words
 from tui.fleet.panels.holding import held_words
 from tui.fleet.panels.rows import STYLES
@@ -51,8 +51,8 @@ class Headline(Static):
         style = SHADES.get(STYLES[task.kind], "") if live else "$faint"
         said = f" {self._glyphs.kind[task.kind]} {_kind(task)}"
         if live and task.running_since is not None:
-            gone = f" {elapsed(now - task.running_since)} of {limit(task.timeout)}"
-            return (f"{said}{gone}", style), (f"  {progress_words(task, self._glyphs)}", "")
+            gone = of_limit(now - task.running_since, task.timeout)
+            return (f"{said} {gone}", style), (f"  {progress_words(task, self._glyphs)}", "")
         return (said, style), (f"  {_time(task, now) if live else 'not live'}", "")
 
     def _sentence(self, task: TaskView | None, why: str, live: bool) -> list[Content]:

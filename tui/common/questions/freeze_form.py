@@ -118,7 +118,7 @@ class FreezeForm(Form[Wish]):
         self._offer, self._glyphs = offer, glyphs
         self._who = Toggle((_named(offer.names), "all citizens"), glyphs)
         self._until = Input(placeholder="08:00, mon 9:00, 2h", id="until", compact=True)
-        self._why = Input(placeholder="shown wherever it is", id="why", compact=True, max_length=LONGEST_WHY)
+        self._why = Input(placeholder="the reason", id="why", compact=True, max_length=LONGEST_WHY)
         self._read, self._says = Static(id="read"), Static(id="says")
         self._stop = Tick(f"stop what runs now{_listed(offer.running)}", glyphs)
 

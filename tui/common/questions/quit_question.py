@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from scheduler.core.schedules.schedule import in_words
 from scheduler.core.ui_options import KEEP, STOP
 from scheduler.core.values import value
 from scheduler.core.views import Snapshot, TaskView
 from tui.common.questions.question import STAY, Choice, Question, Words
-from tui.common.text import elapsed, plural
+from tui.common.text import elapsed, of_limit, plural
 from tui.glyphs import Glyphs
 
 NAMED, LISTED = 4, 4  # citizens named, runs listed
@@ -83,4 +82,4 @@ def _names(names: Sequence[str]) -> str:
 def _how_far(task: TaskView, now: float) -> str:
     gone, share = now - (task.running_since or now), task.progress and task.progress.share
     left = f", about {elapsed(gone / share - gone)} to go" if share else ""
-    return f"{elapsed(gone)} of {in_words(task.timeout)}{left}"
+    return f"{of_limit(gone, task.timeout)}{left}"

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from scheduler.core.schedules.schedule import in_words
 from scheduler.core.views import TaskView
 from scheduler.core.wording.description import TaskDetails
 from scheduler.core.wording.spans import clock
 from scheduler.spending.money import dollars
 from tui.common.questions.question import STAY, Choice, Words
-from tui.common.text import elapsed, moment, plural
+from tui.common.text import elapsed, moment, of_limit, plural
 
 LISTED = 8  # runs named in one question
 COUNTS_AS = "counts as stopped: no failure, no retry."
@@ -74,5 +73,5 @@ def _how_far(task: TaskView, now: float) -> str:
         return "waiting"
     gone, share = now - task.running_since, task.progress and task.progress.share
     if not share:
-        return f"{elapsed(gone)} of at most {in_words(task.timeout)}"
+        return of_limit(gone, task.timeout)
     return f"{elapsed(gone)} ({int(100 * share)}%); {elapsed(gone / share - gone)} to go"
