@@ -30,14 +30,20 @@ RESULTS_KEPT = 200
 LATEST = 12.0  # seconds that a start may need for itself
 
 
+def _on_disk(trace: Trace) -> Iterator[tuple[Fact, bool]]:
+    """Each fact, and whether the disk holds what was answered: not a full one, until the next attempt."""
+    full_until = -NEVER
+    for fact in trace:
+        if fact.kind in ("disk full", "disk free"):
+            full_until = NEVER if fact.kind == "disk full" else fact.at + LAST_RETRY + SLOW
+        yield fact, fact.at >= full_until and fact.kind != "cut"
+
+
 def a_task_never_overlaps_itself(history: History, trace: Trace) -> Iterator[Broken]:
     """Nor does the wake, whatever asks for it; a process of a dead owner counts while it lives."""
     alive: dict[str, set[int]] = defaultdict(set)
-    full = False
-    for fact in trace:
-        if fact.kind in ("disk full", "disk free"):
-            full = fact.kind == "disk full"
-        elif fact.kind == "killed" and full:  # a start that no disk took is not known to the next owner
+    for fact, saved in _on_disk(trace):
+        if fact.kind == "killed" and not saved:  # a start that no disk took is not known to the next owner
             for name, state in fact.more.items():
                 alive[name] &= {each.pid for each in (state.running, state.orphan) if each}
         elif fact.kind == "began":
@@ -51,15 +57,11 @@ def a_task_never_overlaps_itself(history: History, trace: Trace) -> Iterator[Bro
 def counts_never_go_back(history: History, trace: Trace) -> Iterator[Broken]:
     """What a screen showed of runs and wakes, and what the agent read, only grows.
 
-    But a power cut takes back what was not synced, and a kill what no disk had taken: a full one, until the
-    next attempt.
+    But a power cut takes back what was not synced, and a kill what no disk had taken.
     """
     highest: dict[str, int] = defaultdict(int)
-    full_until = -NEVER
-    for fact in trace:
-        if fact.kind in ("disk full", "disk free"):
-            full_until = NEVER if fact.kind == "disk full" else fact.at + LAST_RETRY + SLOW
-        if fact.kind == "cut" or (fact.kind == "killed" and fact.at < full_until):
+    for fact, saved in _on_disk(trace):
+        if fact.kind in ("cut", "killed") and not saved:
             highest = defaultdict(int, {name: state.run_count for name, state in fact.more.items()})
         for name, count in _counts(fact):
             if count < highest[name]:
@@ -124,11 +126,8 @@ def every_result_reaches_a_wake(history: History, trace: Trace) -> Iterator[Brok
 def no_result_is_told_twice(history: History, trace: Trace) -> Iterator[Broken]:
     """Nor by the next owner; what was delivered is not known after a power cut, or where no disk took it."""
     given: set[tuple[str, str]] = set()
-    full = False
-    for fact in trace:
-        if fact.kind in ("disk full", "disk free"):
-            full = fact.kind == "disk full"
-        if fact.kind == "cut" or full:
+    for fact, saved in _on_disk(trace):
+        if not saved:
             given.clear()
         elif fact.kind == "began" and fact.task == "wake":
             letter = {(each["task"], each["text"]) for each in fact.more[2]["results"]}
