@@ -12,7 +12,7 @@ import click
 
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import seconds
-from scheduler.errors import SchedulerError
+from scheduler.errors import PROGRAM, SchedulerError
 
 if TYPE_CHECKING:
     from tui.serve.address import Address
@@ -136,7 +136,8 @@ def _announcing(token: str, file: Path) -> Callable[["Address"], None]:
 
     def announce(where: "Address") -> None:
         if _is_kept(sys.stdout.fileno()):
-            click.echo(f"{where.origin}/ is open; its token is in {file}; `serve --link` prints the link")
+            how = f"{PROGRAM} serve --link prints the link"
+            click.echo(f"{where.origin}/ is open; its token is in {file}; {how}")
         else:
             click.echo(f"{link(where, token)}\nopen this link; Ctrl+C ends it")
         sys.stdout.flush()

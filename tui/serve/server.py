@@ -77,7 +77,7 @@ async def _warn(watcher: CitizenWatcher) -> None:
     """Log which citizens no process runs: their screens show no changes."""
     idle = [each.citizen for each in await watcher.statuses() if each.owner_state is not OwnerState.ALIVE]
     if idle:
-        log.warning(f"no process runs {', '.join(idle)} now: {PROGRAM} up starts their loops")
+        log.warning(f"no process runs {', '.join(idle)} now: {PROGRAM} up runs them in the background")
 
 
 def application(plan: Plan, clock: Clock, watcher: CitizenWatcher, screens: Screens) -> web.Application:
