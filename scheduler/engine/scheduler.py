@@ -330,7 +330,8 @@ class Scheduler(Verbs):
         self._dispatch.freeze_changed()
         for job in self._registry.rows():
             self._runner.waiters.check_queued(job)
-            if freeze and job.run and not (job.is_wake or job.task.queue):
+            waits = job.task.queue or (job.is_wake and job.run and not job.run.opened)  # it looks by itself
+            if freeze and job.run and not waits:
                 self._runner.take_back(job.run)
 
     # -------------------------------------------------------------- for callers on the same loop

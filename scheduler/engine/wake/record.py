@@ -102,6 +102,11 @@ class WakeRecord:
         """What the agent of the last wake could see when it began."""
         return self._kept.seen
 
+    @property
+    def begun(self) -> bool:
+        """Whether a turn is noted that has not ended."""
+        return self._kept.number > self.count
+
     async def begin(
         self, since: float, last: LastDelivered | None, agents: tuple[Running, ...], seen: Mapping[str, str]
     ) -> None:

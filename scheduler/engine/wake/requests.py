@@ -145,7 +145,7 @@ class WakeRequests:
         """Record the wake, then end it like any other run; slots that came while it ran are served by it."""
         job = run.job
         assert job
-        if run.opened:
+        if run.opened or run.number:
             await self.wake.close(run, result)
         self._registry.wakes.pop(WAKE, None)
         end = self._registry.finish if run.opened else self._registry.pass_over

@@ -30,8 +30,9 @@ class Results(deque[TaskResult]):
         super().__init__(maxlen=RESULTS_KEPT)
 
     def untold(self, results: Iterable[TaskResult]) -> None:
-        """Keep these for the next wake: the wake that was given them was refused."""
-        self._keep([*results, *self])
+        """Keep these for the next wake: the wake that was given them was refused, or did not begin."""
+        known = set(map(id, self))
+        self._keep([*(each for each in results if id(each) not in known), *self])
 
     def delivered(self, results: Iterable[TaskResult]) -> None:
         """Remove these: a wake was given them."""

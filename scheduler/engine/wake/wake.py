@@ -174,8 +174,9 @@ class Wake:
 
     async def close(self, run: RunHandle, result: Result) -> None:
         """Record the wake."""
-        if result.outcome is Outcome.REFUSED:  # the next wake gets its number and its letter
-            await self.record.withdraw()
+        if result.outcome is Outcome.REFUSED or run.put_back:  # the next wake gets its number and its letter
+            if self.record.begun:
+                await self.record.withdraw()
             self._registry.results.untold(self._told)
             return
         known: dict[str, Any] = to_json(run.cost) if run.cost else {}

@@ -1,6 +1,7 @@
 """A frozen citizen: nothing of it is started, and afterwards everything goes on, with the slots it wanted."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -382,6 +383,27 @@ async def test_a_wake_that_waits_for_its_tasks_does_not_get_its_turn(build, cloc
     await scheduler.thaw()
     await clock.advance(HELD_LOOK)
     await until(lambda: len(wakes) == 1, "it wakes after the thaw")
+
+
+async def test_a_wake_whose_program_waits_for_its_record_is_taken_back_and_comes_after_the_thaw(
+    build, clock, noting
+):
+    given = Command(("sh", "-c", "cat > letter; echo $EXPERIENCE_WAKE >> woken"))
+    scheduler = await build(
+        noting(), store=(store := Writing(False, 2)), wake=WakeConfig(every=HOUR, work=given)
+    )
+    await clock.advance()
+    await until(lambda: store.left < 0, "its program waits")
+    await scheduler.freeze(who=CT)
+    store.goes_on.set()
+    await until(lambda: scheduler.snapshot().wake.running_since is None, "it is taken back")
+    assert not (build.home / "woken").exists() and scheduler.snapshot().wake.count == 0
+    assert [each.task for each in scheduler.results()] == ["tick"]
+    await scheduler.thaw()
+    await clock.advance(HELD_LOOK)
+    await until(lambda: scheduler.snapshot().wake.count == 1, "it wakes after the thaw")
+    assert (build.home / "woken").read_text() == "1\n"
+    assert json.loads((build.home / "letter").read_text())["results"][0]["task"] == "tick"
 
 
 async def test_a_wake_by_hand_of_a_frozen_citizen_is_skipped_with_the_reason(build, clock, home):
