@@ -165,7 +165,8 @@ class Trial:
         verdict = judge(runs, [Row(*row) for row in rows])
         most = self._pace + self._failover + 1.0 + STARTS
         ticks = [run for run in runs if run.task == "tick" and run.citizen != STEERED]
-        verdict.longest, verdict.late = judge_gaps(ticks, CITIZENS[:-1], self.whole, most, end)
+        citizens, waited = CITIZENS[:-1], self._heart.waited
+        verdict.longest, verdict.late = judge_gaps(ticks, citizens, self.whole, most, end, waited)
         verdict.faults = self._verdict.faults
         steered = [run for run in runs if run.citizen == STEERED]
         begun = Counter(run.task for run in steered)
@@ -176,7 +177,12 @@ class Trial:
             "stop": stopped,
             "budget": lifts,
         }
-        judge_verbs(verdict, self.verbs.asked, steered, effects, self._heart.waited)
+        judge_verbs(verdict, self.verbs.asked, steered, effects, waited)
+        verdict.waited = waited(0.0, end)
+        if verdict.guilty:
+            verdict.said = [
+                f"{one.name}: {line}" for one in self.machines for line in one.said().splitlines()
+            ]
         return verdict
 
     def _begin(self) -> None:
@@ -341,7 +347,7 @@ def command_line(
             faults += Counter(fault.partition(" ")[0] for fault in found.faults)
             runs += found.runs
             if asked.minutes and found.guilty:
-                print(*found.faults, sep="\n")
+                print(*found.faults, *found.said, sep="\n")
                 break
             if asked.minutes:
                 caught = control(server, failover=asked.failover).guilty

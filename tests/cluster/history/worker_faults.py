@@ -61,7 +61,8 @@ class WorkerTrial(Trial):
         ticks = [run for run in read(self._log) if run.task == "tick" and run.citizen != STEERED]
         owners = {name: spans for name, spans in self.whole.items() if name.startswith("m")}
         most = self._pace + 3 * self._failover + 3.0 + STARTS
-        verdict.longest, verdict.late = judge_gaps(ticks, CITIZENS[:-1], owners, most, end)
+        citizens, waited = CITIZENS[:-1], self._heart.waited
+        verdict.longest, verdict.late = judge_gaps(ticks, citizens, owners, most, end, waited)
         return verdict
 
     def _faults(self, chance: random.Random, seconds: float) -> None:
