@@ -21,7 +21,7 @@ from scheduler.cluster.database import Database, Served
 from scheduler.cluster.leases import Lease
 from scheduler.spending.ledger import LATE
 from scheduler.spending.ledger import NAME as LEDGER
-from scheduler.storage.file_copies import FREEZE, METADATA, WAKE_NOTE
+from scheduler.storage.file_copies import FREEZE, METADATA, WAKE_NOTE, NotCopied
 from scheduler.storage.freeze_file import NAME as FREEZE_FILE
 from scheduler.storage.wake_note import FILE as WAKE_FILE
 from scheduler.system.files import read_file, read_json_for_update, replace_file
@@ -67,15 +67,15 @@ class Notes:
         return CopiesOf(self, citizen, lease)
 
     def write(self, query: LiteralString, values: Mapping[str, object]) -> None:
-        """Commit the query; raises OSError."""
+        """Commit the query; raises NotCopied."""
         with self._lock:
             try:
                 done = self._connected().execute(query, values).fetchall()
             except psycopg.Error as error:
                 self._drop()
-                raise OSError(errno.EIO, str(self._database.away(error))) from error
+                raise NotCopied(errno.EIO, str(self._database.away(error))) from error
         if not done:
-            raise OSError(errno.EPERM, "another machine runs this citizen, or none does")
+            raise NotCopied(errno.EPERM, "another machine runs this citizen, or none does")
 
     def close(self) -> None:
         with self._lock:

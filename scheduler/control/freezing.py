@@ -29,13 +29,14 @@ from scheduler.errors import (
     UnknownCitizen,
     file_error,
 )
-from scheduler.storage.file_copies import NO_COPIES, FileCopies
+from scheduler.storage.file_copies import NO_COPIES, FileCopies, NotCopied
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
 from scheduler.storage.lock import owner_of as living_owner
 from scheduler.system.foreign_home import is_ours
 from scheduler.system.root_folder import root_folder
 
 ALL = "all citizens"
+IN_FILES_HERE = "done in the files of this machine, not on others"
 IN_FILE = "done in its files, not confirmed by its owner"
 SEEN_AFTER = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds between looks at whether another machine knows a freeze
 UNKNOWN_METHOD = "no method "  # the answer of an owner of an older version
@@ -102,7 +103,7 @@ class Freezer:
         try:
             await asyncio.to_thread(self._root.freeze, freeze)
         except OSError as error:
-            return [Answer(ALL, error=SchedulerError(file_error(error, self._root.path)))]
+            return [Answer(ALL, error=_unwritten(error, self._root.path))]
         said = Answer(ALL, f"{ALL}: {freeze_words(freeze, self._now())}", freeze)
 
         async def joined(citizen: CitizenSettings) -> Answer:
@@ -121,7 +122,7 @@ class Freezer:
         try:
             await asyncio.to_thread(self._root.thaw, self._now())
         except OSError as error:
-            return [Answer(ALL, error=SchedulerError(file_error(error, self._root.path)))]
+            return [Answer(ALL, error=_unwritten(error, self._root.path))]
         lifted = await self._each(self._citizens, self._thaw)
         was = _in_force(note, self._now())
         said = [Answer(ALL, f"{ALL}: thawed")] if was else []
@@ -241,6 +242,12 @@ def _not_ours(citizen: CitizenSettings) -> NotOurs:
     )
 
 
+def _unwritten(error: OSError, otherwise: object) -> SchedulerError:
+    if isinstance(error, NotCopied):
+        return NotConfirmed(f"{IN_FILES_HERE}: {error.strerror}")
+    return SchedulerError(file_error(error, otherwise))
+
+
 async def _knows(owner: MachineControl, *, frozen: bool) -> None:
     """Return when the owner's machine has read whether all citizens are frozen; raises Disconnected."""
     for wait in SEEN_AFTER:
@@ -255,7 +262,7 @@ async def _written(write: Callable[..., None], value: Freeze | float) -> None:
     try:
         await asyncio.to_thread(write, value)
     except OSError as error:
-        raise SchedulerError(file_error(error, "the freeze")) from error
+        raise _unwritten(error, "the freeze") from error
 
 
 async def _stop_runs(owner: Owner | None) -> tuple[str, ...]:

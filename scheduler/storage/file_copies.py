@@ -5,6 +5,10 @@ from typing import Protocol
 FREEZE, WAKE_NOTE, METADATA = "freeze", "wake", "metadata"  # names of the files
 
 
+class NotCopied(OSError):
+    """A file was written, but not its copy for other machines."""
+
+
 class FileCopies(Protocol):
     """The place where other machines read; methods block, and raise OSError if a copy cannot be stored."""
 

@@ -157,7 +157,8 @@ class Verdict:
         )
         happened = f"{self.runs} runs, {self.takeovers} take-overs, {len(self.faults)} faults ({faults})"
         happened += f", {self.acknowledged.total()}/{self.asked.total()} verbs acknowledged ({verbs})"
-        return f"{happened}: {wrong}; longest gap {self.longest:.1f}s, in a freeze {self.latest:.1f}s, waited {self.waited:.0f}s"
+        times = f"longest gap {self.longest:.1f}s, in a freeze {self.latest:.1f}s, waited {self.waited:.0f}s"
+        return f"{happened}: {wrong}; {times}"
 
 
 def read(log: Path) -> list[Run]:

@@ -1,5 +1,6 @@
 """Freezes from outside of the owner: whose files may be written, whose zone counts, who confirms."""
 
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -27,6 +28,7 @@ from scheduler.errors import (
     SchedulerError,
     UnknownCitizen,
 )
+from scheduler.storage.file_copies import NotCopied
 from scheduler.storage.freeze_file import HomeFreezes
 from tests.crash.loops import Place
 from tests.fakes import NOON, until
@@ -100,6 +102,20 @@ async def test_an_owner_that_does_not_confirm_is_named(home):
         "opus: done in its files, not confirmed by its owner: the owner (pid 7) does not answer"
     )
     assert HomeFreezes(home).own.read(NOON)[0].last
+
+
+async def test_a_freeze_of_which_other_machines_do_not_know_says_so(home):
+    class Away:
+        def keep(self, name: str, content: bytes) -> None:
+            raise NotCopied(errno.EIO, "the database does not answer: check [engine] url")
+
+    made = freezer(home, None)
+    made._copies = lambda citizen: Away()
+    (answer,) = await made.freeze(["opus"], lambda zone: None, "")
+    assert isinstance(answer.error, NotConfirmed) and HomeFreezes(home).own.read(NOON)[0].last
+    assert str(answer.error) == (
+        "done in the files of this machine, not on others: the database does not answer: check [engine] url"
+    )
 
 
 async def test_an_owner_of_an_older_version_goes_on_and_is_named(home):
