@@ -55,7 +55,9 @@ def _failure(result: dict[str, Any], lines: list[dict[str, Any]]) -> Failure:
     errors = result.get("errors")
     listed = "; ".join(map(said, errors)) if isinstance(errors, list) else ""
     text = words(result.get("result")) or listed or said(result.get("error"))
-    return Failure(text, whole(result.get("api_error_status")), resets_at=_resets_at(lines))
+    return Failure(
+        text + _rejection(lines), whole(result.get("api_error_status")), resets_at=_resets_at(lines)
+    )
 
 
 def _last_failure(lines: list[dict[str, Any]]) -> Failure:
@@ -64,14 +66,20 @@ def _last_failure(lines: list[dict[str, Any]]) -> Failure:
     last = answers[-1] if answers and answers[-1].get("error") else {}
     content = at(last, "message", "content")
     texts = [words(at(part, "text")) for part in content] if isinstance(content, list) else []
-    rejected = "usage limit reached" if any(map(_is_rejected, lines)) else ""
-    return Failure(" ".join(filter(None, (*texts, rejected))), resets_at=_resets_at(lines))
+    return Failure(" ".join(texts) + _rejection(lines), resets_at=_resets_at(lines))
+
+
+def _rejection(lines: list[dict[str, Any]]) -> str:
+    """Words for the last news of the plan's limits, if that is a rejection and no paid usage lifts it."""
+    last = next(reversed(_limits(lines)), None)
+    refused = at(last, "status") == "rejected" and at(last, "isUsingOverage") is not True
+    return " usage limit reached" if refused else ""
 
 
 def _resets_at(lines: list[dict[str, Any]]) -> int | None:
-    rejected = (at(line, "rate_limit_info") for line in reversed(lines) if _is_rejected(line))
-    return next((whole(at(info, "resetsAt")) for info in rejected), None)
+    rejected = (info for info in reversed(_limits(lines)) if at(info, "status") == "rejected")
+    return whole(at(next(rejected, None), "resetsAt"))
 
 
-def _is_rejected(line: dict[str, Any]) -> bool:
-    return line.get("type") == "rate_limit_event" and at(line, "rate_limit_info", "status") == "rejected"
+def _limits(lines: list[dict[str, Any]]) -> list[Any]:
+    return [line.get("rate_limit_info") for line in lines if line.get("type") == "rate_limit_event"]

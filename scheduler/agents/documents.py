@@ -10,6 +10,7 @@ from scheduler.executors.output import ESCAPES
 
 LAST = 4000  # characters at the end of plain text that are searched for a reason
 DIGITS = 100  # of a whole number; no count is longer
+_FRAME = re.compile(r"at .*:\d+:\d+\)?( \{)?")
 # The default rounds sums to 28 digits, and raises on large exponents.
 _EXACT = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")  # control characters, and byte order marks
@@ -55,8 +56,9 @@ def decoded(content: bytes) -> dict[str, Any] | None:
 
 
 def plain_text(output: str) -> str:
-    """The end of the output that is not JSON: error messages and the like."""
-    return "\n".join(each for each in _parts(output) if isinstance(each, str))[-LAST:]
+    """The end of the output that is not JSON: error messages and the like, without the stacks of Node."""
+    lines = (each for each in _parts(output) if isinstance(each, str))
+    return "\n".join(line for line in lines if not _FRAME.fullmatch(line))[-LAST:]
 
 
 def printed(output: str) -> str:

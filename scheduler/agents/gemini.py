@@ -4,14 +4,19 @@ Several models may share a run: their tokens add up, and `prompt` holds the cach
 google-gemini/gemini-cli docs/cli/headless.md.
 """
 
+import re
+from dataclasses import replace
 from typing import Any
 
-from scheduler.agents.documents import at, documents, said, total, whole, words
+from scheduler.agents.documents import at, documents, plain_text, said, total, whole, words
 from scheduler.agents.refusals.find_refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.core.costs import Usage
 
 SIGN_IN_EXIT, TURN_LIMIT_EXIT = 41, 53  # packages/core/src/utils/errors.ts
+
+_SAYS_NOTHING = "An unknown error occurred"
+_TURN_LIMIT = re.compile(r"TurnLimit|session ?turns", re.IGNORECASE)
 
 
 def read(output: str) -> AgentReport:
@@ -23,7 +28,9 @@ def read(output: str) -> AgentReport:
     failed = ended.get("error") is not None or ended.get("status") == "error"
     used = _used(ended)
     failure = _failure(ended.get("error"))
-    limit = "TurnLimit" in failure.text or failure.status == TURN_LIMIT_EXIT
+    if _SAYS_NOTHING in failure.text:  # the reason stands before it, as text
+        failure = replace(failure, text=f"{plain_text(output)}\n{failure.text}")
+    limit = bool(_TURN_LIMIT.search(failure.text)) or failure.status == TURN_LIMIT_EXIT
     return AgentReport(
         Ending.TURN_LIMIT if limit else Ending.ERROR if failed else Ending.OK,
         tokens_in=total(each.tokens_in for each in used),

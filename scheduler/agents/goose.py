@@ -11,6 +11,10 @@ from scheduler.agents.refusals.find_refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 
 _FINE = ("", "completed", "success")
+_APOLOGY = (
+    "Ran into this error",
+    "retry if you think this is a transient",
+)  # an answer of Goose, not of a model
 
 
 def read(output: str) -> AgentReport:
@@ -18,15 +22,17 @@ def read(output: str) -> AgentReport:
     errors = [line.get("error") for line in lines if line.get("type") == "error"]
     ended = _end(lines)
     status = words(at(ended, "status"))
-    failed = bool(errors) or status not in _FINE
+    answer = _answer(lines)
+    spoken = answer if all(words in answer for words in _APOLOGY) else ""
+    failed = bool(errors or spoken) or status not in _FINE
     ending = Ending.ERROR if failed else Ending.OK if ended is not None else Ending.NO_RESULT
     return AgentReport(
         ending,
         money(at(ended, "cost_usd")),
         whole(at(ended, "input_tokens")),
         whole(at(ended, "output_tokens")),
-        summary=_answer(lines),
-        failure=Failure(said(errors[-1]) if errors else said(at(ended, "error")) or status),
+        summary=answer,
+        failure=Failure(said(errors[-1]) if errors else spoken or said(at(ended, "error")) or status),
     )
 
 

@@ -15,7 +15,9 @@ _USAGE = re.compile(r"Tokens:\s+([\d.,]+[kM]?)\s+sent,[^$]*?([\d.,]+[kM]?)\s+rec
 _COST = re.compile(r"Cost:\s+\$[\d.,]+\s+\w+,\s+\$([\d.,]*\d)\s+session")
 # Its own errors, not those of the code that it works on.
 _OWN = r"litellm\.\w+|RateLimitError|AuthenticationError|ContextWindowExceededError"
-_ERROR = re.compile(rf"^(?:{_OWN}): .*(?:\n.*){{0,3}}", re.MULTILINE)
+_FULL = r"Model \S+ has hit a token limit!"
+_ERROR = re.compile(rf"^(?:(?:Unexpected error: )?(?:{_OWN}): |{_FULL}).*(?:\n.*){{0,3}}", re.MULTILINE)
+_VERBOSE = re.compile(r"^(prompt eval count|eval count): +(\d{1,12}) token", re.MULTILINE)
 _TIMES = {"k": 1000, "M": 1_000_000}
 
 
@@ -43,8 +45,14 @@ def _count(text: str) -> int | None:
 
 
 def read_ollama(output: str) -> AgentReport:
-    """Read the report of Ollama: the last chunk of an answer holds the counts (docs/api/usage.mdx)."""
+    """Read the report of Ollama: the last chunk of an answer holds the counts (docs/api/usage.mdx).
+
+    `ollama run --verbose` prints the counts as text.
+    """
     lines = documents(output)
+    counts = {name.lower().replace(" ", "_"): int(count) for name, count in _VERBOSE.findall(printed(output))}
+    if counts and not lines:
+        lines = [{"done": True, **counts}]
     answers = [line for line in lines if line.get("done") is True]
     last: dict[str, Any] = next(
         (line for line in reversed(lines) if "error" in line or line.get("done") is True), {}

@@ -82,10 +82,11 @@ def refusal_in(output: str, now: float, zone: tzinfo, more: Rules = ()) -> Refus
 
 def _is_error(document: Mapping[str, Any]) -> bool:
     """Whether it says so itself, or in the result that it holds."""
-    if document.get("error") or document.get("is_error") is True:
+    if document.get("error") or document.get("errorMessage") or document.get("is_error") is True:
         return True
-    named = (document.get(key) for key in ("type", "event", "object", "status", "subtype", "level"))
+    keys = ("type", "event", "object", "status", "subtype", "level", "stopReason")
+    named = (document.get(key) for key in keys)
     if any(isinstance(name, str) and name.lower().endswith(("error", "failed")) for name in named):
         return True
-    inner = (document.get(key) for key in ("result", "data"))
+    inner = (document.get(key) for key in ("result", "data", "message"))
     return any(isinstance(each, dict) and _is_error(each) for each in inner)

@@ -62,8 +62,66 @@ SENT = "Tokens: 4.1k sent, 3.2k cache write, 500 received."
 PRICED = f"{SENT} Cost: $0.0042 request, $0.0042 session."
 LIMITED = "litellm.RateLimitError: OpenAIException - too fast\nThe API provider has rate limited you."
 
+STACK = "    at classify (file:///usr/lib/a.js:1:2)\n" * 99
+UNKNOWN = {
+    "status": "error",
+    "error": {"type": "unknown", "message": "[API Error: An unknown error occurred.]"},
+}
+APOLOGY = "Ran into this error: %s.\n\nPlease retry if you think this is a transient or recoverable error."
+
 SHAPES = (
+    # The reason is in the text, and before the stack
+    Shape(
+        "gemini",
+        "Error: TerminalQuotaError: You have exhausted your capacity. Your quota will reset after 1h.\n"
+        + STACK
+        + lines({"type": "result", **UNKNOWN}),
+        "quota",
+        seconds=3600,
+    ),
+    Shape(
+        "gemini",
+        "TerminalQuotaError: You exceeded your current quota.\n* Quota exceeded for metric: a/free_tier, "
+        "limit: 20\nPlease retry in 34.8s.\n" + STACK + lines({"type": "result", **UNKNOWN}),
+        "quota",
+    ),
+    Shape(
+        "gemini",
+        lines({"error": {"type": "MaxSessionTurnsError", "message": "Maximum session turns exceeded"}}),
+        "turn_limit",
+    ),
+    Shape(
+        "goose",
+        lines(
+            {
+                "type": "message",
+                "message": {"role": "assistant", "content": [{"type": "text", "text": APOLOGY % "429 Busy"}]},
+            },
+            {"type": "complete", "total_tokens": None},
+        ),
+        "rate_limit",
+        0,
+    ),
     # Claude Code
+    Shape(
+        "claude",
+        lines(
+            event("rejected", NOON + 60), result(subtype="error_during_execution", is_error=True, result="x")
+        ),
+        "usage_limit",
+        seconds=60,
+        cost="0.25",
+        turns=1,
+        session="s1",
+    ),
+    Shape(
+        "claude",
+        lines(event("rejected", NOON + 60), event("allowed", NOON + 99), result(is_error=True, result="x")),
+        "error",
+        cost="0.25",
+        turns=1,
+        session="s1",
+    ),
     Shape(
         "claude",
         failed("API Error: Repeated 529 Overloaded errors", api_error_status=529),
@@ -420,6 +478,8 @@ SHAPES = (
         turns=1,
     ),
     Shape("aider", "litellm.AuthenticationError: not able to authenticate you", "auth"),
+    Shape("aider", "Unexpected error: litellm.RateLimitError: too fast", "rate_limit", 0),
+    Shape("aider", "Model m/1 has hit a token limit!\nToken counts below are approximate.", "context", 0),
     # Ollama
     Shape(
         "ollama",
@@ -429,6 +489,13 @@ SHAPES = (
         tokens=(5, 8),
     ),
     Shape("ollama", lines({"response": "x", "done": False}), "no_result", 143),
+    Shape(
+        "ollama",
+        "Yes.\n\ntotal duration:  1.5s\nprompt eval count:    26 token(s)\neval count:   98 token(s)\n",
+        "ok",
+        0,
+        tokens=(26, 98),
+    ),
     Shape(
         "ollama",
         lines({"error": "server busy, please try again. maximum pending requests exceeded"}),

@@ -198,6 +198,7 @@ def test_a_program_without_a_reader_may_print_the_answer_it_got() -> None:
         '{"event":"result","result":{"status":"ERROR","error":"quota reached for you"}}',
         '{"type":"session.error","data":{"message":"you hit a rate limit"}}',
         '{"type":"result","subtype":"success","is_error":true,"result":"You\'ve hit your limit"}',
+        '{"type":"message_end","message":{"stopReason":"error","errorMessage":"429 Slow down"}}',
         '{"level":"error","msg":"429 Busy"}',
     ):
         found = refusal_in(f"working\n{said}\n", NOON, UTC)
