@@ -12,10 +12,11 @@ from pathlib import Path
 
 from scheduler.config.loader import CitizenSettings, load
 from scheduler.control.wire.client import Connection
-from scheduler.errors import NO_CITIZENS, PROGRAM, Disconnected, SchedulerError, WrongOwner
+from scheduler.errors import NO_CITIZENS, PROGRAM, Disconnected, SchedulerError, Unreadable, WrongOwner
 from scheduler.process.process_info import Running, alive, born
 from scheduler.runtime.loop_process import NewLoop, detached, in_screen, is_loop, loop_command, user_of
 from scheduler.storage.lock import MONITOR, managed_by, owner_of, role_of
+from scheduler.storage.state_file import StateFile
 from scheduler.system.unix_socket import client_socket, is_foreign
 
 POLL_EVERY = 0.05  # seconds
@@ -98,6 +99,8 @@ def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> New
     """Start a loop; return it, or the report why none was started."""
     try:
         return _start_free(citizen, flags, own_as_root)
+    except Unreadable as error:
+        return _not_started(citizen.name, str(error))
     except OSError as error:
         why = f"{error.filename or citizen.home}: {error.strerror}"
         return _not_started(citizen.name, (*citizen.problems, why)[0])
@@ -117,6 +120,7 @@ def _start_free(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -
         return _not_started(name, citizen.problems[0])
     if reason := _why_not_allowed(citizen.home, own_as_root):
         return _not_started(name, reason)
+    StateFile(citizen.home).peek()  # what the loop would refuse is said here, not only in its log
     command = loop_command([name], flags)
     return in_screen(citizen, command) or detached(citizen.home, command)
 
