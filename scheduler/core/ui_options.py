@@ -15,110 +15,42 @@ TEXTUAL_THEMES = (
 )
 
 EVERYWHERE = "everywhere"
-_VERBS = {"force": "f", "reset": "r", "pause": "p", "stop": "x", "budget": "B"}
-_SEARCH = {"search": "slash", "next-hit": "n", "hit-before": "N"}
-_MOVES = {
-    "up": "up,k",
-    "down": "down,j",
-    "page-up": "pageup",
-    "page-down": "pagedown",
-    "first": "g,home",
-    "last": "G,end",
-}
+_VERBS = "force=f reset=r pause=p stop=x budget=B "
+_SEARCH = "search=slash next-hit=n hit-before=N "
+_MOVES = "up=up,k down=down,j page-up=pageup page-down=pagedown first=g,home last=G,end "
+
+
+def _keys(text: str) -> Mapping[str, str]:
+    return dict(each.split("=") for each in text.split())
+
 
 # Screen by screen: the name of each key, and its default key.
-KEYS: Mapping[str, Mapping[str, str]] = {
-    EVERYWHERE: {
-        "help": "question_mark",
-        "palette": "colon,ctrl+p",
-        "quit": "q",
-        "screenshot": "S",
-        "theme": "T",
-    },
-    "fleet": {
-        **_VERBS,
-        **_MOVES,
-        "details": "enter",
-        "wake": "w",
-        "freeze": "Z",
-        "add": "a",
-        "edit": "e",
-        "new-citizen": "i",
-        "undo": "u",
-        "filter": "slash",
-        "sort": "s",
-        "mark": "space",
-        "lower": "o",
-        "table": "v",
-        "reverse": "R",
-        "force-failing": "F",
-        "copy": "y",
-        "timeline": "t",
-        "log": "l",
-        "problem": "n",
-        "problem-before": "N",
-        "take-over": "O",
-        "move": "m",
-        "clear": "escape",
-        "left": "left",
-        "right": "right",
-        "next": "tab",
-        "before": "shift+tab",
-    },
-    "start": {  # the first steps, an empty fleet, wrong settings
-        **_MOVES,
-        "copy": "y",
-        "add": "a",
-        "edit": "e",
-        "new-citizen": "i",
-        "next": "tab",
-        "before": "shift+tab",
-        "open": "enter",
-        "clear": "escape",
-    },
-    "log": {
-        **_MOVES,
-        **_SEARCH,
-        "open": "enter",
-        "only": "ampersand",
-        "copy": "y",
-        "clear": "escape",
-        "log": "l",
-        "back": "q",
-    },
-    "timeline": {
-        **_MOVES,
-        "open": "enter",
-        "zoom-in": "plus,equals_sign",
-        "zoom-out": "minus",
-        "left": "left",
-        "right": "right",
-        "now": "0",
-        "clear": "escape",
-        "timeline": "t",
-        "log": "l",
-        "back": "q",
-    },
-    "details": {
-        **_VERBS,
-        **_MOVES,
-        **_SEARCH,
-        "copy": "y",
-        "pager": "o",
-        "add": "a",
-        "edit": "e",
-        "by-cost": "c",
-        "unfold": "z",
-        "wrap": "W",
-        "log": "l",
-        "pane": "tab",
-        "pane-after": "right",
-        "pane-before": "shift+tab,left",
-        "read": "enter",
-        "leave": "escape",
-        "leave-too": "backspace,q",
-    },
-    "filter": {"filter-clear": "escape"},
+KEYS = {
+    EVERYWHERE: _keys("help=question_mark palette=colon,ctrl+p quit=q screenshot=S theme=T"),
+    "fleet": _keys(
+        _VERBS
+        + _MOVES
+        + "details=enter wake=w freeze=Z add=a edit=e new-citizen=i undo=u filter=slash sort=s mark=space "
+        "lower=o table=v reverse=R force-failing=F copy=y timeline=t log=l problem=n problem-before=N "
+        "take-over=O move=m clear=escape left=left right=right next=tab before=shift+tab"
+    ),
+    "start": _keys(  # the first steps, an empty fleet, wrong settings
+        _MOVES + "copy=y add=a edit=e new-citizen=i next=tab before=shift+tab open=enter clear=escape"
+    ),
+    "log": _keys(_MOVES + _SEARCH + "open=enter only=ampersand copy=y clear=escape log=l back=q"),
+    "timeline": _keys(
+        _MOVES
+        + "open=enter zoom-in=plus,equals_sign zoom-out=minus left=left right=right now=0 clear=escape "
+        "timeline=t log=l back=q"
+    ),
+    "details": _keys(
+        _VERBS
+        + _MOVES
+        + _SEARCH
+        + "copy=y pager=o add=a edit=e by-cost=c unfold=z wrap=W log=l pane=tab pane-after=right "
+        "pane-before=shift+tab,left read=enter leave=escape leave-too=backspace,q"
+    ),
+    "filter": _keys("filter-clear=escape"),
 }
 
 
