@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from scheduler.agents import FILE, PROGRAMS
 from scheduler.config.sections.services import PINGS, secret_address, subset_of
@@ -69,21 +69,6 @@ class RunTable(WorkTable):
     )
 
 
-def limits_of(table: RunTable, at: At, problems: Problems) -> dict[str, Any]:
-    """The limits, under the field names that a Task and a WakeConfig share."""
-    on_failure = read(OnFailureTable, table.on_failure or {}, (*at, "on_failure"), problems)
-    return {name: getattr(table, name) for name in _LIMITS} | {"pause_after": on_failure.pause_after}
-
-
-_LIMITS = (
-    "report",
-    "provider",
-    "retries",
-    "retry_delay",
-    "jitter",
-    "catch_up",
-    "enabled",
-    "description",
-    "ping",
-    "ping_on",
-)
+def pause_after(table: RunTable, at: At, problems: Problems) -> int:
+    """The failures in a row after which it is paused; 0: never."""
+    return read(OnFailureTable, table.on_failure or {}, (*at, "on_failure"), problems).pause_after

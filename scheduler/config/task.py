@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
-from scheduler.config.run_table import RunTable, WorkTable, limits_of
+from scheduler.config.run_table import RunTable, WorkTable, pause_after
 from scheduler.config.sections.services import SHORTEST
 from scheduler.config.times import active_hours, cron_schedule
 from scheduler.core.planning import active_slot
@@ -97,15 +97,15 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
         problems.refuse((*at, asks), reason(given[asks], error))
         schedule = Cron(table.cron) if table.cron else Every(table.every or LONGEST)
         work = NotSetUp("timezone", _zone_advice(name, place))
-    limits = limits_of(table, at, problems)
+    most = pause_after(table, at, problems)
     if table.options is not None and not table.handler:
         problems.add((*at, "options"), "goes with handler; a command gets arguments, input or environment")
     _check_queue(table, at, place, problems)
     if schedule is None or len(problems.found) > before:
         return None
     hidden = frozenset(k for k, value in given.items() if holds_sensitive(value))
-    made = _build_task(name, schedule, work, table, table.options if builtin is None else options, limits)
-    made = replace(made, active=hours, source=problems.files(at, given), hidden=hidden)
+    made = _build_task(name, schedule, work, table, table.options if builtin is None else options)
+    made = replace(made, active=hours, pause_after=most, source=problems.files(at, given), hidden=hidden)
     if isinstance(schedule, Cron) and not made.catch_up and active_slot(made, schedule.after(0.0)) == NEVER:
         fix = "widen them, or remove catch_up = false"
         problems.add((*at, "active"), f"no time of {schedule} is in these hours; {fix}")
@@ -139,19 +139,11 @@ def _default_task(name: str) -> Task | None:
     return _build_task(name, every, work, table, builtin.options.model_construct())
 
 
-def _build_task(
-    name: str,
-    schedule: Schedule,
-    work: Work,
-    table: TaskTable,
-    options: Any,
-    limits: Mapping[str, Any] | None = None,
-) -> Task:
-    limits = {k: getattr(table, k) for k in _LIMITS} | dict(limits or {})
-    return Task(name, schedule, work, options=options, **limits)
+def _build_task(name: str, schedule: Schedule, work: Work, table: TaskTable, options: Any) -> Task:
+    return Task(name, schedule, work, options=options, **{key: getattr(table, key) for key in _SAME})
 
 
-_LIMITS = ({each.name for each in fields(Task)} & TaskTable.model_fields.keys()) - {"options"}
+_SAME = ({each.name for each in fields(Task)} & TaskTable.model_fields.keys()) - {"options", "active"}
 
 
 def _defaults(name: str) -> dict[str, Any]:

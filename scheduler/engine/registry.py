@@ -302,25 +302,8 @@ class TaskRegistry(RunNotes):
         if output is not None:
             output.close()
         begun, stopped_by, why = run.since, run.stopped_by, run.begun_for
-        self.bus.record(
-            FinishedRun(
-                name,
-                trigger,
-                attempt + 1,
-                begun,
-                now,
-                took,
-                outcome,
-                text,
-                trace,
-                output,
-                cost,
-                who,
-                stopped_by,
-                why,
-                run.where,
-            )
-        )
+        facts = begun, now, took, outcome, text, trace, output, cost, who, stopped_by, why, run.where
+        self.bus.record(FinishedRun(name, trigger, attempt + 1, *facts))
 
     def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
         """The task's state after a run with this result."""

@@ -1,11 +1,11 @@
 """Reads the table [wake]: when a citizen wakes, what the wake runs, and its gate."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import tzinfo
 from typing import Annotated, Any
 
-from scheduler.config.run_table import RunTable, limits_of
+from scheduler.config.run_table import RunTable, pause_after
 from scheduler.config.sections.services import SHORTEST
 from scheduler.config.task import explicit_work
 from scheduler.config.times import active_hours, cron_schedule
@@ -67,16 +67,19 @@ def wake_of(raw: Mapping[str, Any], home: str, usual: tzinfo | None, problems: P
     if isinstance(cron, AtStart):
         problems.add((*at, "cron"), "@reboot is for tasks; give the wake the five fields of cron, or every")
     times = cron if isinstance(cron, Cron) else None
-    plan = WakeConfig(table.every, table.patience, work, table.timeout, table.urgent_cooldown, times)
-    hidden = frozenset(k for k, value in raw.items() if holds_sensitive(value))
-    gate = _gate_of(table, raw, work, at, problems)
-    more = {
-        "gate": gate,
-        "source": problems.files(at, raw),
-        "hidden": hidden,
-        **limits_of(table, at, problems),
-    }
-    return replace(plan, active=hours, **more)
+    return WakeConfig(
+        work=work,
+        cron=times,
+        active=hours,
+        hidden=frozenset(k for k, value in raw.items() if holds_sensitive(value)),
+        gate=_gate_of(table, raw, work, at, problems),
+        source=problems.files(at, raw),
+        pause_after=pause_after(table, at, problems),
+        **{name: getattr(table, name) for name in _SAME},
+    )
+
+
+_SAME = WakeTable.model_fields.keys() & {f.name for f in fields(WakeConfig)} - {"cron", "gate", "active"}
 
 
 def _gate_of(
