@@ -14,15 +14,14 @@ import psycopg
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException, ProcrastinateException
 from procrastinate.jobs import Job, Status
-from procrastinate.manager import JobManager
+from procrastinate.manager import JobManager, NotificationCallback
 from psycopg_pool import PoolTimeout
 
 from scheduler.cluster.database import OPTIONS
 from scheduler.cluster.fence import KNOCK
 from scheduler.errors import DatabaseAway
 
-SHORT_POLL = 0.25  # seconds between two checks of a worker that does not listen
-POLL = 1.0  # seconds between two checks of one that listens, for jobs from before it did
+POLL = 5.0  # seconds between two checks for jobs whose knock was not heard, as before it listened
 POOL = 2  # connections of a worker for Procrastinate's own signs of life
 OPENS_WITHIN = 5.0  # seconds
 QUIET = ("procrastinate", "psycopg.pool")  # loggers that print tracebacks; the worker logs one line
@@ -39,9 +38,22 @@ class _Taken(JobManager):
     def __init__(self, connector: PsycopgConnector, take: Callable[[], Awaitable[int | None]]) -> None:
         super().__init__(connector)
         self._take = take
+        self._knocks = 0
+
+    async def listen_for_jobs(
+        self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
+    ) -> None:
+        async def knocked(**notification: Any) -> None:
+            self._knocks += 1
+            await on_notification(**notification)
+
+        await super().listen_for_jobs(on_notification=knocked, queues=queues)
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        run = await self._take()
+        run, before = None, -1
+        while run is None and before != self._knocks:  # Procrastinate forgets knocks of meanwhile
+            before = self._knocks
+            run = await self._take()
         if run is None:
             return None
         return Job(id=run, queue="", lock=None, queueing_lock=None, task_name=KNOCK, task_kwargs={"run": run})
@@ -55,8 +67,6 @@ async def hear(
     concurrency: int,
     take: Callable[[], Awaitable[int | None]],
     carry: Callable[[int], Awaitable[None]],
-    *,
-    listens: bool,
 ) -> None:
     """Take a run at each knock and carry it, `concurrency` at a time; raises DatabaseAway."""
     for name in QUIET:
@@ -82,8 +92,7 @@ async def hear(
             await app.run_worker_async(
                 queues=list(queues),
                 concurrency=concurrency,
-                listen_notify=listens,
-                fetch_job_polling_interval=POLL if listens else SHORT_POLL,
+                fetch_job_polling_interval=POLL,
                 install_signal_handlers=False,
                 shutdown_graceful_timeout=0.0,
             )

@@ -40,8 +40,7 @@ from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.worker")
 
-CROWD = 4  # workers on a queue; if there are more they poll, since each knock would wake all idle ones
-LOOK = 1.0  # seconds between two checks of the owners' requests
+LOOK = 1.0  # seconds between two checks of the owners' requests, while it has runs
 AGAIN = 1.0  # seconds until the next attempt after the database did not answer
 CLOSING = 5.0  # seconds that Procrastinate gets to shut down
 HURRY = 0.1  # seconds of grace for runs whose lease has ended
@@ -87,6 +86,7 @@ class Worker(RunNotes):
         self._carried: dict[int, Carried] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}  # by run, from its claim to its end
         self._taking: set[asyncio.Task[int | None]] = set()
+        self._unsure = False  # whether the answer to a claim may have been lost
         self._unanswered: set[int] = set()  # runs whose claim is on record but whose answer never came
         self._connection: Connection | None = None
         self._asking = asyncio.Lock()
@@ -139,27 +139,19 @@ class Worker(RunNotes):
         said = ""
         while True:
             self._lease.came_back.clear()
-            listens = self._lease.crowd <= CROWD
-            taking = hear(self._url, self._queues, self._concurrency, self.take, self.carry, listens=listens)
+            taking = hear(self._url, self._queues, self._concurrency, self.take, self.carry)
             hearing = asyncio.create_task(taking, name="knocks")
-            changed = asyncio.create_task(self._changed(listens))
+            came_back = asyncio.create_task(self._lease.came_back.wait())
             try:
-                await asyncio.wait({hearing, changed}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({hearing, came_back}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                changed.cancel()
+                came_back.cancel()
                 hearing.cancel()
                 await asyncio.wait({hearing}, timeout=CLOSING)
             error = hearing.exception() if hearing.done() and not hearing.cancelled() else None
             if error and str(error) != said and not self._lease.troubled:
                 log.error(said := str(error))
             await asyncio.sleep(AGAIN)
-
-    async def _changed(self, listens: bool) -> None:
-        """Return when knocks must be taken in another way or on other connections."""
-        while not self._lease.came_back.is_set():
-            await asyncio.sleep(LOOK)
-            if listens != (self._lease.crowd <= CROWD) and not self._carried:
-                return
 
     async def take(self) -> int | None:
         """Claim and begin the next run of these queues; return None if none waits or may begin now.
@@ -183,12 +175,17 @@ class Worker(RunNotes):
         if not self._guard.alive:
             await asyncio.to_thread(self._guard.begin)
         async with self._asking:
-            worker, claimed = await self._claim()
-            # The answer came late, after a cut or a freeze: the run may belong to another worker by now.
-            if claimed is None or not self._lease.held or self._lease.id != worker:
-                return None
-            if claimed.frozen(self._clock.now()):
+            unsure, self._unsure = self._unsure, True
+            while True:
+                worker, claimed = await self._claim()
+                # The answer came late, after a cut or a freeze: the run may belong to another worker by now.
+                if claimed and not (self._lease.held and self._lease.id == worker):
+                    return None
+                if claimed is None or not claimed.frozen(self._clock.now()):
+                    break
                 await run_rows.give_back(await self._connected(), claimed.run, worker)
+            self._unsure = unsure
+            if claimed is None:
                 return None
             task = asyncio.create_task(self._carry(claimed, worker), name=f"run {claimed.run}")
             self._tasks[claimed.run] = task
@@ -308,8 +305,9 @@ class Worker(RunNotes):
             await tell_left_over(connection, self._definitions.citizens, self._clock)
         while True:
             await asyncio.sleep(LOOK)
-            with contextlib.suppress(psycopg.Error, DatabaseAway):
-                await self._look()
+            if self._tasks or self._unsure:
+                with contextlib.suppress(psycopg.Error, DatabaseAway):
+                    await self._look()
 
     async def _look(self) -> None:
         worker = self._lease.id
@@ -317,6 +315,7 @@ class Worker(RunNotes):
         async with self._asking:
             connection = await self._connected()
             asked = await run_rows.asked(connection, worker)
+            self._unsure = False
             unanswered = asked.keys() - self._tasks.keys()
             self._unanswered = {run for run in unanswered if not asked[run]}
             for run in unanswered - self._unanswered:  # its owner no longer wants it

@@ -25,9 +25,7 @@ VALUES (%(id)s, %(machine)s, %(queues)s, %(concurrency)s, %(process)s,
 _FORGET = "DELETE FROM experience.workers WHERE until < clock_timestamp() - interval '1 day'"
 _RENEW = """
 UPDATE experience.workers SET until = clock_timestamp() + make_interval(secs => %(seconds)s)
-WHERE id = %(id)s AND until > clock_timestamp()
-RETURNING (
-    SELECT count(*) FROM experience.workers w WHERE w.queues && %(queues)s AND w.until > clock_timestamp())
+WHERE id = %(id)s AND until > clock_timestamp() RETURNING id
 """
 _LEAVE = "DELETE FROM experience.workers WHERE id = %s"
 
@@ -48,13 +46,12 @@ class WorkerLease:
     ) -> None:
         """`renewed` gets the time until which runs may last; `lost` is called when all must end now."""
         self.id: UUID = uuid4()
-        self.crowd = 1  # number of workers on these queues
-        self.seconds, self.queues = seconds, list(queues)
+        self.seconds = seconds
         self.came_back = asyncio.Event()  # set when the database answers again
         self._database, self._renewed, self._lost = database, renewed, lost
         self._facts = {
             "machine": machine,
-            "queues": self.queues,
+            "queues": list(queues),
             "concurrency": concurrency,
             "process": json.dumps(to_json(process)),
             "seconds": seconds,
@@ -126,7 +123,6 @@ class WorkerLease:
             self._give_up("the lease of this worker has ended")
             await self.enter()
         else:
-            (self.crowd,) = row
             self._count_from(sent)
         if self.troubled:
             log.info("the database answers again")

@@ -9,8 +9,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from procrastinate.manager import JobManager, NotificationCallback
+from procrastinate.testing import InMemoryConnector
 
 from scheduler.cluster.workers import run_rows
+from scheduler.cluster.workers.procrastinate_jobs import _Taken
 from scheduler.cluster.workers.run_rows import Claimed
 from scheduler.cluster.workers.worker import Worker
 from scheduler.config.settings import EngineSettings, Settings
@@ -115,10 +118,53 @@ async def test_a_claim_that_fails_ends_the_hearing_and_takes_no_place(
     monkeypatch.setattr(run_rows, "claim_next", refuse)
     with pytest.raises(psycopg.Error):
         await slow.take()
+    assert slow._unsure  # it may be on record
+    await slow._look()
+    assert not slow._unsure
     monkeypatch.setattr(run_rows, "claim_next", lambda *_: slow.answer(None))
     slow.answers.set()
     assert await slow.take() == 7
     slow.done.set()
+
+
+async def test_a_worker_that_has_no_run_asks_for_none(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = list[int]()
+
+    async def look() -> None:
+        looks.append(len(looks))
+
+    monkeypatch.setattr(slow, "_look", look)
+    monkeypatch.setattr("scheduler.cluster.workers.worker.LOOK", 0.0)
+    looking = asyncio.create_task(slow._look_forever())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not looks
+    slow._unsure = True
+    await until(lambda: looks, "it looks")
+    looking.cancel()
+
+
+async def test_a_knock_during_a_claim_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Procrastinate forgets it when that claim is over, and would look again only after seconds."""
+    claims, heard = list[int](), list[dict[str, object]]()
+
+    async def listen(*_: object, on_notification: NotificationCallback, **__: object) -> None:
+        await on_notification(channel="gpu", notification={"type": "job_inserted", "job_id": 7})
+
+    async def note(**notification: object) -> None:
+        heard.append(notification)
+
+    async def take() -> int | None:
+        claims.append(7)
+        if len(claims) > 1:
+            return 7
+        await manager.listen_for_jobs(on_notification=note)
+        return None
+
+    monkeypatch.setattr(JobManager, "listen_for_jobs", listen)
+    manager = _Taken(InMemoryConnector(), take)
+    job = await manager.fetch_job(["gpu"], 1)
+    assert job and job.id == 7 and len(heard) == 1
 
 
 async def test_an_answer_that_comes_under_another_lease_begins_nothing(slow: Slow) -> None:
@@ -148,10 +194,7 @@ async def test_what_was_claimed_during_a_freeze_is_given_back(
     )
     frozen = ([lasts], [is_over, lasts], [for_ever], ["{}", "not readable"])
     claims = (replace(CLAIMED, freezes=each) for each in (*frozen, ["{}", is_over]))
-    for _ in frozen:
-        assert await slow.take() is None
-    assert given_back == [7] * len(frozen) and slow.carried == []
-    assert await slow.take() == 7
+    assert await slow.take() == 7 and given_back == [7] * len(frozen)
     slow.done.set()
 
 

@@ -36,17 +36,15 @@ async def rows(database: Database) -> list[tuple[object, ...]]:
 
 async def test_it_is_there_until_it_leaves(here: Here, database: Database) -> None:
     assert await rows(database) == [(here.id, "g1", ["gpu"])]
-    assert here.held and here.crowd == 1
+    assert here.held
     await here.leave()
     assert await rows(database) == [] and not here.held
 
 
-async def test_it_renews_under_its_number_and_counts_the_others(here: Here, database: Database) -> None:
-    before, other = here.id, Here(database, 600.0)
-    await other.enter()
+async def test_it_renews_under_its_number(here: Here) -> None:
+    before = here.id
     await here._renew()
-    assert (here.id, here.crowd, len(here.deadlines)) == (before, 2, 2)
-    await other.leave()
+    assert (here.id, len(here.deadlines)) == (before, 2)
 
 
 async def test_a_lease_that_has_ended_is_lost_and_the_next_has_another_number(
