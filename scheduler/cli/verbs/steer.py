@@ -121,10 +121,8 @@ class ResultPrinter:
         state = control.snapshot()
         if receipt.saved or state.owner != "here" or not state.unsaved:
             return OK
-        lost = (
-            f"{self.citizen}: it is lost, since no other process runs {self.citizen}; make its home writable"
-        )
-        click.echo(clean(f"experience: {lost}"), err=True)
+        lost = f"{self.citizen}: it is lost, since no other process runs {self.citizen}"
+        click.echo(clean(f"experience: {lost}; make room on its disk, or its home writable"), err=True)
         return FAILED
 
     def refused(self, error: SchedulerError) -> int:
