@@ -23,7 +23,7 @@ def read(output: str) -> AgentReport:
     ended = _end(lines)
     status = words(at(ended, "status"))
     answer = _answer(lines)
-    spoken = answer if all(words in answer for words in _APOLOGY) else ""
+    spoken = answer if all(part in answer for part in _APOLOGY) else ""
     failed = bool(errors or spoken) or status not in _FINE
     ending = Ending.ERROR if failed else Ending.OK if ended is not None else Ending.NO_RESULT
     return AgentReport(
@@ -37,13 +37,19 @@ def read(output: str) -> AgentReport:
 
 
 def _answer(lines: list[dict[str, Any]]) -> str:
-    """The last text among its messages, which are in a whole document or one per line."""
+    """Its last message: one of a whole document, or the pieces of one id on many lines."""
     messages = [at(line, "message") for line in lines if line.get("type") == "message"]
     for line in lines:
         messages += line["messages"] if isinstance(line.get("messages"), list) else []
-    spoken = [at(message, "content") for message in messages if at(message, "role") == "assistant"]
-    parts = spoken[-1] if spoken and isinstance(spoken[-1], list) else []
-    return next((text for part in reversed(parts) if (text := words(at(part, "text")))), "")
+    spoken = [message for message in messages if at(message, "role") == "assistant"]
+    same = at(spoken[-1], "id") if spoken else None
+    last = [message for message in spoken if at(message, "id") == same] if same else spoken[-1:]
+    answer, new = "", True
+    contents = (content for message in last if isinstance(content := at(message, "content"), list))
+    for part in (part for content in contents for part in content):
+        text = words(at(part, "text"))
+        answer, new = (text if new and text else answer + text), not text
+    return answer
 
 
 def _end(lines: list[dict[str, Any]]) -> Any:

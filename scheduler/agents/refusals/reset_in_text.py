@@ -7,7 +7,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from scheduler.agents.refusals.reset_in_headers import UNIT, ahead, moment_of, seconds_of
 
-_AGAIN = r"\b(?:resets?|again|retry|available|access|until|after|lifts?|renews?|refresh(?:es)?|ends|back)"
+_AGAIN = (
+    r"\b(?:resets?|again|retry|available|access|until|after|lifts?|renews?|refresh(?:es)?|ends|back"
+    r"|this model)"
+)
 _BEFORE = rf"{_AGAIN}(?:\s+(?:at|on|by|after|from|around|today)\b|:|,)*\s+"
 _EPOCH = re.compile(
     r"(?:\||\bresets?[_\s]?(?:at)?[\"']?\s*[:=]?\s*[\"']?)(\d{10}|\d{13})(?:\.\d+)?\b", re.IGNORECASE

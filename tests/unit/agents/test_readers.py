@@ -153,6 +153,12 @@ def test_an_error_line_of_goose_outranks_its_status() -> None:
     )
     assert read("goose", done).cost == Decimal("0.5")
     assert read("goose", '{"type":"error","error":"Rate limit exceeded: 429"}', done).kind == "usage_limit"
+    piece = (
+        '{"type":"message","message":{"id":"m1","role":"assistant","content":[{"type":"text","text":"%s"}]}}'
+    )
+    tool = piece.replace('"type":"text","text":"%s"', '"type":"toolRequest"')
+    report = read("goose", piece % "Looking", tool, piece % "All", piece % " done.", done)
+    assert report.summary == "All done."  # it comes in pieces
 
 
 def test_aider_prints_a_running_total_and_shortened_counts() -> None:

@@ -99,6 +99,7 @@ NOON = datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp()  # a Tuesday
         ('hit your weekly limit · resets Dec 4, 12:59am (America/Los_Angeles)', UTC, "2026-12-04T08:59:00"),
         ('when your cycle ends on 12/24/2026.', BERLIN, "2026-12-23T23:00:00"),
         ('The limits reset on 01/02', UTC, "2027-01-02T00:00:00"),
+        ('You can resume using this model at 12/8/2026, 10:05:12 AM', UTC, "2026-12-08T10:05:12"),
         ('Refreshes in 6 days and 18 hours', UTC, "2026-12-08T06:00:00"),
         ('Come back in 3h 47m', UTC, "2026-12-01T15:47:00"),
         ('reset is expected within 24h', UTC, "2026-12-02T12:00:00"),
