@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from scheduler.system.foreign_home import closed_after, make_folder, open_folder, place
 from scheduler.system.foreign_home import remove as unlink
+from scheduler.system.hanging_disks import on_disk
 
 NAME = "control.sock"
 GROUP_FOLDER = ".experience-group"  # holds only a socket: .experience itself stays closed to the group
@@ -54,7 +55,7 @@ class HomeSocket(NamedTuple):
 def home_id(home: Path) -> str:
     """A text that tells this home from its copies and from homes of the same name; empty if it is gone."""
     try:
-        status = home.stat()
+        status = on_disk(home, home.stat)
     except OSError:
         return ""
     return f"{status.st_dev}:{status.st_ino}"

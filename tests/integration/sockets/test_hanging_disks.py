@@ -186,7 +186,7 @@ async def test_a_disk_that_begins_to_hang_holds_its_own_citizen_and_no_other(pla
         await fleet.stop(0)
 
 
-@each("look", ["at its freeze", "at its budget"])
+@each("look", ["at its freeze", "at its budget", "at its home"])
 async def test_a_disk_that_hangs_after_its_answer_holds_up_no_loop(place, hung, look):
     hung.back.set()
     paid = command("paid", "true", report="file")
@@ -200,6 +200,8 @@ async def test_a_disk_that_hangs_after_its_answer_holds_up_no_loop(place, hung, 
         hung.back.clear()
         if look == "at its budget":
             assert SILENT in mira._paid.hold(mira._registry.jobs["paid"].task)[0].why
+        elif look == "at its home":  # for a client
+            assert b'"home"' not in fleet.members["mira"].server._greeting()
         with pytest.raises(Frozen, match=f"{SILENT}$"):
             await mira.force("tick")
         before = place.count("tick")
