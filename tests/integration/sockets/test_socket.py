@@ -91,6 +91,14 @@ class Owner:
 
 
 @pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """In a folder of a short name: the path of a socket has at most 108 bytes."""
+    home = tmp_path_factory.mktemp("s") / "opus"
+    home.mkdir()
+    return home
+
+
+@pytest.fixture
 async def owner(home: Path) -> AsyncIterator[Owner]:
     owner = Owner(home)
     await owner.open()
