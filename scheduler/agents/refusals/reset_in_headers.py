@@ -12,6 +12,8 @@ _LONGEST = 400 * 86400.0  # seconds: moments further ahead are ignored
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 UNIT = r"(?:ms|milliseconds?|w(?:eeks?)?|d(?:ays?)?|h(?:(?:ou)?rs?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)"
 _PART = re.compile(rf"(\d+(?:\.\d+)?|\ban?(?=\s))\s*({UNIT})(?![a-z])", re.IGNORECASE)
+_RETRY_AFTER = re.compile(r"(?:^|-)retry-after(?:-ms)?$")  # also x-ms-retry-after-ms, x-ratelimit-retry-after
+_NOTHING_LEFT = re.compile(r"\b(?:r|remaining)=0\b.*?\b(?:t|reset)=(\d{1,9})\b")  # "default";r=0;t=30
 _COMPACT = re.compile(rf"(\d+(?:\.\d+)?)({UNIT})")
 
 
@@ -28,12 +30,15 @@ def moment_of(number: float, now: float) -> float | None:
 
 def moment_in_headers(headers: Mapping[str, str], now: float) -> float | None:
     """The moment in `Retry-After`, else the latest reset among the windows with nothing left."""
-    if (finer := _number(headers.get("retry-after-ms", ""))) and (moment := moment_of(finer / 1000, now)):
-        return moment
-    if moment := _moment_in_value(headers.get("retry-after", ""), now):
-        return moment
-    exhausted = [_moment_in_value(headers.get(reset, ""), now) for reset in _exhausted(headers)]
-    return max(filter(None, exhausted), default=None)
+    found = filter(_RETRY_AFTER.search, headers)
+    for name in sorted(found, key=lambda each: not each.endswith("-ms")):  # the finer ones first
+        value = headers[name].strip(' "')
+        finer = _number(value) if name.endswith("-ms") else None
+        if moment := _moment_in_value(value, now) if finer is None else moment_of(finer / 1000, now):
+            return moment
+    left = _NOTHING_LEFT.search(headers.get("ratelimit", ""))
+    resets = [left[1] if left else "", *(headers.get(reset, "") for reset in _exhausted(headers))]
+    return max(filter(None, (_moment_in_value(reset, now) for reset in resets)), default=None)
 
 
 def _exhausted(headers: Mapping[str, str]) -> Iterator[str]:
