@@ -42,7 +42,9 @@ some_citizens = click.argument(
     shell_complete=citizens,
     callback=lambda context, option, words: names_in(words),
 )
-runs_argument = click.argument("words", nargs=-1, metavar="CITIZEN [TASK]", shell_complete=tasks_of_citizens)
+runs_argument = click.argument(
+    "words", nargs=-1, metavar="[CITIZEN [TASK]]", shell_complete=tasks_of_citizens
+)
 tasks_argument = click.argument(
     "words", nargs=-1, metavar="CITIZEN TASK...", shell_complete=tasks_of_citizens
 )

@@ -71,7 +71,7 @@ def history_command(
 ) -> int:
     """List the newest runs of citizens (default: all), or of one of their tasks.
 
-    CITIZEN: one name or a comma-separated list; leave it out with --all. Exit code 1 if the last run of
+    CITIZEN: one name or a comma-separated list; leave it out for all. Exit code 1 if the last run of
     the task (without TASK: of any task) failed.
     """
     if as_csv and as_json:
