@@ -111,12 +111,7 @@ async def _run(argv: tuple[str, ...], text: bytes, **more: Any) -> None:
     quiet = asyncio.subprocess.DEVNULL  # its output may hold secrets
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=quiet,
-            stderr=quiet,
-            start_new_session=True,
-            **more,
+            *argv, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True, **more
         )
     except OSError as error:
         raise Refused(f"cannot be started: {error.strerror}") from None

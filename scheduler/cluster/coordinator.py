@@ -99,12 +99,7 @@ class ClusterCoordinator:
         self._accept = accept
         self._bus = Bus(self._database, self._leases.holder, self._serve, self._on_note, self._sender.ended)
         self._presence = Presence(
-            self._database,
-            self._leases.holder,
-            engine.machine,
-            engine.failover,
-            local.clock.now,
-            self._homes,
+            self._database, self._leases.holder, engine.machine, engine.failover, local.clock.now, self._homes
         )
         self._overview: Cluster | None = None
         self._notes = Notes(self._database)

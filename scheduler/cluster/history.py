@@ -92,14 +92,7 @@ class ClusterHistory:
         facts = facts_text(run._replace(machine=self._machine) if self._ran_here(run) else run)
         self._store.end(
             Ended(
-                run.task,
-                run.finished,
-                run.seconds,
-                run.outcome.value,
-                run.text,
-                output,
-                run.traceback,
-                facts,
+                run.task, run.finished, run.seconds, run.outcome.value, run.text, output, run.traceback, facts
             )
         )
         self._new[run.task] = self._new.get(run.task, 0) + 1

@@ -83,13 +83,7 @@ class ClusterStore(DiskStore):
     fenced = True
 
     def __init__(
-        self,
-        home: Path,
-        clock: Clock,
-        lease: Lease,
-        writer: FencedWriter,
-        guard: Guarded,
-        before: Committed,
+        self, home: Path, clock: Clock, lease: Lease, writer: FencedWriter, guard: Guarded, before: Committed
     ) -> None:
         super().__init__(home, clock)
         self._lease, self._writer, self._guard = lease, writer, guard

@@ -50,10 +50,7 @@ class Files:
         _check_dots(path, content)
         try:
             tables = tomllib.loads(content)
-        except (
-            ValueError,
-            RecursionError,
-        ) as error:  # TOMLDecodeError, or endless digits or nesting
+        except (ValueError, RecursionError) as error:  # TOMLDecodeError, or endless digits or nesting
             raise Unusable(_syntax(path, content, str(error))) from error
         _check_depth(path, tables)
         self.given[path] = frozenset(_names(tables))

@@ -39,10 +39,7 @@ def load(
 
 
 def load_or_raise(
-    *,
-    config: Path | None = None,
-    environ: Mapping[str, str] = os.environ,
-    only: Collection[str] = (),
+    *, config: Path | None = None, environ: Mapping[str, str] = os.environ, only: Collection[str] = ()
 ) -> Settings:
     """The settings, if nothing at all is wrong with them; raises BadSettings with every problem."""
     settings = load(config=config, environ=environ, only=only)

@@ -96,12 +96,7 @@ class Fleet:
         settings.chosen(self._options.only)
         self._settings, self._problems = settings, settings.problems
         self._coordinator = coordinator_of(
-            settings.engine,
-            settings.root,
-            self._local,
-            self._homes_now.set,
-            self._let_go,
-            self._serve_remote,
+            settings.engine, settings.root, self._local, self._homes_now.set, self._let_go, self._serve_remote
         )
         self._wanted = {citizen.name: citizen for citizen in settings.citizens}
         self.on_settings(settings)

@@ -3,6 +3,7 @@
 All times are Unix seconds (UTC), all durations seconds.
 """
 
+from dataclasses import fields
 from enum import StrEnum
 from itertools import takewhile
 from typing import Any
@@ -227,39 +228,29 @@ class Heartbeat:
 def view(task: Task, state: TaskState, when: float, *, held: Hold | None = None, **more: Any) -> TaskView:
     """The row of a task; `when` is its due time."""
     due = held.until if held and held.until else when
+    same = {name: getattr(state, name) for name in _OF_STATE}
+    same |= {name: getattr(task, name) for name in _OF_TASK}
     return TaskView(
-        name=task.name,
         kind=_kind(task, state, held),
         held=held,
         schedule=str(task.schedule),
         due=None if when == NEVER else due,
         since=state.last_run if state.last_run is not None else state.first_seen,
-        last_run=state.last_run,
-        run_count=state.run_count,
-        error=state.error,
-        failures_in_a_row=state.failures_in_a_row,
-        last_duration=state.last_duration,
-        timeout=task.timeout,
         running_since=state.running.since if state.running and not _in_queue(held) else None,
-        paused_at=state.paused_at,
-        paused_until=state.paused_until,
-        paused_why=state.paused_why,
-        paused_by=state.paused_by,
-        enabled=task.enabled,
         missing=task.work.setting if isinstance(task.work, NotSetUp) else "",
         advice=task.work.advice if isinstance(task.work, NotSetUp) else "",
-        text=state.text,
-        priority=task.priority,
-        description=task.description,
-        outcome=state.outcome,
-        last_success=state.last_success,
         active=str(task.active or ""),
-        recent=state.recent,
         builtin=task.builtin,
-        skips=state.skips,
-        queue=task.queue,
+        **same,
         **more,
     )
+
+
+# What a row takes over as it is.
+_OF_STATE = {each.name for each in fields(TaskView)} & {each.name for each in fields(TaskState)} - {
+    "schedule"
+}
+_OF_TASK = ("name", "timeout", "enabled", "priority", "description", "queue")
 
 
 def _in_queue(held: Hold | None) -> bool:

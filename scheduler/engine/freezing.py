@@ -52,13 +52,7 @@ class Freezing:
     `changed` is called when a freeze begins, ends or is replaced, with the previous one and who asked for it.
     """
 
-    def __init__(
-        self,
-        citizen: str,
-        files: FreezeFiles,
-        clock: Clock,
-        changed: Changed,
-    ) -> None:
+    def __init__(self, citizen: str, files: FreezeFiles, clock: Clock, changed: Changed) -> None:
         self.current: Freeze | None = None
         self.over: tuple[Span, ...] = ()
         self.problems: tuple[str, ...] = ()

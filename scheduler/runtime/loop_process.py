@@ -72,12 +72,7 @@ def spawn(home: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
         raise Refused("a link", log)
     with closed_after(open_file(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)) as output:
         return subprocess.Popen(
-            command,
-            cwd=home,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
+            command, cwd=home, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
 
 

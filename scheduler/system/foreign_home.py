@@ -178,11 +178,7 @@ def closed_after(descriptor: int) -> Iterator[int]:
 
 def names_in(path: Path) -> list[str]:
     """The names in the folder; none if there is no folder."""
-    with (
-        suppress(FileNotFoundError),
-        open_folder(path) as at,
-        closed_after(at.open(os.O_RDONLY)) as folder,
-    ):
+    with suppress(FileNotFoundError), open_folder(path) as at, closed_after(at.open(os.O_RDONLY)) as folder:
         return os.listdir(folder)  # noqa: PTH208 - a descriptor
     return []
 

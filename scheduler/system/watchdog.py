@@ -17,10 +17,7 @@ class StallWatch:
     """
 
     def __init__(
-        self,
-        stalled: Callable[[str, float], None],
-        turns: Callable[[str, float], None],
-        limit: float = LIMIT,
+        self, stalled: Callable[[str, float], None], turns: Callable[[str, float], None], limit: float = LIMIT
     ) -> None:
         self._stalled, self._turns, self._limit = stalled, turns, limit
         self._every = min(BEAT, limit / 4)

@@ -111,10 +111,7 @@ class FactsPane(Pane):
         style = "warning" if self._about.habits.slow and fact.label in HABITS else style
         first = StyledText(f"{name:<{label}}  ", "faint")
         if cells(name) > label:  # the words begin on the next line
-            return [
-                styled((name, "faint")),
-                *self._words(fact, StyledText(" " * (label + 2)), room, style),
-            ]
+            return [styled((name, "faint")), *self._words(fact, StyledText(" " * (label + 2)), room, style)]
         return self._words(fact, first, room, style)
 
     def _words(self, fact: DefinitionField, first: StyledText, room: int, style: str) -> list[Row]:

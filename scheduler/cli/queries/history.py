@@ -11,13 +11,7 @@ import click
 
 from scheduler import background
 from scheduler.cli.exit_codes import FAILED, OK
-from scheduler.cli.options import (
-    as_document,
-    citizens_and_rest,
-    config_file,
-    every_citizen,
-    runs_argument,
-)
+from scheduler.cli.options import as_document, citizens_and_rest, config_file, every_citizen, runs_argument
 from scheduler.cli.printing import readable, table, width
 from scheduler.cli.queries.run_csv import write_csv
 from scheduler.cli.standard_error import print_problems

@@ -33,12 +33,7 @@ from scheduler.system.root_folder import root_folder
 @as_document
 @config_file
 def budget_command(
-    citizen: str | None,
-    every: bool,
-    amount: str | None,
-    for_today: bool,
-    as_json: bool,
-    config: Path | None,
+    citizen: str | None, every: bool, amount: str | None, for_today: bool, as_json: bool, config: Path | None
 ) -> int:
     """Show what a citizen's runs may cost and have cost, or raise its limits for today.
 

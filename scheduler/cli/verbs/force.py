@@ -5,13 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.exit_codes import FAILED, OK
-from scheduler.cli.options import (
-    GRAMMAR,
-    action_options,
-    citizens_and_tasks,
-    every_citizen,
-    tasks_argument,
-)
+from scheduler.cli.options import GRAMMAR, action_options, citizens_and_tasks, every_citizen, tasks_argument
 from scheduler.cli.printing import Printout
 from scheduler.cli.verbs.steer import ResultPrinter, exit_code_for, run_verb
 from scheduler.core.views import OutputChunk

@@ -138,12 +138,7 @@ def reported_of(raw: dict[str, Any]) -> AgentReport | None:
 
 
 async def record_endings(
-    connection: Connection,
-    citizen: str,
-    epoch: int,
-    tasks: Mapping[str, Task],
-    now: float,
-    costs: RunCosts,
+    connection: Connection, citizen: str, epoch: int, tasks: Mapping[str, Task], now: float, costs: RunCosts
 ) -> None:
     """Record the ends of runs whose owner died before it could, in the caller's transaction.
 

@@ -38,11 +38,7 @@ class Connection:
     """One connection to an owner; when it ends, every request raises Disconnected."""
 
     def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: Writer,
-        greeting: messages.Greeting,
-        machine: str = "",
+        self, reader: asyncio.StreamReader, writer: Writer, greeting: messages.Greeting, machine: str = ""
     ) -> None:
         self.pid, self.zone, self._machine = greeting.pid, greeting.zone, machine
         socket = writer.get_extra_info("socket")

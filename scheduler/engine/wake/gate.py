@@ -44,11 +44,7 @@ def due_anyway(gate: Gate, last_wake: float | None, failed: bool, now: float) ->
 
 
 async def ask_news(
-    gate: Gate,
-    home: Path,
-    before: news.Seen,
-    results: list[TaskResult],
-    tasks: Mapping[str, Task],
+    gate: Gate, home: Path, before: news.Seen, results: list[TaskResult], tasks: Mapping[str, Task]
 ) -> Verdict:
     """Whether anything is new since the last wake."""
     words = news.words_of(results, tasks, before)

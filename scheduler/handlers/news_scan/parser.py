@@ -178,8 +178,7 @@ _NAMES = {
     **dict.fromkeys(("x-cp1252", "cp-1252", "windows1252", "win-1252", "iso_8859-1:1987"), "cp1252"),
     **dict.fromkeys(("unicode-1-1-utf-8", "x-unicode20utf8", "utf8mb4", "utf-8n", "utf"), "utf-8"),
     **dict.fromkeys(
-        ("gb2312", "gbk", "x-gbk", "gb_2312", "gb_2312-80", "csgb2312", "euc-cn", "chinese"),
-        "gb18030",
+        ("gb2312", "gbk", "x-gbk", "gb_2312", "gb_2312-80", "csgb2312", "euc-cn", "chinese"), "gb18030"
     ),
     **dict.fromkeys(("big5", "big-5", "x-x-big5", "cn-big5", "csbig5"), "big5hkscs"),
     **dict.fromkeys(
