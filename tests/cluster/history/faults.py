@@ -278,14 +278,20 @@ class Trial:
 
     def _two_owners(self) -> None:
         """Whatever the machine is like: each step waits until the one before has been seen."""
-        name = self._owner()
+        _, slot, _, name, *_ = self._lines()[-1].split()
+        citizen = f"{slot.partition('/')[0]}/"  # others may have other owners
         frozen = next(machine for machine in self.machines if machine.name == name)
         frozen.freeze()
         self._verdict.faults.append(f"freeze {name} until it is followed")
-        self._until(lambda: self._owner() != name)
+        self._until(lambda: self._owner(citizen) != name)
         before = len(self._lines())
         frozen.thaw()
-        self._until(lambda: sum(line.split()[3] == name for line in self._lines()[before:]) >= 4)
+
+        def goes_on() -> bool:
+            since = [line.split() for line in self._lines()[before:]]
+            return sum(words[3] == name and words[1].startswith(citizen) for words in since) >= 4
+
+        self._until(goes_on)
 
 
 def trial(server: Postgres, seeds: range, seconds: float, *, failover: float = USUAL) -> Verdict:
