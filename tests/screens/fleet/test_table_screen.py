@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+from textual.events import Resize
+from textual.geometry import Region
+
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Snapshot, TaskStatus
@@ -9,6 +12,7 @@ from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.driving import cursor, press, screen, settled, shown
 from tests.screens.situations import failed, task
 from tui.details.screen import Details
+from tui.fleet.table.view import TaskTable
 
 
 def citizen(name: str, *more) -> FakeControl:
@@ -158,3 +162,14 @@ async def test_a_paused_row_has_no_time():
         await press(pilot, "v", "G")
         row = next(line for line in shown(pilot).splitlines() if " nap " in line)
         assert " – " in row and "paused" in row
+
+
+async def test_a_table_that_is_painted_before_it_hears_of_its_size_is_painted_again(monkeypatch):
+    """On a busy machine the new table stayed one row high, and nothing in it ticked, until a key moved it."""
+    async with screen(fleet()) as pilot:
+        await press(pilot, "v")
+        table = pilot.app.query_one(TaskTable)
+        painted: list[tuple[Region, ...]] = []
+        monkeypatch.setattr(table, "refresh", lambda *regions, **_: painted.append(regions))
+        table.on_resize(Resize(table.size, table.virtual_size))
+        assert () in painted, "the whole of it"

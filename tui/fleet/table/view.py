@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 from rich.segment import Segment
 from textual.binding import BindingType
 from textual.events import Click, Resize
-from textual.geometry import Region, Size
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
@@ -33,12 +33,13 @@ Look = RowLook | tuple[Piece, ...]
 
 
 class Sight(NamedTuple):
-    """What all lines share while they are drawn: the moment, the columns, the first row and the cursor's."""
+    """What all lines share while they are drawn."""
 
     moment: Moment
     columns: Columns
-    top: int
-    at: int
+    top: int  # the first row
+    inside: int  # rows in sight
+    at: int  # the row with the cursor
 
 
 class Drawn(NamedTuple):
@@ -70,7 +71,6 @@ class TaskTable(FleetRows, inherit_bindings=False):
         self._usual, self._held = usual, held
         self._drawn: dict[int, Drawn] = {}
         self._below: tuple[Sight | None, list[list[Piece]]] = None, []
-        self._shape: Size | None = None
         self._waits = False
 
     # -------------------------------------------------------------- values come down
@@ -113,13 +113,6 @@ class TaskTable(FleetRows, inherit_bindings=False):
         return self.order.at(self.board.cursor) or 0
 
     @property
-    def room(self) -> Size:
-        """The area without the scrollbar, cached since Textual computes it on each access."""
-        if self._shape is None:
-            self._shape = super().room
-        return self._shape
-
-    @property
     def inside(self) -> int:
         """Rows in sight."""
         return max(1, self.room.height - HEAD - self._foot)
@@ -157,16 +150,16 @@ class TaskTable(FleetRows, inherit_bindings=False):
 
     def forget(self) -> None:
         self._drawn.clear()
-        self._shape = None
 
     def render_line(self, y: int) -> Strip:
-        drawn = self._drawn.get(y)
-        if drawn is None:
+        if y not in self._drawn:
             sight = self._sight()
-            drawn = self._draw(y, self._look(y, sight), sight)
-        return drawn.strip
+            for each in range(y, max(y + 1, self.size.height)):  # what follows is missing, too
+                if each not in self._drawn:
+                    self._draw(each, self._look(each, sight), sight)
+        return self._drawn[y].strip
 
-    def _draw(self, y: int, look: Look, sight: Sight) -> "Drawn":
+    def _draw(self, y: int, look: Look, sight: Sight) -> None:
         styles, width, cells = self.styles_now(), self.size.width, None
         if isinstance(look, RowLook):
             before = self._drawn.get(y)
@@ -175,18 +168,17 @@ class TaskTable(FleetRows, inherit_bindings=False):
         else:
             segments = [Segment(text, styles.style(style)) for text, style in look]
         strip = Strip(segments).adjust_cell_length(width, styles.style("ink"))
-        drawn = self._drawn[y] = Drawn(look, cells, self.finished(strip))
-        return drawn
+        self._drawn[y] = Drawn(look, cells, self.finished(strip))
 
     def _look(self, y: int, sight: Sight) -> Look:
         """All that decides what this line looks like."""
         if y < HEAD:
             return self._heads()
-        if y >= HEAD + self.inside:
+        if y >= HEAD + sight.inside:
             if self._below[0] is not sight:  # for its three lines at once
                 self._below = sight, self._about(sight)
             lines = self._below[1]
-            return tuple(lines[index]) if (index := y - HEAD - self.inside) < len(lines) else ()
+            return tuple(lines[index]) if (index := y - HEAD - sight.inside) < len(lines) else ()
         number = sight.top + y - HEAD
         ref = self.order.ref(number)
         if ref is None:
@@ -198,7 +190,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
 
     def _sight(self) -> Sight:
         moment = Moment(self._now, self._glyphs, lambda ref: self._usual(ref.row), self._held, self._machine)
-        return Sight(moment, self._columns(), self._top, self.at)
+        return Sight(moment, self._columns(), self._top, self.inside, self.at)
 
     def _columns(self) -> Columns:
         return columns_for(self.room.width, self.order.longest, self.board.shared)
@@ -235,7 +227,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
         if ref is None:
             return [rule]
         shown = len(self.order.rows)
-        last = min(shown, sight.top + self.inside)
+        last = min(shown, sight.top + sight.inside)
         place = f"{sight.top + 1}-{last} of {shown}" if sight.top or last < shown else ""
         says = any(column.name == SAYS_COLUMN.name for column in sight.columns)
         return [rule, *map(list, about(ref, sight.moment, width, place, says))]
@@ -256,6 +248,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
         if self.at < self.inside:
             self.scroll_to(y=0, animate=False, force=True)
         self._reveal()
+        self.refresh()  # it may have been painted before this, and what is forgotten does not tick
         self.post_message(self.Looked())
 
     # -------------------------------------------------------------- keys and mouse
