@@ -56,7 +56,7 @@ def paid(number: int, took: float, text: str, **cost: Any) -> dict[str, Any]:
 OVER = Hold(HoldKind.BUDGET, "over budget until 00:00 ($5.02 of $5.00)", MIDNIGHT, "own 2026-11-24")
 AWAY = Hold(HoldKind.PROVIDER, "waits for anthropic until 15:00 (usage limit)", at("15:00:00"), "anthropic")
 UNSET = (("email_check", "host"), ("offsite_backup", "to"), ("price_monitor", "x"))
-AFTERWARDS = "who names it waits, and the first run afterwards goes alone"
+AFTERWARDS = "runs that call it wait, then one goes first"
 OPUS = Snapshot(
     "opus",
     (

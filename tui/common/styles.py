@@ -37,7 +37,8 @@ class Styles:
         return found
 
     def _mix(self, name: str, light: int) -> Style:
-        style = self._styles["faint" if light & FADED and name in _LIVELY else name]
+        unseen = light & CURSOR and name == "track"  # its own colour is that of the cursor's row
+        style = self._styles["faint" if unseen or (light & FADED and name in _LIVELY) else name]
         if light & MARKED:
             style += Style(bold=True)
         if light & CURSOR:

@@ -169,7 +169,11 @@ class PrintedPane(Pane):
     def foot(self) -> tuple[str, str]:
         find = "" if self.searching else f"{key_of(self, 'search', '/')} search"
         seen = min(self.count(), self.top + self.inside)
-        whole = f"{self.count():,} lines" if self._live else f"{seen:,} of {self.count():,}"
+        whole = (
+            f"{self.count():,} {'line' if self.count() == 1 else 'lines'}"
+            if self._live
+            else f"{seen:,} of {self.count():,}"
+        )
         return find if self.can_focus else "", whole if self._rows else ""
 
     def count(self) -> int:

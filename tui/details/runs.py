@@ -26,6 +26,7 @@ from tui.log.events import OUTCOMES
 WHEN, TRIGGER, TOOK = 14, 9, 6
 BAR, TEXT = (4, 14), 12  # cells, at least and at most; the fewest cells worth using for text
 NEAR = 0.8  # share of the timeout: after a run this long, the timeout is the scale of the bars
+UNJUDGED = (Outcome.SKIPPED, Outcome.STOPPED, Outcome.REFUSED)  # neither ok nor failed
 SAME = 1.0  # seconds by which an event and the history may differ about one moment
 AHEAD = 15  # rows before the end at which more are requested
 
@@ -225,7 +226,7 @@ class RunsPane(Pane):
     # -------------------------------------------------------------- drawing
 
     def _title(self) -> None:
-        ran = [run for run in self._runs if run.outcome is not Outcome.SKIPPED]
+        ran = [run for run in self._runs if run.outcome not in UNJUDGED]
         runs, ok = len(ran), sum(not run.outcome.bad for run in ran)
         self.entitle("runs", f"{ok} of {runs} ok ({int(100 * ok / runs)}%)" if runs else "")
 

@@ -135,7 +135,7 @@ def _what_lifts(held: Hold) -> str:
     if held.kind is HoldKind.BUDGET:
         return "; B allows more"
     tried = held.kind is HoldKind.PROVIDER and held.until is not None
-    return "; nobody calls it before, then one run tries it first" if tried else ""
+    return "; until then no run calls it, then one tries it first" if tried else ""
 
 
 def _by(culprit: str) -> str:

@@ -368,7 +368,7 @@ class PaidRuns:
         when = f"until {until}" if outage.named else f"tried again {until}"
         if before is None or outage.until != before.until:
             reason = f" ({outage.reason})" if outage.reason else ""
-            rest = "who names it waits, and the first run afterwards goes alone"
+            rest = "runs that call it wait, then one goes first"
             self._news.append((task.provider, "away", f"away {when}{reason}: {rest}"))
         return Result(Outcome.REFUSED, f"refused by {task.provider}: {outage.reason}, {when}")
 

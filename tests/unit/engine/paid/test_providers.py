@@ -317,5 +317,5 @@ async def test_one_event_says_that_the_provider_is_away_and_one_that_it_is_back(
     await clock.advance(hours=3, minutes=2)
     said = [event for each in both for event in each.snapshot().events if event.provider]
     assert [(event.about, event.kind) for event in said] == [("anthropic", "away"), ("anthropic", "back")]
-    assert said[0].text.startswith("away until 15:00 (usage limit): who names it waits")
+    assert said[0].text.startswith("away until 15:00 (usage limit): runs that call it wait")
     assert said[1].text.startswith("back: ") and said[1].time >= NOON + 3 * 3600

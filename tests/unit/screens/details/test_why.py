@@ -279,7 +279,7 @@ TABLE = [
         task(TaskStatus.WAITS, held=AWAY),
         (),
         Evidence(),
-        "waits for anthropic until 15:00 (usage limit); nobody calls it before, then one run tries it first",
+        "waits for anthropic until 15:00 (usage limit); until then no run calls it, then one tries it first",
     ),
     (
         task(TaskStatus.WAITS, held=replace(AWAY, why="waits for anthropic, which opus tries", until=None)),
