@@ -22,7 +22,8 @@ def about(ref: TaskRef, at: Moment, width: int, place: str, says_is_shown: bool)
         rest = glyphs.dot.join(filter(None, [every, fine, slow.partition(" is ")[2]]))
         return _line(first, style, "", width, at), _line(rest, "ink", place, width, at)
     name = words.clean(f"{ref.citizen}/{task.name}", glyphs.plain)
-    nexts = [f"next {words.moment(task.due, at.now)}"] if task.due and task.running_since is None else []
+    waits = task.due and task.running_since is None and not at.held(ref.citizen)
+    nexts = [f"next {words.moment(task.due, at.now)}"] if task.due and waits else []
     groups = [", ".join([every, *nexts]), ", ".join(filter(None, [streak, fine])), slow]
     facts = words.fit(glyphs.dot.join(filter(None, groups)), width - words.cells(name) - 4, glyphs.ellipsis)
     return ((f" {name}  ", "title"), (facts, "ink")), _line(f"  {said}", style, place, width, at)
