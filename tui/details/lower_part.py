@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Container, Iterable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LEAST = 8  # lines below which it is not shown
 BOTH = 160  # cells from which both fit
+FEW = 50  # citizens whose past is read; more fill the lines by themselves
 REST = 0.15  # seconds that the cursor rests before output is requested
 
 
@@ -163,7 +164,8 @@ class Lower(Horizontal):
         self._busy = running
         if self.events.display:
             self.events.catch_up(running)
-            if not self._log.entries and (new := self._citizens.keys() - self._read):
+            new = self._citizens.keys() - self._read if len(self._citizens) <= FEW else ()
+            if new:
                 self._read |= new
                 self.run_worker(self._read_past(new))
         if self.machines.display:
@@ -171,10 +173,12 @@ class Lower(Horizontal):
 
     async def _read_past(self, citizens: Iterable[str]) -> None:
         """Read events from before this start from the histories."""
-        for name in citizens:
+        for name in sorted(citizens):  # events of one moment have one order
             asked = self._clock()
-            with suppress(SchedulerError, KeyError):  # a citizen without a history, or gone
+            try:
                 self._log.add_past(name, await self._citizens[name].history(limit=LISTED), asked)
+            except (SchedulerError, KeyError):  # its owner is not reached yet, or it is gone
+                self._read.discard(name)
         self.events.catch_up(self._busy)
 
     def look_at(self, place: Place, task: TaskView | None) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Snapshot, TaskStatus
+from scheduler.errors import Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.driving import press, screen, settled, shown
 from tests.screens.situations import events, task
@@ -37,11 +38,23 @@ async def test_the_newest_events_fill_what_the_panels_leave_free():
         assert "✗ opus/mail" in shown(pilot)
 
 
-async def test_a_monitor_that_has_seen_nothing_shows_what_the_history_has():
-    control = with_output(FakeControl(Snapshot("opus", (task("news"),))))
-    async with screen(FakeFleet(control), size=(120, 30)) as pilot:
-        await until(lambda: "✓ opus/news     ok in 12s: 3 new" in shown(pilot), "the run before")
-        assert "nothing has happened" not in shown(pilot)
+async def test_a_monitor_that_has_just_started_shows_what_the_history_has(monkeypatch):
+    """Also where a run begins at that moment, and where the history cannot be read at first."""
+    for seen in ((), events("opus", (0, "started", "mail", None, ""))):
+        control = with_output(FakeControl(Snapshot("opus", (task("news"),), events=seen)))
+        history, refusals = control.history, [Disconnected("not yet")] if seen else []
+
+        async def late(*given, history=history, refusals=refusals, **named):
+            if refusals:
+                raise refusals.pop()
+            return await history(*given, **named)
+
+        monkeypatch.setattr(control, "history", late)
+        async with screen(FakeFleet(control), size=(120, 30)) as pilot:
+            await settled(pilot)
+            pilot.app.tick()
+            await until(lambda: "✓ opus/news     ok in 12s: 3 new" in shown(pilot), "the run before")
+            assert "nothing has happened" not in shown(pilot)
 
 
 async def test_o_shows_the_output_of_the_row_under_the_cursor_then_nothing_then_events_again():
