@@ -66,7 +66,7 @@ class Two:
         assert begun
         return [pid for pid in begun if (found := stat(pid)) and found.state not in "ZX"]
 
-    def until(self, machine: str, runs: int, within: float = 30.0) -> float:
+    def until(self, machine: str, runs: int, within: float = 90.0) -> float:
         """Return when the machine has begun so many runs, with the seconds that this took."""
         start = time.monotonic()
         while len(self.lines(machine)) < runs:

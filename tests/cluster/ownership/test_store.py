@@ -203,7 +203,7 @@ async def test_a_start_that_is_taken_back_while_the_database_is_slow_leaves_no_o
         async with one.database.connection() as blocker, blocker.transaction():
             await blocker.execute("LOCK TABLE experience.runs IN EXCLUSIVE MODE")
             if waits:
-                store = one.scheduler._registry._store
+                store = one.scheduler._registry.store
                 store.withdrawn("other")
                 await until(lambda store=store: not store._ends, "a write is under way")
             await one.clock.advance(300)
