@@ -19,7 +19,7 @@ from scheduler.engine.event_bus import EventBus
 from scheduler.engine.job import Job
 from scheduler.engine.run import RunHandle, RunNotes
 from scheduler.engine.wake.results import Results, TaskResult
-from scheduler.errors import PROGRAM, UnknownTask
+from scheduler.errors import PROGRAM, NotConfirmed, UnknownTask
 from scheduler.executors.result import Result
 from scheduler.process.process_info import BOOT, NO_PROCESS, Running, alive
 from scheduler.process.process_info import born as start_ticks
@@ -369,7 +369,10 @@ class TaskRegistry(RunNotes):
         self.store.changed()
 
     async def receipt(self, text: str) -> Receipt:
-        """Return the answer to a verb when its change is on disk or cannot be written."""
+        """Return the answer to a verb when its change is on disk or cannot be written.
+
+        Raises NotConfirmed where another machine may own the citizen next, without the change.
+        """
         try:
             async with asyncio.timeout(SAVED_WITHIN):
                 saved = await self.store.saved()
@@ -377,6 +380,9 @@ class TaskRegistry(RunNotes):
             return Receipt(f"{text}; done, not saved yet: the disk is slow", saved=False)
         if saved:
             return Receipt(text)
+        if self.fenced:
+            why = self.store.unsaved or "another machine owns the citizen"
+            raise NotConfirmed(f"{text}; not saved: {why}; the next owner does not know of it")
         return Receipt(f"{text}; done, not saved: {self.store.unsaved}", saved=False)
 
     async def close(self) -> None:

@@ -19,7 +19,7 @@ from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Context, Outcome, Retention, Task
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
-from scheduler.errors import TaskFailed
+from scheduler.errors import NotConfirmed, TaskFailed
 from scheduler.executors.executor import Executor
 from scheduler.process.process_info import BOOT, Running
 from tests.fakes import FakeClock, until
@@ -141,6 +141,8 @@ async def test_who_lost_the_lease_begins_nothing(machines: list[Machine], url: s
     await until(lambda: not one.scheduler.snapshot().unsaved, "it is saved")
     await one.scheduler.history()  # what it wrote is there
     await rows(url, "UPDATE experience.owners SET until = clock_timestamp()")
+    with pytest.raises(NotConfirmed, match=r"tick: reset; not saved: .*the next owner does not know of it"):
+        await one.scheduler.reset("tick")
     await two.own()
     await one.clock.advance(300)  # for both: they share it
     await until_ran(two, 1)
