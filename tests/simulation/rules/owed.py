@@ -55,6 +55,7 @@ class Owed:
         self.occupied: set[str] = set()  # the tasks that have a worker
         self.at = self.wall = self.latest = self.stalled_wall = self.down_wall = -NEVER
         self.started_at = self.ended_at = -NEVER
+        self.trigger = ""  # of the last start
         self.free_since = self.worker_since = -NEVER  # nothing hinders it since, a worker is free since
         self.wanted_since = -NEVER  # slots until then were not wanted
         self.off_since = -NEVER  # when it was paused or disabled (true time)
@@ -351,6 +352,7 @@ class Owed:
         from_future, self.last = self.last > self.wall, min(self.last, self.wall)
         if self.plan.cron:
             self._next(self.wall)
+            self._late_again()
         elif self.last == -NEVER:  # never ran: due since it was seen
             self._between(min(self.low, self.wall), self.wall)
         elif from_future:
@@ -358,6 +360,13 @@ class Owed:
             self._between(min(self.low, latest), latest)
         elif self.low > self.wall:
             self._sooner_beat()
+
+    def _late_again(self) -> None:
+        """A slot that has passed by the right clock, too, may be late or wait for its jitter."""
+        slot = last_slot(self.plan.cron, self.plan.zone, self.wall)
+        late = self.wall - slot < MINUTE + LITTLE + self.plan.jitter
+        if late and self._on and self._was_served(slot) is not True:
+            self.may, self.slot = True, slot
 
     def _sooner_beat(self) -> None:
         """Beats that were skipped are in the future again."""

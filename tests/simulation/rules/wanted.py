@@ -159,7 +159,7 @@ class Wanted(Owed):
         self.doubts = min(self.doubts, 1)
         self.retry_from = self.retry_by = NEVER
         self.last, self.over = self.wall, NEVER
-        self.running, self.begun, self.started_at = True, False, self.at
+        self.running, self.begun, self.started_at, self.trigger = True, False, self.at, trigger
         self.forced, self.force_by = False, NEVER
         self.asked = self.asked_again if trigger in SCHEDULED else 0
         self.reset_saved = False
@@ -290,6 +290,13 @@ class Wanted(Owed):
         if not self.paused:
             self._turn_off()
         self.paused = True
+        if self.name != "wake" and self.trigger in SCHEDULED:
+            self._taken_back()
+
+    def _taken_back(self) -> None:
+        """A start whose program has not got control does not begin, and stays due."""
+        if self.running and not self.begun:
+            self.running, self.wanted = False, True
 
     def _resume(self, fact: Fact) -> None:
         self.pause_saved = False
@@ -327,6 +334,7 @@ class Wanted(Owed):
     def _thawed(self, fact: Fact) -> None:
         """What was due before it and intervals that are over run now; of slots in it both are right."""
         self._doubt()
+        self._taken_back()
         self.frozen, self.thawed_at, self.unseen, self.may = False, self.at, False, True
         self.must = self.must and (self.plan.catch_up or self.wanted)
         if self.retry_from <= self.at:  # a retry in it is not made up
@@ -341,6 +349,8 @@ class Wanted(Owed):
 
     def _edited(self, fact: Fact) -> None:
         before, self.plan = self.plan, fact.more
+        if not self.up:  # who reads it later knows only what it says then
+            self._doubt()
         was_on = before.enabled and not before.removed
         is_on = self.plan.enabled and not self.plan.removed
         if self.plan.removed:
