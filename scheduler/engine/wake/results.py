@@ -84,7 +84,7 @@ def _since_set_back(rows: Sequence[RunRecord], now: float) -> int:
 def _on_record(result: TaskResult, state: TaskState, rows: Sequence[RunRecord]) -> bool:
     """Whether it is the last row of its task: the clock was set back since, which dates the state earlier."""
     row = next((row for row in rows if row.task == result.task), None)
-    if row is None or row.finished < result.time or row.text[:ERROR_LIMIT] != result.text:
+    if row is None or row.finished < result.time - SAME or row.text[:ERROR_LIMIT] != result.text:
         return False
     if state.last_duration is None or abs((state.last_run or 0.0) - row.started) < SAME:
         return True

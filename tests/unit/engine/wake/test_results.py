@@ -63,6 +63,8 @@ def test_a_run_on_record_is_not_told_again_as_of_when_the_clock_was_seen_to_be_s
     ran = TaskState(last_run=NOON - 5).finished(Outcome.OK, "all quiet", NOON, 5.0)
     assert told_of(ran.believed(NOON - HOUR)) == []
     assert told_of(ran.believed(NOON - 2)) == []
+    rounded = TaskState(last_run=NOON - 5).finished(Outcome.OK, "all quiet", NOON + 5e-7, 5.0)
+    assert told_of(rounded) == []  # the state file rounds times, also up
 
 
 def test_a_run_after_the_step_back_that_is_not_on_record_is_told():
