@@ -99,6 +99,8 @@ class Wanted(Owed):
             self.retry_from = self.retry_by = NEVER
         else:  # the next owner may find that it has passed, and give it up
             self.attempts |= {0}
+            if self.retry_from == NEVER:  # its start was not saved
+                self.retry_from = self.at
         if saved.running:
             self._interrupted(saved)
         self._adopt_wishes(saved)
