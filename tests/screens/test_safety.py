@@ -46,10 +46,11 @@ async def test_every_line_has_exactly_the_width_of_the_terminal_and_nothing_that
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             grid = app.query_one(FleetGrid)
+            width = size[0] - grid.styles.scrollbar_size_vertical
             for y in range(grid.board.layout.height + 2):
                 strip = grid.strip(y)
                 assert strip.text.isprintable(), f"{size}: {strip.text}"
-                assert cell_len(strip.text) == size[0], f"{size}: {strip.text}"
+                assert cell_len(strip.text) == width, f"{size}: {strip.text}"
             for line in shown(pilot).split("\n"):
                 assert line.isprintable(), f"{size}: {line}"
 

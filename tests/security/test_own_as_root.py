@@ -148,5 +148,5 @@ def test_a_ledger_that_is_none_hides_no_other_citizens_costs(machine):
     machine.agent("rm .experience/spending.jsonl; mkdir .experience/spending.jsonl")
     spent(machine.new_home("other", OTHER), "2")
     said = machine.experience("cost", code=2)
-    assert f"evil: {machine.home}/.experience/spending.jsonl: is not a file of charges" in said
+    assert f"experience: {machine.home}/.experience/spending.jsonl: is not a file of charges" in said
     assert any(line.startswith("other") for line in said.splitlines()), said

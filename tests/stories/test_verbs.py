@@ -40,7 +40,7 @@ async def test_a_verb_on_a_slow_disk_says_done_not_saved_yet(verb, build, noting
     scheduler = await build(noting(), store=SlowDisk())
     receipt = await getattr(scheduler, verb)("tick")
     assert receipt.text.endswith("; done, not saved yet: the disk is slow") and not receipt.saved
-    scheduler._registry._store.saved = Store().saved
+    scheduler._registry.store.saved = Store().saved
 
 
 def test_a_client_waits_longer_than_its_owner_does_for_a_disk():
