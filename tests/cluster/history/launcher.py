@@ -2,7 +2,8 @@
 
 What processes say to each other is sent twice, as after answers that were lost. Negative controls:
 `without-epochs` trusts leases for ever, and fences no write; with `without-leases` workers do not end what
-they may no longer carry, nor does their guard; `without-numbers` obeys a verb that comes twice twice.
+they may no longer carry; in both, the guard does not end it, either. `without-numbers` obeys a verb that
+comes twice twice.
 With `many` it runs the command lines that it reads, each in a copy of itself: imports take long.
 """
 
@@ -51,13 +52,20 @@ def forget_epochs() -> None:
         text = f"{text[:begin]}SELECT DISTINCT citizen, epoch FROM batch){text[end:]}"
         everything = "SELECT citizen, task, 1::bigint AS id FROM allowed"
         setattr(fence, name, text.replace("SELECT * FROM begun UNION SELECT * FROM again", everything))
+    forget_deadlines()
 
 
 def forget_leases() -> None:
-    from scheduler.cluster.guard import Guard
     from scheduler.cluster.workers.worker_lease import WorkerLease
 
     WorkerLease._give_up = lambda lease, why: None  # type: ignore[method-assign]
+    forget_deadlines()
+
+
+def forget_deadlines() -> None:
+    """The guard ends nothing: it kills a frozen owner inside which a handler runs, which could not go on."""
+    from scheduler.cluster.guard import Guard
+
     Guard.renewed = lambda guard, deadline: None  # type: ignore[method-assign]
 
 
