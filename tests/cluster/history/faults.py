@@ -82,7 +82,7 @@ class Trial:
         self.machines = [self._machine(f"m{number}", launcher) for number in (1, 2, 3)]
         self.whole: dict[str, list[Span]] = {machine.name: [] for machine in self.machines}
         self._since: dict[str, float] = {}
-        self._mends: list[tuple[float, int, str, Callable[[], None]]] = []
+        self._mends: list[tuple[float, int, Machine, Callable[[], None]]] = []
         self._number = count()
         self._verdict, self._heart = Verdict(), Heartbeat()
         self.verbs = Verbs(self.machines, self._log, self._edited)
@@ -262,15 +262,17 @@ class Trial:
             self.whole[machine.name].append(Span(since, now()))
 
     def _later(self, seconds: float, machine: Machine, mend: Callable[[], None]) -> None:
-        heapq.heappush(self._mends, (now() + seconds, next(self._number), machine.name, mend))
+        heapq.heappush(self._mends, (now() + seconds, next(self._number), machine, mend))
 
     def _mend_until(self, moment: float) -> None:
         """Wait, and end the faults whose time is over by then; all of them, if that is never."""
         while self._mends and self._mends[0][0] <= moment:
-            when, _, name, mend = heapq.heappop(self._mends)
+            when, _, machine, mend = heapq.heappop(self._mends)
             time.sleep(max(0.0, when - now()))
             mend()
-            self._since[name] = now()
+            if not machine.running:  # a handler ran inside it, so it ended with its leases
+                machine.start()
+            self._since[machine.name] = now()
         if moment < float("inf"):
             time.sleep(max(0.0, moment - now()))
 
