@@ -90,9 +90,8 @@ class ClusterStore(DiskStore):
         self._committed, self._numbers = dict(before.states), dict(before.numbers)
         self._last_ended: dict[str, int | None] = {}  # the number of the last run of each task that has ended
         self.open_rows: dict[str, int] = {}  # the row of the last run of each task
-        self.packing: dict[
-            str, asyncio.Task[None]
-        ] = {}  # the end of each task's last run, not yet known here
+        # The end of each task's last run that is still being written for the history.
+        self.packing: dict[str, asyncio.Task[None]] = {}
         self._home = home
         self._remote: set[str] = set()  # tasks whose last run was sent to a worker
         self._starts: list[_Start] = []
@@ -200,15 +199,8 @@ class ClusterStore(DiskStore):
     def _row(self, asked: _Start) -> Started:
         start, state = asked.start, to_json(asked.start.state)
         (self._remote.add if start.remote else self._remote.discard)(start.task)
-        given = (
-            start.task,
-            asked.number,
-            self._slot(asked),
-            start.attempt,
-            start.trigger,
-            start.started,
-            state,
-        )
+        which = start.task, asked.number, self._slot(asked), start.attempt
+        given = *which, start.trigger, start.started, state
         return Started(*given, order=self._order(start) if start.remote else None)
 
     def _order(self, start: RunStart) -> Order:

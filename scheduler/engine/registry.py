@@ -17,7 +17,7 @@ from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import Hold, HoldKind, Receipt, TaskView
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.job import Job
-from scheduler.engine.run import RunHandle, RunNotes
+from scheduler.engine.run import RunHandle, RunObserver
 from scheduler.engine.wake.results import Results, TaskResult
 from scheduler.errors import PROGRAM, NotConfirmed, UnknownTask
 from scheduler.executors.result import Result
@@ -47,7 +47,7 @@ def _process(pid: int) -> tuple[int, float]:
     return pid, start_ticks(pid) or 0.0
 
 
-class TaskRegistry(RunNotes):
+class TaskRegistry(RunObserver):
     """A citizen's tasks, their states and their runs; saved by its store, published on its event bus."""
 
     def __init__(self, citizen: str, store: Store, clock: Clock, on_edited: Callable[[Job], None]) -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 
 
-class RunNotes:
-    """Where it is noted what becomes of a run; this one notes nothing."""
+class RunObserver:
+    """Hears what becomes of a run, and keeps or shows it; this one does neither."""
 
     async def carried_by(self, run: "RunHandle", running: Running) -> None:
         """Record the process of the run, which waits at its gate; it starts when this returns."""
@@ -32,7 +32,7 @@ class RunNotes:
         """Show its progress, or what it waits for."""
 
 
-NO_NOTES = RunNotes()
+NO_OBSERVER = RunObserver()
 
 
 class RunHandle:
@@ -64,7 +64,7 @@ class RunHandle:
         name: str,
         trigger: Trigger,
         since: float,
-        notes: RunNotes = NO_NOTES,
+        observer: RunObserver = NO_OBSERVER,
         job: "Job | None" = None,
         citizen: str = "",
         who: Who | None = None,
@@ -72,7 +72,7 @@ class RunHandle:
     ) -> None:
         """`who` asked for the run."""
         self.name, self.trigger, self.since = name, trigger, since
-        self._notes, self.job, self.citizen, self.who, self.masks = notes, job, citizen, who, masks
+        self._observer, self.job, self.citizen, self.who, self.masks = observer, job, citizen, who, masks
         self.task: asyncio.Task[Any] | None = None
         self.reason: Outcome | None = None
         self.left: tuple[str, Callable[[], bool]] | None = None
@@ -106,13 +106,13 @@ class RunHandle:
     async def carried_by(self, running: Running) -> None:
         if self.before_carried:
             await self.before_carried(running)
-        await self._notes.carried_by(self, running)
+        await self._observer.carried_by(self, running)
 
     def waits_for(self, words: str) -> None:
         """Show what the run waits for before a worker begins it."""
         if words != self.waits:
             self.waits = words
-            self._notes.show(self)
+            self._observer.show(self)
 
     def exited(self) -> None:
         self._exited = True
@@ -140,7 +140,7 @@ class RunHandle:
 
     def _publish_progress(self) -> None:
         self._publishing = False
-        self._notes.show(self)
+        self._observer.show(self)
 
     def halt(self, reason: Outcome, why: str = "the scheduler was shut down") -> None:
         """Ask the run to end, for this reason; a run that has not begun yet ends before it begins.

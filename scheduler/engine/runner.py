@@ -59,7 +59,7 @@ class Runner:
     def watch(self, run: RunHandle, timeout: float) -> None:
         """End the run if it lasts longer than this from now on."""
         run.limit = timeout
-        self._give(run, timeout)
+        self._set_deadline(run, timeout)
 
     async def run(self, task: Task, run: RunHandle, context: Context, execute: Execute | None = None) -> None:
         """Carry out the run, by its worker or by `execute`, and end it, whatever its handler does."""
@@ -116,7 +116,7 @@ class Runner:
         run.halt(Outcome.STOPPED)
         if first and run.reason:
             run.stopped_by = who
-            self._give(run, WRITE_OFF)
+            self._set_deadline(run, WRITE_OFF)
         return run.reason is not None
 
     async def ended_within(self, run: RunHandle, seconds: float) -> bool:
@@ -145,7 +145,7 @@ class Runner:
 
     # -------------------------------------------------------------- timeouts
 
-    def _give(self, run: RunHandle, seconds: float) -> None:
+    def _set_deadline(self, run: RunHandle, seconds: float) -> None:
         """Time the run out unless its result arrives within this many seconds."""
         now = self._clock.elapsed()
         run.started_at = run.started_at or now
@@ -156,19 +156,19 @@ class Runner:
     def _arm(self, at: float) -> None:
         self._stop_timer()
         self._timer_at = at
-        self._timer = self._clock.call_later(max(0.0, at - self._clock.elapsed()), self._look)
+        self._timer = self._clock.call_later(max(0.0, at - self._clock.elapsed()), self._check_deadlines)
 
     def _stop_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
         self._timer, self._timer_at = None, NEVER
 
-    def _look(self, turns: int = TURNS) -> None:
+    def _check_deadlines(self, turns: int = TURNS) -> None:
         """Judge after some turns: after a stall deadlines have passed, but many runs have ended in time."""
         self._stop_timer()
         if turns:
             self._timer_at = -NEVER  # a new deadline must not postpone this
-            self._timer = asyncio.get_running_loop().call_soon(self._look, turns - 1)
+            self._timer = asyncio.get_running_loop().call_soon(self._check_deadlines, turns - 1)
             return
         now = self._clock.elapsed()
         for run in [run for run in self._all() if run.deadline <= now]:
@@ -180,10 +180,10 @@ class Runner:
 
     def _time_out(self, run: RunHandle) -> None:
         if run.reason is None and (left := self._left(run)) > 0:
-            self._give(run, left)
+            self._set_deadline(run, left)
         elif run.reason is None:
             run.halt(Outcome.TIMED_OUT)
-            self._give(run, WRITE_OFF)
+            self._set_deadline(run, WRITE_OFF)
         else:
             self._abandon(run)
 

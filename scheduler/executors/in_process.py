@@ -124,8 +124,7 @@ def _note_fork(copied: bool) -> None:
     _copied = copied
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=partial(_note_fork, True))
+os.register_at_fork(after_in_child=partial(_note_fork, True))
 
 
 async def guarded(coroutine: Coroutine[Any, Any, Any]) -> Any:

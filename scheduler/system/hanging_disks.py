@@ -65,7 +65,7 @@ def on_disk(home: Path, work: Callable[[], T]) -> T:
 def _carry_out(work: Callable[[], T], done: "Future[T]") -> None:
     try:
         done.set_result(work())
-    except (OSError, ValueError, SchedulerError) as error:
+    except (OSError, ValueError, RecursionError, SchedulerError) as error:  # deep JSON, too
         done.set_exception(error)
 
 

@@ -29,7 +29,7 @@ from scheduler.config.settings import EngineSettings
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Trigger
 from scheduler.engine.registry import TaskRegistry
-from scheduler.engine.run import RunHandle, RunNotes
+from scheduler.engine.run import RunHandle, RunObserver
 from scheduler.engine.runner import WRITE_OFF, Runner
 from scheduler.errors import DatabaseAway, TaskFailed
 from scheduler.executors.executor import Executor
@@ -59,7 +59,7 @@ class Carried:
         self.charge: WorkerCharge | None = None
 
 
-class Worker(RunNotes):
+class Worker(RunObserver):
     """Carries out runs of its queues, a limited number at a time."""
 
     def __init__(
