@@ -65,6 +65,16 @@ class Shop:
         self.workers.append(process)
         return process
 
+    def gpu_worker(self) -> None:
+        """Have a worker for the usual queue, if none is there."""
+        if all(process.poll() is not None for process in self.workers):
+            self.work("--queue", "gpu", "--concurrency", "8")
+
+    def kill_workers(self) -> None:
+        for process in self.workers:
+            process.kill()
+            process.wait()
+
     def said(self) -> str:
         path = self.other.folder / "worker"
         return path.read_text(errors="replace") if path.exists() else ""
@@ -161,10 +171,18 @@ def shop(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             assert answer.returncode == 0, answer.stderr
         owner.start()
         shop.until("SELECT 1 FROM owners WHERE until > clock_timestamp()", 1)
-        shop.work("--queue", "gpu", "--concurrency", "8")
+        shop.gpu_worker()
         yield shop
     finally:
         shop.close()
+
+
+@pytest.fixture(scope="module")
+def first_payment(shop: Shop) -> None:
+    """One run has cost $1.25."""
+    shop.gpu_worker()
+    (shop.other.folder / "notes" / "price").write_text("1.25")
+    shop.force("paid", "--wait")
 
 
 def test_a_worker_carries_the_run_of_another_machine(shop: Shop) -> None:
@@ -179,9 +197,8 @@ def test_a_worker_carries_the_run_of_another_machine(shop: Shop) -> None:
     assert printed.stdout == "by opus/render/1 1 on g1\n", printed.stderr
 
 
+@pytest.mark.usefixtures("first_payment")
 def test_what_it_costs_is_counted_by_its_owner_under_the_budget_of_its_citizen(shop: Shop) -> None:
-    (shop.other.folder / "notes" / "price").write_text("1.25")
-    shop.force("paid", "--wait")
     assert shop.ended("paid") == [("ok", "")]
     (run,) = json.loads(shop.owner.run("history", "opus", "paid", "--json").stdout)
     assert run["cost"]["cost_usd"] == "1.25" and shop.spent() == [1.25]
@@ -288,7 +305,7 @@ def test_a_worker_that_dies_is_noticed_and_another_goes_on(shop: Shop) -> None:
     shop.until_begun("long")
     while len(shop.note("long").split()) <= before:
         time.sleep(0.02)
-    shop.workers[-1].kill()
+    shop.kill_workers()
     assert shop.ended("long", before + 1)[-1] == ("interrupted", "interrupted: g1 was lost")
     found = stat(int(shop.note("long").split()[-1]))
     assert found is None or found.state in "ZX"
@@ -300,20 +317,21 @@ def test_a_worker_that_dies_is_noticed_and_another_goes_on(shop: Shop) -> None:
     assert "Traceback" not in shop.said()
 
 
+@pytest.mark.usefixtures("first_payment")
 def test_a_worker_that_died_tells_at_its_next_start_what_its_run_had_cost(shop: Shop) -> None:
     notes = shop.other.folder / "notes"
     (notes / "price").write_text("2.5")
     (notes / "stay").touch()
-    worker = shop.work("--queue", "gpu")
+    shop.gpu_worker()
     shop.force("paid")
     end = time.monotonic() + 30.0
     while not any(report.stat().st_size for report in shop.reports()):
         assert time.monotonic() < end, (shop.said(), shop.owner.said(), shop.rows("SELECT * FROM remote"))
         time.sleep(0.02)
-    worker.kill()
+    shop.kill_workers()
     assert shop.ended("paid", 2)[-1] == ("interrupted", "interrupted: g1 was lost")
     assert shop.spent() == [1.25, None]  # it counts as the dearest of the last ones
-    shop.work("--queue", "gpu")
+    shop.gpu_worker()
     while shop.spent() != [1.25, 2.5]:
         assert time.monotonic() < end, (shop.spent(), shop.said())
         time.sleep(0.02)
