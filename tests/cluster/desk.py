@@ -1,5 +1,6 @@
 """An owner of opus and its remote runs, row by row, for tests."""
 
+import asyncio
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,13 @@ class Desk:
     async def ask(self, query: str) -> list[Any]:
         found = await self.connection.execute(query)  # type: ignore[call-overload]
         return [row[0] for row in await found.fetchall()]
+
+    async def until_it_waits(self, work: "asyncio.Task[Any]", connection: Connection) -> None:
+        """Return when this work waits for the lock of another connection than its own."""
+        waits = f"SELECT cardinality(pg_blocking_pids({connection.info.backend_pid}))"
+        while await self.ask(waits) == [0]:
+            assert not work.done()
+            await asyncio.sleep(0.01)
 
     async def jobs(self) -> list[Any]:
         return await self.ask("SELECT status FROM procrastinate_jobs ORDER BY id")

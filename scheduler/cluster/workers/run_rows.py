@@ -71,11 +71,13 @@ again AS (  -- committed before, but the answer was lost
 SELECT run FROM ended UNION ALL SELECT run FROM again
 """
 _RESULTS = "SELECT run, result FROM experience.remote WHERE run = ANY(%s) AND result IS NOT NULL"
+# First all jobs, then the rows, as a claim does: in the reverse order they would wait for each other.
 _TAKE_BACK = """
-WITH dropped AS (
-    DELETE FROM experience.remote WHERE run = ANY(%(runs)s) AND worker IS NULL RETURNING run, job),
-gone AS (DELETE FROM procrastinate_jobs j USING dropped WHERE j.id = dropped.job AND j.status = 'todo')
-SELECT run FROM dropped
+WITH gone AS (
+    DELETE FROM procrastinate_jobs j USING experience.remote q
+    WHERE q.run = ANY(%(runs)s) AND q.worker IS NULL AND j.id = q.job AND j.status = 'todo' RETURNING j.id)
+DELETE FROM experience.remote
+WHERE run = ANY(%(runs)s) AND worker IS NULL AND (SELECT count(*) FROM gone) >= 0 RETURNING run
 """
 _OPEN_CHARGES = "SELECT charge FROM experience.remote WHERE charge = ANY(%s)"
 _STOP = """

@@ -1,5 +1,6 @@
 """The rows of runs on workers: claimed once, ended by that claim, never under an owner that is no more."""
 
+import asyncio
 import json
 from importlib.resources import files
 from uuid import uuid4
@@ -169,6 +170,21 @@ async def test_a_run_that_waits_is_dropped_and_one_that_runs_is_asked_to_end(des
     assert await desk.ask("SELECT run FROM remote") == [runs] and await desk.jobs() == ["todo"]
     assert await run_rows.asked(desk.connection, worker) == {runs: True}
     assert await desk.claim(waits, worker) is None
+
+
+async def test_a_run_that_is_taken_back_during_its_claim_stays_with_its_worker(desk: Desk) -> None:
+    """Both wait for each other where one locks the job first and the other its row."""
+    run, worker, database = await desk.start(), await desk.enter(), desk.database
+    async with database.connection() as claims, database.connection() as takes_back:
+        async with desk.connection.transaction():  # the claim gets as far as its job
+            await desk.connection.execute("SELECT FROM owners FOR UPDATE")
+            claiming = asyncio.create_task(run_rows.claim_next(claims, ["gpu"], worker))
+            await desk.until_it_waits(claiming, claims)
+            taking = asyncio.create_task(run_rows.take_back(takes_back, [run]))
+            await desk.until_it_waits(taking, takes_back)
+        claimed, taken = await claiming, await taking
+    assert claimed and claimed.run == run and not taken
+    assert await run_rows.stop(desk.connection, run)
 
 
 async def test_a_claim_tells_of_the_freezes_and_may_be_given_back(desk: Desk) -> None:
