@@ -32,7 +32,7 @@ from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle, RunObserver
 from scheduler.engine.runner import WRITE_OFF, Runner
 from scheduler.errors import DatabaseAway, TaskFailed
-from scheduler.executors.executor import Executor
+from scheduler.executors.executor import IN_PROCESS, Executor
 from scheduler.executors.result import Result
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.storage.state_store import Store
@@ -248,6 +248,9 @@ class Worker(RunObserver):
             {**claimed.variables, **says},
         )
         self._runner.watch(handle, task.timeout + WRITE_OFF)  # in case its owner is not there to end it
+        if isinstance(task.work, IN_PROCESS):
+            self._guard.begins_inside()
+            handle.began_at = self._clock.elapsed()
         await self._runner.run(task, handle, context)
 
     async def _finish(self, carried: Carried, teller: RunReporter) -> None:
