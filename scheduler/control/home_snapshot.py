@@ -28,7 +28,7 @@ def read_snapshot(settings: CitizenSettings, now: float) -> Snapshot:
     freezes = HomeFreezes(settings.home).read(now)
     tasks = sorted(settings.tasks, key=lambda task: (task.priority, task.name))
     woken, awake = _woken(settings.home), wake_state_of(settings, states.get(WAKE), now)
-    every = [(settings.wake.task, awake), *((task, states.get(task.name, TaskState())) for task in tasks)]
+    every = [(settings.wake, awake), *((task, states.get(task.name, TaskState())) for task in tasks)]
     wake, *rows = (_row(settings.name, *each, now, owner, freezes) for each in every)
     wake = replace(wake, number=woken)
     return Snapshot(
@@ -66,7 +66,7 @@ def _wake(settings: CitizenSettings, row: TaskView) -> WakeView:
         due=row.due,
         last=row.last_run,
         running_since=row.running_since,
-        configured=settings.wake.work is not None,
+        configured=settings.wake.configured,
         error=row.error.text if row.error else "",
     )
 

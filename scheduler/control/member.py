@@ -12,6 +12,7 @@ from scheduler.control.wire.asker import OriginOf
 from scheduler.control.wire.client import RemoteControl, require_answer
 from scheduler.control.wire.server import Process, Served, Server
 from scheduler.core.ports import Control, FleetOptions
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.secrets import Masks
 from scheduler.core.views import TaskView
 from scheduler.engine.options import SchedulerOptions
@@ -66,7 +67,7 @@ def rules_of(citizen: CitizenSettings, options: FleetOptions) -> SchedulerOption
         grace=citizen.grace,
         secrets=citizen.secrets,
         masks=Masks(citizen.hidden),
-        wake=citizen.wake if every is None else replace(citizen.wake, every=every, cron=None),
+        wake=citizen.wake if every is None else replace(citizen.wake, schedule=Every(every)),
         wakes=options.wakes,
         background=options.background,
         llm=citizen.llm,

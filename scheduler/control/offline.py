@@ -117,8 +117,7 @@ class OfflineControl(ObservableControl):
         state = (await self._states()).get(task, TaskState())
         now = self._clock.now()
         floor, masks = watched_since(self._settings.home, now), Masks(self._settings.hidden)
-        freeze, wake = await self._freeze(now), self._settings.wake
-        return explain(self.citizen, known[task], state, now, floor, masks, freeze, wake)
+        return explain(self.citizen, known[task], state, now, floor, masks, await self._freeze(now))
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         await self.ask(OutputChunk, "follow", task=task)
@@ -130,7 +129,7 @@ class OfflineControl(ObservableControl):
 
     @property
     def _tasks(self) -> dict[str, Task]:
-        return {each.name: each for each in (self._settings.wake.task, *self._settings.tasks)}
+        return {each.name: each for each in (self._settings.wake, *self._settings.tasks)}
 
     async def _states(self) -> States:
         settings, now = self._settings, self._clock.now()

@@ -5,14 +5,14 @@ All times are Unix seconds (UTC), all durations seconds.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import field, fields, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 from scheduler.core.costs import Usage
 from scheduler.core.schedules.active_hours import ActiveHours
-from scheduler.core.schedules.schedule import LONGEST, Cron, Every, Schedule
+from scheduler.core.schedules.schedule import LONGEST, Every, Schedule
 from scheduler.core.values import value
 
 BUILT_IN = "scheduler.handlers."  # where the modules of the built-in handlers are
@@ -256,43 +256,21 @@ class Gate:
 
 
 @value
-class WakeConfig:
-    """When the citizen is woken and what runs then; durations in seconds. `cron` wins over `every`."""
+class WakeConfig(Task):
+    """The citizen's turn as a task, and what only a wake has; without a command it is only recorded."""
 
-    every: float = 600.0
-    patience: float = 300.0
-    work: Work | None = None
+    name: str = WAKE
+    schedule: Schedule = Every(600.0)
+    work: Work = NO_COMMAND
     timeout: float = 3600.0
+    patience: float = 300.0
     urgent_cooldown: float = 600.0
-    cron: Cron | None = None
-    report: str = ""
-    provider: str = ""
-    active: ActiveHours | None = None
-    retries: int = 0
-    retry_delay: float = 30.0
-    pause_after: int = 0
-    jitter: float = 0.0
-    catch_up: bool = True
-    enabled: bool = True
-    description: str = ""
-    ping: str = field(default="", repr=False)
-    ping_on: frozenset[str] = frozenset(("ok", "failed"))
-    source: str = ""
-    hidden: frozenset[str] = frozenset()
     gate: Gate | None = None
 
     @property
-    def schedule(self) -> Cron | Every:
-        return self.cron or Every(self.every)
-
-    @property
-    def task(self) -> Task:
-        """The wake as a task; without a command a wake is only recorded."""
-        shared = {name: getattr(self, name) for name in _SHARED}
-        return Task(WAKE, self.schedule, self.work or NO_COMMAND, **shared)
-
-
-_SHARED = {each.name for each in fields(Task)} & {each.name for each in fields(WakeConfig)} - {"work"}
+    def configured(self) -> bool:
+        """Whether a wake runs anything."""
+        return self.work != NO_COMMAND
 
 
 @value
@@ -312,9 +290,3 @@ class Retention:
 
     runs: int = 10_000
     seconds: float = 400 * 86400.0
-
-
-# ------------------------------------------------------------------ what is remembered of a task
-
-
-# ------------------------------------------------------------------ what a screen sees

@@ -207,7 +207,7 @@ class Scheduler(Verbs):
         self._tasks, self._problems = tuple(tasks), ()
         self._settings_from = self._clock.now()
         self._apply_options(rules or self._rules)
-        wanted = (self._wake.wake.plan.task, *self._tasks) if self._wake else self._tasks
+        wanted = (self._wake.wake.plan, *self._tasks) if self._wake else self._tasks
         for name in self._registry.jobs.keys() - {task.name for task in wanted}:
             gone = self._registry.jobs.pop(name)
             self._registry.update(gone, gone.state.removed())
@@ -248,8 +248,8 @@ class Scheduler(Verbs):
         self._rules = rules
         self._dispatch.limit, self._recorder.keep = rules.workers, rules.history
         self._registry.budget = rules.spending.budget
-        wake = {WAKE: rules.wake.schedule} if rules.wake else {}
-        self._paid.take_up(rules, {**{task.name: task.schedule for task in self._tasks}, **wake})
+        tasks = (rules.wake, *self._tasks) if rules.wake else self._tasks
+        self._paid.take_up(rules, {task.name: task.schedule for task in tasks})
         if self._wake and rules.wake:
             self._wake.wake.plan = rules.wake
 

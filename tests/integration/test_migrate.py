@@ -143,7 +143,7 @@ def test_settings_of_any_shape_can_be_added_to_and_come_back(place, text):
     place.run("--apply")
     opus = place.opus()
     assert opus.problems == ()
-    assert opus.wake.work
+    assert opus.wake.configured
     assert opus.workers == (2 if text == "workers = 2" else 9)
     assert opus.wake.patience == (60 if "patience" in text else 300)
     place.run("--undo")

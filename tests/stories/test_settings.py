@@ -15,6 +15,7 @@ from scheduler.control.following.polling import LONGEST, pause_after
 from scheduler.control.following.settings_watch import TAKEN_AWAY, SettingsWatch
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
+from scheduler.core.schedules.schedule import Every
 from scheduler.engine.scheduler import Scheduler
 from tests.each import each
 from tests.fakes import until
@@ -181,7 +182,7 @@ def test_a_person_who_asks_means_what_is_missing(place):
     assert not place.looks()
     place.now += 1.0
     assert place.looks()
-    assert place.known.citizens[0].wake.every == 3600.0
+    assert place.known.citizens[0].wake.schedule == Every(3600.0)
 
 
 def test_a_broken_file_is_shown_soon_and_changes_nothing(place):

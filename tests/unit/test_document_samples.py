@@ -22,6 +22,7 @@ import yaml
 from scheduler.cli.main import run
 from scheduler.cli.v2_flags import core
 from scheduler.config.loader import load
+from scheduler.core.schedules.schedule import Every
 from scheduler.errors import AlreadyRunning
 from tests.documents import PAGES, Block, blocks, calls, shell_lines
 from tests.needs import PATH
@@ -302,7 +303,7 @@ def test_the_variables_in_settings_md_set_what_they_name(tmp_path):
     (tmp_path / "opus" / "experience.toml").write_text('[tasks.report]\nevery = "1h"\ncommand = ["true"]\n')
     settings = load(environ={**os.environ, **around, "EXPERIENCE_ROOT": str(tmp_path)})
     (opus,) = settings.citizens
-    assert (opus.problems, opus.wake.every) == ((), 300.0)
+    assert (opus.problems, opus.wake.schedule) == ((), Every(300.0))
     (report,) = (task for task in opus.tasks if task.name == "report")
     assert report.work.argv == ("python3", "report.py")
 

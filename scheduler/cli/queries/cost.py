@@ -117,7 +117,7 @@ def _cost(citizen: CitizenSettings, days: int) -> Cost:
 
 
 def _schedules(citizen: CitizenSettings) -> dict[str, Schedule]:
-    return {"wake": citizen.wake.schedule, **{task.name: task.schedule for task in citizen.tasks}}
+    return {task.name: task.schedule for task in (citizen.wake, *citizen.tasks)}
 
 
 def _row(cost: Cost) -> tuple[str, ...]:

@@ -188,7 +188,7 @@ def _columns(at: datetime, past: str = "now", day: str = "") -> tuple[str, str]:
 def _known(citizens: Sequence[str], config: Path | None) -> Known:
     """The tasks in the settings, which know their time zones; rows do not."""
     found = load(config=config, only=citizens).citizens
-    return {(one.name, task.name): task for one in found for task in (one.wake.task, *one.tasks)}
+    return {(one.name, task.name): task for one in found for task in (one.wake, *one.tasks)}
 
 
 def _in_words(run: Run, known: Known) -> str:

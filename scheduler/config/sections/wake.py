@@ -9,9 +9,9 @@ from scheduler.config.run_table import RunTable, pause_after
 from scheduler.config.sections.services import SHORTEST
 from scheduler.config.task import explicit_work
 from scheduler.config.times import active_hours, cron_schedule
-from scheduler.core.schedules.schedule import AtStart, Cron
+from scheduler.core.schedules.schedule import AtStart, Cron, Every
 from scheduler.core.secrets import holds_sensitive
-from scheduler.core.task import Command, Gate, WakeConfig, Work
+from scheduler.core.task import NO_COMMAND, Command, Gate, WakeConfig, Work
 from scheduler.errors import BadSchedule
 from scheduler.schema.table import At, Problems, key, read
 from scheduler.schema.values import InvalidValue, argv_of, listed, reads, reads_list, reason, seconds, text
@@ -66,10 +66,9 @@ def wake_of(raw: Mapping[str, Any], home: str, usual: tzinfo | None, problems: P
         problems.add((*at, asks), reason(raw[asks], error))
     if isinstance(cron, AtStart):
         problems.add((*at, "cron"), "@reboot is for tasks; give the wake the five fields of cron, or every")
-    times = cron if isinstance(cron, Cron) else None
     return WakeConfig(
-        work=work,
-        cron=times,
+        schedule=cron if isinstance(cron, Cron) else Every(table.every),
+        work=work or NO_COMMAND,
         active=hours,
         hidden=frozenset(k for k, value in raw.items() if holds_sensitive(value)),
         gate=_gate_of(table, raw, work, at, problems),
@@ -79,7 +78,7 @@ def wake_of(raw: Mapping[str, Any], home: str, usual: tzinfo | None, problems: P
     )
 
 
-_SAME = WakeTable.model_fields.keys() & {f.name for f in fields(WakeConfig)} - {"cron", "gate", "active"}
+_SAME = WakeTable.model_fields.keys() & {each.name for each in fields(WakeConfig)} - {"gate", "active"}
 
 
 def _gate_of(

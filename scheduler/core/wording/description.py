@@ -43,12 +43,11 @@ def explain(
     floor: float,
     masks: Masks,
     freeze: Freeze | None = None,
-    wake: WakeConfig | None = None,
     held: float = 0.0,
     ping: Ping | None = None,
 ) -> TaskDetails:
-    """The task's definition and next times, none before `held`; `wake` is the plan if it is the wake."""
-    special = _special(wake, masks) if task.is_wake and wake else ()
+    """The task's definition and next times, none before `held`."""
+    special = _special(task, masks) if isinstance(task, WakeConfig) else ()
     return TaskDetails(
         task=task.name,
         facts=tuple(_facts(task, masks, _ping_words(ping, now))),

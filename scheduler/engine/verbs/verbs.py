@@ -176,11 +176,11 @@ class Verbs:
 
     async def explain(self, task: str) -> TaskDetails:
         job, now = self._registry.job(task), self._clock.now()
-        freeze, masks, wake = self._freezing.current, self._rules.masks, self._rules.wake
+        freeze, masks = self._freezing.current, self._rules.masks
         held = (job.held and job.held.until) or 0.0
         pings = (listener.last_ping(task) for listener in self._registry.bus.listeners)
         ping = next(filter(None, pings), None)
-        return explain(self.citizen, job.task, job.state, now, job.floor, masks, freeze, wake, held, ping)
+        return explain(self.citizen, job.task, job.state, now, job.floor, masks, freeze, held, ping)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         job = self._registry.job(task)

@@ -49,7 +49,7 @@ class WakeRequests:
             due=None if job.busy or job.when == NEVER else max(job.when, 0.0),
             last=job.state.last_run,
             running_since=job.run.since if job.run else None,
-            configured=self.wake.plan.work is not None,
+            configured=self.wake.plan.configured,
             error=record.error or error,
             note=self._why_asleep(),
         )

@@ -72,7 +72,7 @@ class Wake:
         """Why no turn may begin now, and the seconds until the next check; reads files."""
         if frozen := self._frozen():
             return Hold(HoldKind.FREEZE, frozen), HELD_LOOK
-        hold, look_after = self._paid.hold(self.plan.task)  # checked first, since it is cheaper
+        hold, look_after = self._paid.hold(self.plan)  # checked first, since it is cheaper
         if hold is None and (agents := self.record.agents()):
             named = ", ".join(f"pid {agent.pid}" for agent in agents)
             return Hold(HoldKind.AWAKE, f"the wake before has not ended ({named})"), HELD_LOOK
@@ -187,7 +187,7 @@ class Wake:
 
     async def _give_turn(self, turn: Turn, admitted: Admission | None) -> Result:
         run, results, work, number = turn.run, self._told, turn.task.work, turn.run.number
-        if self.plan.work is None:
+        if not self.plan.configured:
             self._registry.results.delivered(results)
             return Result(Outcome.OK, "no wake command set")
         seen = await self._sees(results)

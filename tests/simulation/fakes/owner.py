@@ -71,5 +71,4 @@ def _options(history: History) -> SchedulerOptions:
 
 
 def _wake(plan: Plan) -> WakeConfig:
-    times = {"cron": schedule_of(plan)} if plan.cron else {"every": plan.every}
-    return WakeConfig(work=Command(("agent",)), timeout=plan.timeout, **times)
+    return WakeConfig(schedule=schedule_of(plan), work=Command(("agent",)), timeout=plan.timeout)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Gate, WakeConfig
 from tests.fakes import NOON, FakeClock, settle
 
@@ -49,7 +50,7 @@ async def a_month(build: Any, home: Path, gate: Gate | None) -> Agent:
     chance, clock = random.Random(7), FakeClock()
     build.home, build.clock = home, clock
     agent = Agent(home, clock)
-    scheduler = await build(wake=WakeConfig(every=EVERY, work=Call(agent), gate=gate))
+    scheduler = await build(wake=WakeConfig(schedule=Every(EVERY), work=Call(agent), gate=gate))
     for number in range(TIMES):
         if chance.random() > IDLE:
             await clock.advance(chance.uniform(1, EVERY - 60))

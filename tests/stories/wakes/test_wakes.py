@@ -94,7 +94,7 @@ class Home:
         self.history = HistoryWriter()
 
     async def begins(self, *tasks: Task, turn: Any, **wake: Any) -> Scheduler:
-        plan = WakeConfig(**{"every": 86400.0, "work": Call(turn), **wake})
+        plan = WakeConfig(**{"schedule": Every(86400.0), "work": Call(turn), **wake})
         recorder = self.history.of(self.home, Retention())
         store = DiskStore(self.home, self.clock)
         self.owner = await self.build(*tasks, wake=plan, store=store, recorder=recorder)
@@ -181,7 +181,7 @@ async def test_something_urgent_wakes_as_soon_as_the_agent_of_a_dead_owner_has_e
     woken_before(home)
     leave_agents(home, 4711)
     living.add(4711)
-    scheduler = await build(MAIL, wake=WakeConfig(every=86400.0, work=Call(turns)))
+    scheduler = await build(MAIL, wake=WakeConfig(schedule=Every(86400.0), work=Call(turns)))
     await scheduler.force("mail")
     await clock.advance(30)
     await until(lambda: "4711" in scheduler.snapshot().wake.note, "it is said")
@@ -242,7 +242,7 @@ async def test_an_agent_that_takes_its_owner_down_is_not_woken_at_every_start(bu
     """The wake that was under way has its number and its time: the next one comes an interval later."""
     leave_agents(home, 4711, number=7, since=NOON - 60)
     turns = Turns()
-    scheduler = await build(wake=WakeConfig(every=600.0, work=Call(turns)))
+    scheduler = await build(wake=WakeConfig(schedule=Every(600.0), work=Call(turns)))
     view = scheduler.snapshot().wake
     assert (view.count, view.last, view.due) == (7, NOON - 60, NOON + 540)
     assert view.error == "interrupted: the scheduler died during this run"
@@ -284,7 +284,7 @@ async def test_a_wake_that_was_promised_comes_after_a_crash(build, clock, home):
         return ""
 
     turns = Turns()
-    plan = WakeConfig(every=86400.0, work=Call(turns))
+    plan = WakeConfig(schedule=Every(86400.0), work=Call(turns))
     slow_one = Task("slow", Every(60.0), Call(slow), timeout=9000)
     dies = await build(slow_one, wake=plan, store=DiskStore(home, clock))
     assert (await dies.wake()).text == "opus: waking"
@@ -308,7 +308,7 @@ async def test_who_asks_while_the_last_wake_is_written_down_gets_a_wake_of_their
     """The agent has ended: there is nothing left to join."""
     woken_before(home)
     turns, gate = Turns(), threading.Event()
-    plan = WakeConfig(every=86400.0, work=Call(turns))
+    plan = WakeConfig(schedule=Every(86400.0), work=Call(turns))
     scheduler = await build(wake=plan)
     monkeypatch.setattr("scheduler.engine.wake.record.append_event", lambda *entry: gate.wait(20))
     await scheduler.wake()
@@ -341,7 +341,7 @@ async def test_a_wake_that_cannot_be_noted_says_so(build, clock, home):
     (home / ".experience").mkdir()
     (home / ".experience" / "wake.json").mkdir()  # nothing can be written in its place
     turns = Turns()
-    scheduler = await build(wake=WakeConfig(every=86400.0, work=Call(turns)))
+    scheduler = await build(wake=WakeConfig(schedule=Every(86400.0), work=Call(turns)))
     await scheduler.wake()
     await over(clock, scheduler, 1)
     assert len(turns.letters) == 1
@@ -380,7 +380,9 @@ async def test_no_result_is_told_twice_over_restarts(place, clock):
 
 async def test_results_of_a_wake_that_did_not_begin_come_with_the_next(place, clock):
     turns = Turns()
-    await place.begins(chore("news", "one"), turn=turns, work=Command(("no-such-program",)), every=600.0)
+    await place.begins(
+        chore("news", "one"), turn=turns, work=Command(("no-such-program",)), schedule=Every(600.0)
+    )
     await clock.advance()
     await over(clock, place.owner, 1)
     assert "no such program" in place.owner.snapshot().wake.error
@@ -420,7 +422,9 @@ async def test_a_turn_that_never_began_is_forgotten_before_the_next_is_prepared(
     (place.home / "metadata.json").write_text(json.dumps({"wake_count": 6}))
     running = Running(4712, 1.0, NOON - 30)
     saved = {WAKE: TaskState(last_run=NOON - 30, running=running, starting=True)}
-    await place.build(store=Store(saved), wake=WakeConfig(every=86400.0, work=Call(Turns())), wakes=False)
+    await place.build(
+        store=Store(saved), wake=WakeConfig(schedule=Every(86400.0), work=Call(Turns())), wakes=False
+    )
     note = read_note(place.home)
     assert (note.number, note.delivered) == (0, LastDelivered("", 0.0))
 

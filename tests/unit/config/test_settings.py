@@ -79,7 +79,12 @@ def test_a_citizen_without_settings_has_the_seven_tasks_in_their_order(place):
     assert [task.timeout for task in opus.tasks] == [30, 60, 120, 300, 600, 300, 600]
     assert [task.retries for task in opus.tasks] == [0, 0, 0, 0, 0, 0, 2]
     assert [task.name for task in opus.tasks if task.set_up] == [n for n in BUILT_IN if not built_in(n).needs]
-    assert (opus.workers, opus.grace, opus.wake.every, opus.wake.work) == (4, 10.0, 600.0, None)
+    assert (opus.workers, opus.grace, opus.wake.schedule, opus.wake.configured) == (
+        4,
+        10.0,
+        Every(600.0),
+        False,
+    )
 
 
 def test_the_table_of_tasks_is_v2s():
@@ -163,7 +168,7 @@ def test_the_environment_wins_over_the_own_file_over_the_main_file(place):
     place.environ["EXPERIENCE_WAKE"] = "12"  # what a wake finds in its own environment is no setting
     opus = place.opus()
     assert (opus.workers, opus.grace) == (3, 1)
-    assert (opus.wake.every, opus.wake.patience, opus.wake.timeout) == (60, 120, 180)
+    assert (opus.wake.schedule, opus.wake.patience, opus.wake.timeout) == (Every(60), 120, 180)
 
 
 def test_variables_hold_numbers_truth_lists_and_tables(place):

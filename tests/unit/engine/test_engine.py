@@ -774,7 +774,7 @@ async def test_after_so_many_failures_in_a_row_it_is_paused_and_that_is_said_onc
 
     limits = {"retries": 1, "retry_delay": 10.0, "pause_after": 3}
     if name == "wake":
-        scheduler = await build(wake=WakeConfig(every=100.0, work=Call(broken), **limits))
+        scheduler = await build(wake=WakeConfig(schedule=Every(100.0), work=Call(broken), **limits))
     else:
         scheduler = await build(Task(name, Every(100.0), Call(broken), **limits))
     for _ in range(60):

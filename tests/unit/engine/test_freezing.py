@@ -349,7 +349,7 @@ async def test_a_run_under_way_goes_on(build, clock, runs):
 
 
 def waking(wakes: list[float], clock: Any) -> WakeConfig:
-    return WakeConfig(every=HOUR, work=Call(lambda context: wakes.append(clock.now())))
+    return WakeConfig(schedule=Every(HOUR), work=Call(lambda context: wakes.append(clock.now())))
 
 
 async def test_wakes_follow(build, clock):
@@ -390,7 +390,7 @@ async def test_a_wake_whose_program_waits_for_its_record_is_taken_back_and_comes
 ):
     given = Command(("sh", "-c", "cat > letter; echo $EXPERIENCE_WAKE >> woken"))
     scheduler = await build(
-        noting(), store=(store := Writing(False, 2)), wake=WakeConfig(every=HOUR, work=given)
+        noting(), store=(store := Writing(False, 2)), wake=WakeConfig(schedule=Every(HOUR), work=given)
     )
     await clock.advance()
     await until(lambda: store.left < 0, "its program waits")

@@ -205,7 +205,9 @@ async def test_a_task_whose_cost_cannot_be_noted_fails_and_does_not_run(build, c
 
 
 async def test_wake_and_task_share_the_budget_of_their_citizen(build, clock, home):
-    wake = WakeConfig(every=100_000, work=Command(("sh", "-c", f"echo '{RESULT}'")), report="claude")
+    wake = WakeConfig(
+        schedule=Every(100_000), work=Command(("sh", "-c", f"echo '{RESULT}'")), report="claude"
+    )
     ledger(home).enter("before", "wake", DAY)
     ledger(home).settle("before", Decimal("0.5"), None, None)
     scheduler = await build(agent(), wake=wake, spending=under(day="0.90"))

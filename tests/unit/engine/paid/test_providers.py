@@ -59,7 +59,7 @@ class Service:
         return Task(name, Every(every), Call(self), provider="anthropic", **more)
 
     def wake(self, **more: Any) -> WakeConfig:
-        return WakeConfig(**{"every": 600.0, "work": Call(self), "provider": "anthropic", **more})
+        return WakeConfig(**{"schedule": Every(600.0), "work": Call(self), "provider": "anthropic", **more})
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ async def test_a_wake_that_is_not_worth_its_cost_is_withdrawn(build: Factory, cl
         return "thought"
 
     store = Fenced()
-    await build(store=store, wake=WakeConfig(every=600.0, work=Call(turn), gate=Gate()))
+    await build(store=store, wake=WakeConfig(schedule=Every(600.0), work=Call(turn), gate=Gate()))
     await clock.advance(1)
     await until(lambda: store.asked, "the first wake")
     assert store.put_back == []

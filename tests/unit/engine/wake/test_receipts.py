@@ -48,7 +48,10 @@ async def turn(context: object) -> str:
 
 
 async def test_a_spent_budget_is_one_row_also_after_a_restart(build, clock, home, recorder):
-    plan = {"wake": WakeConfig(every=600, work=agent(), report="claude"), "spending": under(day="0.50")}
+    plan = {
+        "wake": WakeConfig(schedule=Every(600), work=agent(), report="claude"),
+        "spending": under(day="0.50"),
+    }
     scheduler = await build(**plan, recorder=recorder)
     await clock.advance()
     await awake(clock, scheduler, 1)
@@ -65,7 +68,7 @@ async def test_a_spent_budget_is_one_row_also_after_a_restart(build, clock, home
 
 
 async def test_a_freeze_is_one_row_and_the_next_another(build, clock, home, recorder):
-    scheduler = await build(wake=WakeConfig(every=600, work=Call(turn)), recorder=recorder)
+    scheduler = await build(wake=WakeConfig(schedule=Every(600), work=Call(turn)), recorder=recorder)
     for why in ("moving house", "again"):
         await clock.advance(hours=1)
         await until(lambda: scheduler.snapshot().wake.running_since is None, "the wake is over")
@@ -78,7 +81,9 @@ async def test_each_night_outside_its_hours_is_one_row(build, clock, home, recor
     zone = ZoneInfo("Europe/Berlin")
     clock.wall = datetime(2026, 3, 2, 18, tzinfo=zone).timestamp()
     hours = ActiveHours("08:00-20:00", zone)
-    scheduler = await build(wake=WakeConfig(every=600, work=Call(turn), active=hours), recorder=recorder)
+    scheduler = await build(
+        wake=WakeConfig(schedule=Every(600), work=Call(turn), active=hours), recorder=recorder
+    )
     for _ in range(6 * 30):
         await clock.advance(600)
         await until(lambda: scheduler.snapshot().wake.running_since is None, "the wake is over")
@@ -88,7 +93,7 @@ async def test_each_night_outside_its_hours_is_one_row(build, clock, home, recor
 
 
 async def test_a_pause_is_no_row(build, clock, home, recorder):
-    scheduler = await build(wake=WakeConfig(every=600, work=Call(turn)), recorder=recorder)
+    scheduler = await build(wake=WakeConfig(schedule=Every(600), work=Call(turn)), recorder=recorder)
     await scheduler.pause("wake")
     await clock.advance(hours=1)
     assert recorder.skipped == [] and clock.now() > NOON
@@ -102,7 +107,7 @@ async def test_what_a_wake_is_told_is_in_the_history_before_its_agent_begins(bui
         found.append(recorder.kept[: recorder.written])
 
     task = Task("tick", Every(HOUR), Call(turn))
-    scheduler = await build(task, wake=WakeConfig(every=600, work=Call(look)), recorder=recorder)
+    scheduler = await build(task, wake=WakeConfig(schedule=Every(600), work=Call(look)), recorder=recorder)
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert [run.task for run in found[0]] == ["tick"]

@@ -55,7 +55,7 @@ async def test_due_tasks_run_before_the_wake_and_the_wake_is_told_of_them(build,
 
 
 async def test_a_wake_comes_every_interval_and_is_recorded(build, clock, home):
-    scheduler = await build(wake=WakeConfig(every=600))
+    scheduler = await build(wake=WakeConfig(schedule=Every(600)))
     for number in (1, 2, 3):
         await clock.advance()
         await awake(clock, scheduler, number)
@@ -70,7 +70,7 @@ async def test_a_wake_counts_from_when_it_was_decided_by_the_clock_as_it_is_when
     build, clock, home, step
 ):
     chore = Gate()
-    scheduler = await build(calls(chore), wake=WakeConfig(every=600))
+    scheduler = await build(calls(chore), wake=WakeConfig(schedule=Every(600)))
     await clock.advance(10)
     await clock.jump(step)
     chore.open.set()
@@ -88,7 +88,7 @@ async def test_the_record_of_a_wake_is_not_ahead_when_the_clock_was_set_back_dur
         await gate.wait()
         return ""
 
-    scheduler = await build(wake=WakeConfig(every=600, work=Call(turn)))
+    scheduler = await build(wake=WakeConfig(schedule=Every(600), work=Call(turn)))
     await clock.advance()
     await begun.wait()
     await clock.jump(-3600)
@@ -104,7 +104,9 @@ async def test_a_record_that_is_ahead_does_not_put_off_the_wake_at_the_restart_a
     last = NOON - 300
     (home / "metadata.json").write_text('{"last_wake": "2026-03-02T13:00:00+00:00", "wake_count": 41}')
     for _ in range(2):
-        scheduler = await build(wake=WakeConfig(every=600), states={"wake": TaskState(last_run=last)})
+        scheduler = await build(
+            wake=WakeConfig(schedule=Every(600)), states={"wake": TaskState(last_run=last)}
+        )
         assert scheduler.snapshot().wake.due == last + 600
 
 
@@ -120,7 +122,7 @@ async def test_a_wake_that_was_asked_for_just_before_its_slot_serves_it_though_i
         begun.set()
         await turn.wait()
 
-    scheduler = await build(calls(busy), wake=WakeConfig(cron=Cron("*/10 * * * *"), work=Call(agent)))
+    scheduler = await build(calls(busy), wake=WakeConfig(schedule=Cron("*/10 * * * *"), work=Call(agent)))
     await clock.advance(599)
     await scheduler.force("tick")
     await scheduler.wake()
@@ -135,7 +137,7 @@ async def test_a_wake_that_was_asked_for_just_before_its_slot_serves_it_though_i
 async def test_a_wake_that_the_disk_was_too_full_to_record_does_not_come_again(build, clock, home):
     (home / "metadata.json").write_text('{"last_wake": "2026-03-02T11:45:00+00:00", "wake_count": 41}')
     state = TaskState(last_run=NOON - 300, run_count=42)
-    scheduler = await build(wake=WakeConfig(every=600), states={"wake": state})
+    scheduler = await build(wake=WakeConfig(schedule=Every(600)), states={"wake": state})
     assert scheduler.snapshot().wake.due == NOON + 300
     assert scheduler.snapshot().wake.count == 42
 
@@ -145,7 +147,7 @@ async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_k
 ):
     last = "2026-03-02T11:55:00+00:00"
     (home / "metadata.json").write_text(json.dumps({"last_wake": last, "wake_count": 41, "mood": "calm"}))
-    scheduler = await build(wake=WakeConfig(every=600))
+    scheduler = await build(wake=WakeConfig(schedule=Every(600)))
     assert scheduler.snapshot().wake.due == NOON + 300
     await clock.advance(301)
     await awake(clock, scheduler, 42)
@@ -153,7 +155,7 @@ async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_k
 
 
 async def test_a_wake_by_cron_comes_at_its_times_and_once_for_all_that_were_missed(build, clock, home):
-    plan = WakeConfig(cron=Cron("*/10 * * * *"))
+    plan = WakeConfig(schedule=Cron("*/10 * * * *"))
     scheduler = await build(wake=plan)
     assert scheduler.snapshot().wake.due == NOON + 600
     await clock.advance(601)
@@ -214,7 +216,9 @@ async def test_an_urgent_result_wakes_at_once_but_not_again_within_the_cooldown(
         return Report("URGENT:1 from ct@example.org", urgent=True)
 
     (home / "metadata.json").write_text(json.dumps({"last_wake": "2026-03-02T12:00:00+00:00"}))
-    scheduler = await build(calls(mail, every=60), wake=WakeConfig(every=100_000, urgent_cooldown=600))
+    scheduler = await build(
+        calls(mail, every=60), wake=WakeConfig(schedule=Every(100_000), urgent_cooldown=600)
+    )
     await clock.advance()
     await awake(clock, scheduler, 1)
     await clock.advance(590)
@@ -224,7 +228,7 @@ async def test_an_urgent_result_wakes_at_once_but_not_again_within_the_cooldown(
 
 
 async def test_a_clock_set_back_does_not_put_the_citizen_to_sleep(build, clock):
-    scheduler = await build(wake=WakeConfig(every=600))
+    scheduler = await build(wake=WakeConfig(schedule=Every(600)))
     await clock.advance()
     await awake(clock, scheduler, 1)
     await clock.jump(-7200)
@@ -335,7 +339,7 @@ async def test_something_urgent_during_a_wake_wakes_once_more_after_it(build, cl
         return "URGENT:1 from ct@example.org"
 
     states = {"mail": TaskState(last_run=NOON)}
-    plan = WakeConfig(every=21600, work=Call(turn))
+    plan = WakeConfig(schedule=Every(21600), work=Call(turn))
     scheduler = await build(calls(mail, every=86400, name="mail"), states=states, wake=plan)
     await clock.advance(20)
     await until(lambda: turns, "the turn")
@@ -406,7 +410,7 @@ async def test_a_wake_that_cannot_be_recorded_says_so_and_goes_on(build, clock, 
 async def test_wakes_that_cannot_be_recorded_are_logged_once_and_counted(build, clock, home, caplog):
     (home / "metadata.json").mkdir()
     (home / "wake_log.json").mkdir()
-    scheduler = await build(wake=WakeConfig(every=600), states={"wake": TaskState(last_run=NOON)})
+    scheduler = await build(wake=WakeConfig(schedule=Every(600)), states={"wake": TaskState(last_run=NOON)})
     for number in (1, 2):
         await clock.advance(600)
         await awake(clock, scheduler, number)
@@ -422,10 +426,10 @@ async def test_wakes_that_cannot_be_recorded_are_logged_once_and_counted(build, 
 
 async def test_a_wake_that_leaves_cron_comes_at_its_next_time_not_at_once(build, clock, home):
     """Its last slot before the move was served by cron: a turn more would be paid for twice."""
-    every_ten = WakeConfig(every=600)
+    every_ten = WakeConfig(schedule=Every(600))
     scheduler = await build(wake=every_ten, states={"wake": TaskState(last_run=NOON - 151)})
     await clock.advance(174)  # three minutes past its last wake, and past the slot of noon
-    moved = WakeConfig(cron=Cron("*/10 * * * *"))
+    moved = WakeConfig(schedule=Cron("*/10 * * * *"))
     scheduler.set_tasks((), replace(scheduler._rules, wake=moved))
     await clock.advance(5)
     assert (scheduler.snapshot().wake.count, scheduler.snapshot().wake.due) == (0, NOON + 600)
@@ -436,6 +440,6 @@ async def test_a_wake_that_leaves_cron_comes_at_its_next_time_not_at_once(build,
 async def test_a_loop_that_starts_after_the_move_waits_for_the_next_time_too(build, clock, home):
     state = TaskState(last_run=NOON - 300, schedule="every 10m")
     await clock.advance(174)
-    scheduler = await build(wake=WakeConfig(cron=Cron("*/10 * * * *")), states={"wake": state})
+    scheduler = await build(wake=WakeConfig(schedule=Cron("*/10 * * * *")), states={"wake": state})
     await clock.advance(5)
     assert (scheduler.snapshot().wake.count, scheduler.snapshot().wake.due) == (0, NOON + 600)

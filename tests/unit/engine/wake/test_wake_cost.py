@@ -85,7 +85,7 @@ async def test_a_report_that_says_nothing_leaves_the_cost_unknown_and_counted(bu
 
 
 async def test_the_report_of_an_earlier_wake_is_not_read_again(build, clock, home):
-    scheduler = await build(wake=WakeConfig(every=600, work=writes('{"cost_usd": 0.5}')))
+    scheduler = await build(wake=WakeConfig(schedule=Every(600), work=writes('{"cost_usd": 0.5}')))
     await clock.advance()
     await awake(clock, scheduler, 1)
     scheduler.set_tasks((), replaced(scheduler, Command(("true",))))
@@ -95,7 +95,7 @@ async def test_the_report_of_an_earlier_wake_is_not_read_again(build, clock, hom
 
 
 def replaced(scheduler: Any, work: Command) -> Any:
-    return SchedulerOptions(wake=WakeConfig(every=600, work=work))
+    return SchedulerOptions(wake=WakeConfig(schedule=Every(600), work=work))
 
 
 async def test_a_wake_without_these_settings_leaves_no_ledger(build, clock, home):
@@ -107,7 +107,7 @@ async def test_a_wake_without_these_settings_leaves_no_ledger(build, clock, home
 
 
 async def test_a_wake_that_could_pass_the_budget_is_not_started_before_midnight(build, clock, home):
-    plan = WakeConfig(every=3600, work=agent(), report="claude")
+    plan = WakeConfig(schedule=Every(3600), work=agent(), report="claude")
     scheduler = await build(wake=plan, spending=under(day="1.00"))
     for number in (1, 2):
         await clock.advance(3601 * (number - 1))
@@ -127,7 +127,7 @@ async def test_a_wake_that_could_pass_the_budget_is_not_started_before_midnight(
 async def test_a_budget_that_is_changed_while_a_wake_runs_holds_the_next_one(build, clock, home):
     """The wake under way is counted whole, under the new limits as under the old ones."""
     waits = "while [ ! -e done ]; do sleep 0.02; done; echo '%s'" % (RESULT % "0.40")
-    plan = WakeConfig(every=600, work=Command(("sh", "-c", waits)), report="claude")
+    plan = WakeConfig(schedule=Every(600), work=Command(("sh", "-c", waits)), report="claude")
     scheduler = await build(wake=plan, spending=under(day="5"))
     await clock.advance()
     await until(lambda: scheduler.snapshot().wake.running_since, "it is awake")
@@ -144,7 +144,7 @@ async def test_a_budget_that_is_changed_while_a_wake_runs_holds_the_next_one(bui
 
 
 async def test_what_another_process_adds_to_the_budget_lifts_it_at_once(build, clock, home):
-    plan = WakeConfig(every=60, work=agent(), report="claude")
+    plan = WakeConfig(schedule=Every(60), work=agent(), report="claude")
     scheduler = await build(wake=plan, spending=under(day="0.50"))
     await clock.advance()
     await awake(clock, scheduler, 1)
@@ -162,7 +162,7 @@ async def test_something_urgent_waits_for_the_budget(build, clock, home):
     SpendingLedger(home / ".experience").enter("earlier", "wake", date.fromisoformat(TODAY))
     SpendingLedger(home / ".experience").settle("earlier", Decimal(9), None, None)
     task = Task("mail", Every(10_000), Call(urgent))
-    plan = WakeConfig(every=50_000, work=agent(), report="claude")
+    plan = WakeConfig(schedule=Every(50_000), work=agent(), report="claude")
     scheduler = await build(task, wake=plan, spending=under(day="5"))
     await clock.advance(10)
     await until(lambda: scheduler.snapshot().wake.note.startswith("over budget"), "the wake is held")
@@ -268,7 +268,7 @@ def test_noon_is_the_day_of_these_tests() -> None:
 
 async def over_its_budget(build, clock) -> Any:
     scheduler = await build(
-        wake=WakeConfig(every=3600, work=agent(), report="claude"), spending=under(day="1.00")
+        wake=WakeConfig(schedule=Every(3600), work=agent(), report="claude"), spending=under(day="1.00")
     )
     for number in (1, 2):
         await clock.advance(3601 * (number - 1))
@@ -300,7 +300,7 @@ async def test_a_limit_that_another_process_lifted_is_shown(build, clock, home):
 
 async def test_a_run_lifts_no_limit_and_nobody_one_that_is_not_set(build, clock, home):
     scheduler = await build(
-        wake=WakeConfig(every=3600, work=agent(), report="claude"), spending=under(day="1")
+        wake=WakeConfig(schedule=Every(3600), work=agent(), report="claude"), spending=under(day="1")
     )
     with pytest.raises(SchedulerError, match=r"a run may not lift a limit .wake #7 asks."):
         await scheduler.add_to_budget("2", who=Who("ct", run="wake #7"))
