@@ -7,7 +7,8 @@ from email.message import Message
 
 from scheduler.handlers.email_check.flowed import unflowed
 from scheduler.handlers.email_check.message import to_text
-from scheduler.handlers.email_check.page import without_tags
+from scheduler.handlers.email_check.page import declared_charset, without_tags
+from scheduler.handlers.email_check.sloppy import content, tidy_fields, with_whole_header
 
 # Texts that no program shows as the letter; they count only if there is nothing else.
 _NO_LETTER = {
@@ -16,13 +17,18 @@ _NO_LETTER = {
 }
 _BOUNDARY = re.compile(r"^--(\S[^\r\n]{0,199}?)[ \t]*\r?\n(?=content-)", re.MULTILINE | re.IGNORECASE)
 
+# The kinds that are not text; senders that have the kind wrong write `plain/text`.
+_NO_TEXT = {"application", "audio", "font", "haptics", "image", "message", "model", "multipart", "video"}
+_REPORTS = {f"message/{each}" for each in ("delivery-status", "disposition-notification", "feedback-report")}
+_MESSAGES = {f"message/{each}" for each in ("rfc822", "global", "partial")}
+
 Wanted = Callable[[Message], str]
 
 
 def body(raw: bytes) -> str:
     """The text of a message, which may be cut off after its beginning; "" if it has none."""
     try:
-        return _body_of(message_from_bytes(raw))
+        return _body_of(message_from_bytes(with_whole_header(raw)))
     except (LookupError, ValueError, TypeError, RecursionError):
         return ""  # untrusted input can break the parser
 
@@ -34,7 +40,7 @@ def _body_of(message: Message) -> str:
 
 def _gathered(part: Message, wanted: Wanted) -> str:
     """The wanted text in the part and in the parts within it, in order; "" if all of it is blank."""
-    part = _with_parts(part)
+    part = _with_parts(tidy_fields(part))
     if part.get_content_maintype() != "multipart" or not part.is_multipart():
         return wanted(part)
     kind, within = part.get_content_subtype(), part.get_payload()
@@ -67,13 +73,14 @@ def _letter(part: Message) -> str:
 
 def _any_text(part: Message) -> str:
     attached = part.get_content_disposition() == "attachment"
-    return _text_of(part) if part.get_content_maintype() == "text" and not attached else ""
+    is_text = part.get_content_maintype() not in _NO_TEXT
+    return _text_of(part) if is_text and not attached else ""
 
 
 def _status(part: Message) -> str:
-    """The blocks of a delivery report; the parser takes each of them for a message."""
+    """The blocks of a report by a machine; the parser takes each of them for a message."""
     inner = part.get_payload()
-    if part.get_content_type() != "message/delivery-status" or not isinstance(inner, list):
+    if part.get_content_type() not in _REPORTS or not isinstance(inner, list):
         return ""
     return "\n".join(str(each).strip() for each in inner if isinstance(each, Message))
 
@@ -81,7 +88,7 @@ def _status(part: Message) -> str:
 def _forwarded(part: Message) -> str:
     """The text of a whole message within this one."""
     inner = part.get_payload()
-    if part.get_content_type() != "message/rfc822" or not isinstance(inner, list):
+    if part.get_content_type() not in _MESSAGES or not isinstance(inner, list):
         return ""
     within = (_decoded(part, each) for each in inner if isinstance(each, Message))
     return "\n".join(filter(None, map(_body_of, within)))
@@ -98,10 +105,10 @@ def _decoded(outer: Message, inner: Message) -> Message:
 
 
 def _text_of(part: Message) -> str:
-    data = part.get_payload(decode=True)
-    text = to_text(data if isinstance(data, bytes) else b"", part.get_content_charset() or "")
-    text = text.replace("\r\n", "\n")
-    if part.get_content_subtype() in ("html", "x-amp-html", "enriched", "richtext"):
+    data, kind = content(part), part.get_content_subtype()
+    charset = part.get_content_charset() or (declared_charset(data) if kind == "html" else "")
+    text = to_text(data, charset).replace("\r\n", "\n").replace("\r", "\n")
+    if kind in ("html", "x-amp-html", "enriched", "richtext"):
         text = without_tags(text)
     elif str(part.get_param("format", "")).lower() == "flowed":
         text = unflowed(text, str(part.get_param("delsp", "")).lower() == "yes")

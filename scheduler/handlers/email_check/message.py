@@ -9,27 +9,16 @@ from email.errors import HeaderParseError
 from email.header import decode_header
 
 from scheduler.handlers.email_check.rules import addresses
+from scheduler.handlers.news_scan.parser import codec_of, fits
 
 BODY = 20_000  # characters of the text that are kept
 LINE = 500  # characters of a header that are kept
 HEADER = 2000  # bytes of a header that are examined: patterns are slow on long lines of junk
 
+_UNICODE = re.compile("utf|ucs")
+_SPLIT = re.compile(r"(=\?([^?\s]+)\?[bB]\?[^?=\s]*)\?=\s*=\?\2\?[bB]\?")  # between two encoded words
 _FOLD = re.compile(rb"\r?\n[ \t]+")
-# Charsets that senders label with the name of a smaller one; the wider one reads both.
-_WIDER = {
-    "iso-8859-1": "cp1252",
-    "latin1": "cp1252",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "ks_c_5601-1987": "cp949",
-    "euc-kr": "cp949",
-    "shift_jis": "cp932",
-    "x-sjis": "cp932",
-    "iso-2022-jp": "iso2022_jp_ext",
-}
 _SAYS_NOTHING = frozenset(("", "ascii", "us-ascii"))  # about bytes beyond ASCII
-# Python's text encodings that no mail uses; some of them warn or fail badly.
-_NO_CHARSET = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +74,9 @@ def decoded(line: str) -> str:
     """The line with its encoded words (=?utf-8?q?...?=) decoded; adjacent ones may share a character."""
     try:
         parts = decode_header(line)
-    except HeaderParseError:  # base64 cut short
-        return line
+    except HeaderParseError:  # base64 cut short, or split in the middle of a group
+        whole = _SPLIT.sub(r"\1", line)
+        return decoded(whole) if whole != line else line
     return "".join(part if isinstance(part, str) else _word(part, charset) for part, charset in parts)
 
 
@@ -99,8 +89,11 @@ def _word(data: bytes, charset: str | None) -> str:
 
 def to_text(data: bytes, charset: str) -> str:
     """The bytes as text in this charset; if it is unknown, as UTF-8 or else as Windows would."""
-    name = charset.lower()
-    found = None if name in _SAYS_NOTHING else _try(data, _WIDER.get(name, name), "replace")
+    name = charset.strip("\"' ").lower()
+    codec = "" if name in _SAYS_NOTHING else codec_of(name) or (name if _UNICODE.match(name) else "")
+    if codec == "utf-8" and not fits(data, codec):  # the label is wrong, as where programs convert nothing
+        codec = ""
+    found = _try(data, codec) if codec else None
     return found if found is not None else _undeclared(data)
 
 
@@ -116,9 +109,10 @@ def _undeclared(data: bytes, charset: str = "") -> str:
 def _utf8(data: bytes) -> str | None:
     """The text of UTF-8, which may be cut off inside its last character; None if it is anything else."""
     try:
-        return codecs.utf_8_decode(data, "strict", False)[0]
+        text, used = codecs.utf_8_decode(data, "strict", False)
     except UnicodeDecodeError:
         return None
+    return text if used == len(data) or not text.isascii() else None  # else a lone é of Windows at the end
 
 
 def one_line(text: str) -> str:
@@ -127,11 +121,9 @@ def one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in whole).split())[:LINE]
 
 
-def _try(data: bytes, charset: str, errors: str) -> str | None:
-    if charset.replace("-", "_") in _NO_CHARSET:
-        return None
+def _try(data: bytes, charset: str) -> str | None:
     try:
-        return data.decode(charset, errors)
+        return data.decode(charset, "replace")
     except (LookupError, ValueError):
         return None
 

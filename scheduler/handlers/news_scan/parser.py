@@ -237,13 +237,13 @@ def decoded(body: bytes, content_type: str) -> str:
             return body.decode(charset, "replace")
     served, declared = _CHARSET.search(content_type), _DECLARED.search(body[:PROLOGUE])
     named = [served[1] if served else "", declared[1].decode() if declared else ""]
-    charsets = [charset for name in named if (charset := _codec(name))]
+    charsets = [charset for name in named if (charset := codec_of(name))]
     in_ascii = any(charset.startswith(("iso2022", "hz")) for charset in charsets)  # would pass for UTF-8
     tried = [*charsets, "utf-8"] if in_ascii else ["utf-8", *charsets]
-    return body.decode(next((each for each in tried if _fits(body, each)), "cp1252"), "replace")
+    return body.decode(next((each for each in tried if fits(body, each)), "cp1252"), "replace")
 
 
-def _codec(name: str) -> str:
+def codec_of(name: str) -> str:
     """Python's name of the charset; "" if it is unknown or does not extend ASCII."""
     name = name.strip().lower()
     charset = _NAMES.get(name, name)
@@ -256,7 +256,7 @@ def _codec(name: str) -> str:
     return charset
 
 
-def _fits(body: bytes, charset: str) -> bool:
+def fits(body: bytes, charset: str) -> bool:
     """Whether at least half of the characters beyond ASCII are valid in this charset."""
     try:
         body.decode(charset)

@@ -1,6 +1,7 @@
 """What users of mail saw elsewhere: a letter without its text, and an ill server with an empty mailbox."""
 
 import json
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,105 @@ def test_a_page_is_read_as_it_is_seen(page, text):
 def test_lines_that_the_sender_broke_are_joined(given, more, text):
     """RFC 3676: what is broken at column 72 is one paragraph, and in Japanese not even a space."""
     assert body(mail(part(f"text/plain; charset=utf-8; format=flowed{more}", given))) == text
+
+
+# ------------------------------------------------------------------ what senders write beside the standard
+
+
+@each(
+    "head",
+    [
+        "\r\nFrom: ct@example.org\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64",
+        "From ct@example.org Tue Dec  1 12:00:00 2026\r\nContent-Transfer-Encoding: base64",
+        "From: ct@example.org\r\nno header at all\r\nContent-Transfer-Encoding: base64",
+        "From: ct@example.org\r\nContent-Transfer-Encoding : base64",
+        "From: ct@example.org\r\nContent-Transfer-Encoding:  Base64 ",
+        "From: ct@example.org\r\nContent-Transfer-Encoding: base64 (eight bits)",
+        "From: ct@example.org\r\nContent-Transfer-Encoding: base64;",
+        'From: ct@example.org\r\nContent-Transfer-Encoding: "base64"',
+    ],
+)
+def test_an_odd_line_in_the_header_does_not_hide_how_the_text_is_encoded(head):
+    """The samples of mikel/mail: an encoding with a semicolon, an empty line first, a line without a name."""
+    text = b64encode(WORDS.encode()).decode()
+    assert body(f"{head}\r\n\r\n{text}\r\n".encode()) == WORDS
+
+
+def test_a_text_that_begins_without_a_blank_line_is_whole():
+    assert body(b"From: ct@example.org\r\nThe server\r\nis: down\r\n\r\nCome.") == (
+        "The server\nis: down\n\nCome."
+    )
+
+
+@each("cut", range(1, 5))
+def test_a_long_text_in_base64_is_read_wherever_its_beginning_was_cut(cut):
+    """The first 64 KiB end in the middle of a group: the library then gives the letters as they came."""
+    encoded = b64encode(b"The server is down. " * 5)[:-cut].decode()
+    found = body(mail(f"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n{encoded}"))
+    assert found.startswith("The server is down. The server is down. ")
+
+
+@each(
+    ("kind", "text", "charset"),
+    [
+        ("text/html (a page)", "<p>Привет", "utf-8"),
+        ("text / html", "<p>Привет", "utf-8"),
+        ("plain/text", "Привет", "utf-8"),
+        ("text/html", "<meta charset=koi8-r><p>Привет", "koi8-r"),
+        ("text/html", '<meta http-equiv=a content="text/html; charset=windows-1251"><p>Привет', "cp1251"),
+        ("text/plain; charset=\"'koi8-r'\"", "Привет", "koi8-r"),
+        ("text/plain; charset*=us-ascii'en'koi8-r", "Привет", "koi8-r"),
+        ("text/plain; charset=x-cp1251", "Привет", "cp1251"),
+        ("text/plain; charset=utf-7", "Привет", "utf-7"),
+    ],
+)
+def test_the_letters_of_a_text_are_those_that_its_sender_wrote(kind, text, charset):
+    head = f"From: ct@example.org\r\nContent-Type: {kind}\r\n\r\n".encode()
+    assert body(head + text.encode(charset)) == "Привет"
+
+
+@each(
+    ("charset", "text", "codec"),
+    [
+        ("utf-8", "Er hat héllo geschrieben", "cp1252"),
+        ("unknown-8bit", "hé", "cp1252"),
+        ("iso-8859-8-i", "שלום", "iso-8859-8"),
+        ("windows-874", "สวัสดี", "cp874"),
+    ],
+)
+def test_a_charset_that_is_wrong_or_has_another_name_garbles_nothing(charset, text, codec):
+    head = f"From: ct@example.org\r\nContent-Type: text/plain; charset={charset}\r\n\r\n".encode()
+    assert body(head + text.encode(codec)) == text
+
+
+def test_one_broken_character_garbles_no_other():
+    head = b"From: ct@example.org\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+    assert body(head + "Grüße, Köln".encode() + b"\xfc!") == "Grüße, Köln\ufffd!"
+
+
+@each(
+    ("kind", "text"),
+    [
+        ("message/global", f"Subject: x\r\n\r\n{WORDS}"),
+        ("message/partial; id=a; number=1", f"Subject: x\r\n\r\n{WORDS}"),
+        ("message/disposition-notification", WORDS.replace(" ", ": ", 1)),
+        ("message/feedback-report", WORDS.replace(" ", ": ", 1)),
+    ],
+)
+def test_a_message_or_report_within_a_message_is_read(kind, text):
+    assert body(mail(multi("report", part(kind, text)))).replace(":", "") == WORDS
+
+
+def test_a_page_of_pictures_is_what_they_are_described_as():
+    assert body(mail(part(HTML, f'<p><img src=x><img alt="{WORDS}">'))) == WORDS
+    assert body(mail(part(HTML, f'<p>{WORDS}<img alt="our logo">'))) == WORDS
+
+
+def test_a_subject_in_two_words_may_be_split_anywhere():
+    first, second = "=?utf-8?B?R3LDvMOf", "ZQ==?="
+    assert read_headers(f"Subject: {first}?=\r\n =?utf-8?B?{second}".encode()).subject == "Grüße"
+    assert read_headers(f"Subject: {first}Z?= =?utf-8?b?{second[1:]}".encode()).subject == "Grüße"
+    assert read_headers("Subject: Café".encode("cp1252")).subject == "Café"
 
 
 # ------------------------------------------------------------------ messages without ids
