@@ -229,7 +229,7 @@ class TaskState:
 
     def removed(self) -> "TaskState":
         """The state of a task that is gone from the settings; if it comes back, it has missed nothing."""
-        return self.changed(schedule=OFF)
+        return self.changed(schedule=OFF, due_now=False, forced=False, asked_by=None)
 
     def wanted_from(self, now: float) -> "TaskState":
         """The state with no slot or retry before now counted as missed: they were not wanted."""

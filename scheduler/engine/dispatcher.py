@@ -103,7 +103,7 @@ class Dispatcher:
     def forget(self, job: Job) -> None:
         """Drop a task that was removed."""
         self._due_queue.drop(job)
-        job.waiting = None
+        job.waiting, job.again = None, False
 
     def _arm(self) -> None:
         """Set the timer for the earliest due time."""

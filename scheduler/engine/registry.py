@@ -259,7 +259,9 @@ class TaskRegistry(RunObserver):
         asked = state.forced and result.outcome is Outcome.SKIPPED  # forced while it waited
         put_back = run.put_back or asked or result.outcome is INTERRUPTED
         passed = state.passed_over(now)
-        if put_back:
+        if run.removed:  # what was asked for since it came back stays
+            passed = state.taken_back((run.before or state).removed())
+        elif put_back:
             passed = state.taken_back(run.before) if run.before else state.never_began()
             if run.trigger is FORCE:
                 passed = passed.asked_for(run.who)
@@ -277,7 +279,7 @@ class TaskRegistry(RunObserver):
         outcome, before = result.outcome, job.state
         job.run, job.left = None, run.left if run.left and run.left[1]() else None
         run.result = result
-        state = self._after(job, result, now, took)
+        state = self._after(job, run, result, now, took)
         if job.left and run.survivor:  # on disk, so that the next owner knows it
             state = state.orphaned(run.survivor)
         self.update(job, state)
@@ -305,13 +307,13 @@ class TaskRegistry(RunObserver):
         facts = begun, now, took, outcome, text, trace, output, cost, who, stopped_by, why, run.where
         self.bus.record(FinishedRun(name, trigger, attempt + 1, *facts))
 
-    def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
+    def _after(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> TaskState:
         """The task's state after a run with this result."""
         outcome, before = result.outcome, job.state
         if outcome is REFUSED:
             return before.refused()
         if outcome is INTERRUPTED:
-            state = before.interrupted(result.text, now, again=self.stopping)
+            state = before.interrupted(result.text, now, again=self.stopping and not run.removed)
         else:
             state = before.finished(outcome, result.text, now, took)
         return followed_up(self._citizen, job.task, state, now, pauses=not self.stopping)

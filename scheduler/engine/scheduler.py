@@ -216,6 +216,7 @@ class Scheduler(Verbs):
             if gone.busy:  # the settings may bring the task back before its run has ended
                 self._leaving[name] = gone
             if gone.run:
+                gone.run.removed = True
                 gone.run.halt(Outcome.INTERRUPTED, "the task was removed from the settings")
         for task in wanted:
             self._apply_tasks(task)
