@@ -197,7 +197,15 @@ class Wanted(Owed):
 
     def _began(self, fact: Fact) -> None:
         self.alive.add(fact.more[0])
+        if not self.running:
+            self._stands()
         self.begun = True
+
+    def _stands(self) -> None:
+        """A freeze that was over before its scheduler looked took no start back: it serves slots since."""
+        self.running, self.wanted, self.must = True, False, False
+        if self.paused and self.trigger in SCHEDULED:
+            self._break("unwanted", f"its program begins ({self.trigger}) although it was paused before")
 
     def _ended(self, fact: Fact) -> None:
         self.alive.discard(fact.more[0])
@@ -261,7 +269,7 @@ class Wanted(Owed):
 
     def _answered(self, fact: Fact) -> None:
         verb, saved, _ = fact.more
-        self.asked_again -= verb == "force again"
+        self.asked_again = max(self.asked_again - (verb == "force again"), 0)
         verb = verb.split()[0]
         self.unanswered[verb] -= 1
         if not saved or self.unanswered[verb]:  # what is wanted now may be of a later one, which is not saved
@@ -275,7 +283,7 @@ class Wanted(Owed):
 
     def _refused(self, fact: Fact) -> None:
         self.asked = max(self.asked - 1, 0)
-        self.asked_again -= fact.more[0] == "force again"
+        self.asked_again = max(self.asked_again - (fact.more[0] == "force again"), 0)
         self.unanswered[fact.more[0].split()[0]] -= 1
 
     def _reset(self, fact: Fact) -> None:
@@ -356,13 +364,20 @@ class Wanted(Owed):
         was_on = before.enabled and not before.removed
         is_on = self.plan.enabled and not self.plan.removed
         if self.plan.removed:
-            self.forced, self.force_by = False, NEVER
+            self._forget_wishes()
         if was_on and not is_on:
             self._turn_off()
         elif is_on and not was_on:
             self._turn_on()
         if _schedule(before) != _schedule(self.plan):
             self._other_schedule()
+
+    def _forget_wishes(self) -> None:
+        """Whatever was asked of it is over, unless no owner sees that it is gone."""
+        self.forced, self.force_by = False, NEVER
+        if self.up:
+            self.wanted = self.reset_saved = False
+            self.asked = self.asked_again = 0
 
     def _other_schedule(self) -> None:
         self._doubt()
