@@ -120,22 +120,15 @@ class TaskRegistry(RunObserver):
 
     def start(self, job: Job, trigger: Trigger) -> RunHandle:
         """Note that the task runs, in its state, before its handler gets control."""
-        task, state, now, when = job.task, job.state, self._clock.now(), job.when
-        late = now - when if 0.0 < when < now else 0.0
-        if trigger is SCHEDULE:
-            now = task.schedule.counted(when, now)
-        who = state.asked_by
-        run = RunHandle(task.name, trigger, now, self, job, self._citizen, who)
-        self.runs[task.name] = job.run = run
-        job.waiting, job.again = None, False
-        pid, ticks = (NO_PROCESS, 0.0) if task.queue else self._process
-        served = self._served(job, trigger, now)
+        task, state, run = job.task, job.state, self._new_run(job, trigger)
+        self.runs[task.name] = run
+        served = self._served(job, trigger, run.since)
         starting = not job.inside  # its own process will carry it, or a worker
         if task.queue:
-            run.before, run.started_at = state, self._clock.elapsed()  # used until a worker begins the run
-        self.update(job, state.started(Running(pid, ticks, now, BOOT), served, starting))
+            run.started_at = self._clock.elapsed()  # used until a worker begins the run
+        self.update(job, state.started(self._running(run), served, starting))
         attempt = job.attempt() if trigger is RETRY else ""
-        self.bus.add_event("started", task.name, None, attempt, trigger, None, late, who)
+        self.bus.add_event("started", task.name, None, attempt, trigger, None, run.late, run.who)
         for listener in self.bus.listeners:
             listener.started(task)
         return run
@@ -183,21 +176,28 @@ class TaskRegistry(RunObserver):
 
         First a wake runs the tasks that are due, and a run that costs money is entered in the ledger.
         """
-        now = self._clock.now()
-        late = now - job.when if 0 < job.when < now else 0.0
-        if trigger is SCHEDULE:
-            now = job.task.schedule.counted(job.when, now)
-        who = job.state.asked_by
-        run = RunHandle(job.task.name, trigger, now, self, job, self._citizen, who)
-        run.opened, run.late, run.started_at = False, late, self._clock.elapsed()
-        (self.wakes if job.task.is_wake else self.runs)[run.name] = job.run = run
-        job.waiting, job.again, job.held, job.announced = None, False, None, ("", "")
-        run.before = job.state if job.task.queue else None
-        running = (
-            Running(NO_PROCESS, 0.0, now, BOOT) if job.task.queue else Running(*self._process, now, BOOT)
-        )
-        self.update(job, job.state.prepared(running, self._served(job, trigger, now)))
+        run = self._new_run(job, trigger)
+        run.opened, run.started_at = False, self._clock.elapsed()
+        (self.wakes if job.is_wake else self.runs)[run.name] = run
+        job.held, job.announced = None, ("", "")
+        self.update(job, job.state.prepared(self._running(run), self._served(job, trigger, run.since)))
         return run
+
+    def _new_run(self, job: Job, trigger: Trigger) -> RunHandle:
+        """A run of the task, which counts from its slot if it is hardly late."""
+        now, when, state = self._clock.now(), job.when, job.state
+        since = job.task.schedule.counted(when, now) if trigger is SCHEDULE else now
+        run = RunHandle(job.task.name, trigger, since, self, job, self._citizen, state.asked_by)
+        run.late = now - when if 0.0 < when < now else 0.0
+        job.run, job.waiting, job.again = run, None, False
+        if job.task.queue:
+            run.before = state
+        return run
+
+    def _running(self, run: RunHandle) -> Running:
+        """What the state says of a run that has no process of its own yet."""
+        pid, ticks = (NO_PROCESS, 0.0) if run.before else self._process
+        return Running(pid, ticks, run.since, BOOT)
 
     def open_turn(self, job: Job, run: RunHandle, why: str = "") -> None:
         """Begin a prepared run."""
