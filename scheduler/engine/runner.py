@@ -42,7 +42,7 @@ class Runner:
         workers: Executor,
         ended: Callable[[RunHandle, Result], None],
     ) -> None:
-        self.waiters = RunWaiters(clock)
+        self.waiters, self.execute = RunWaiters(clock), workers.run
         self._registry, self._clock, self._workers = registry, clock, workers
         self._ended = ended
         self._timer: Timer | None = None
@@ -76,7 +76,7 @@ class Runner:
                     context = replace(context, variables=run.variables)
             if execute is None and run.job and run.job.inside:
                 run.began_at = self._clock.elapsed()
-            result = await (execute or self._workers.run)(task, context, run)
+            result = await (execute or self.execute)(task, context, run)
         except GeneratorExit:
             raise
         except BaseException as error:

@@ -93,9 +93,9 @@ class Scheduler(Verbs):
         self._apply_options(self._rules)
 
     def _wake_requests(self, plan: WakeConfig) -> WakeRequests:
-        frozen = self._freezing.words
-        to = self._registry, self._clock, self._paid, frozen, self._recorded
-        wake = Wake(self.citizen, self.home, plan, *to, self._copies)
+        parts = self._registry, self._clock, self._paid, self._runner
+        asks = self._freezing.words, self._run_due_before_wake, self._recorded
+        wake = Wake(self.citizen, self.home, plan, *parts, *asks, self._copies)
         return WakeRequests(self.citizen, wake, self._registry, self._dispatch, self._clock)
 
     # -------------------------------------------------------------- life
@@ -347,6 +347,9 @@ class Scheduler(Verbs):
         names = [job.task.name for job in rows if (job.run or job.waiting) and job.task.ends]
         return await self._runner.waiters.wait_for(names, patience)
 
+    async def _run_due_before_wake(self, patience: float) -> list[str]:
+        return await self.run_due_once(patience) if self._rules.background else []
+
     def _tell_of_provider(self, provider: str, kind: str, text: str) -> None:
         self._registry.bus.add_event(kind, text=text, provider=provider)
 
@@ -384,8 +387,7 @@ class Scheduler(Verbs):
             says = job.task.queue or isinstance(job.task.work, Command)
             return self._paid.carry_out_command if says else None
         if job.is_wake:
-            barrier = self.run_due_once if self._rules.background else None
-            return self._wakes().turn(barrier, self._workers.run, self._runner.watch)
+            return self._wakes().wake.turn
         return self._carry_out_paid
 
     def _execute(self, task: Task, context: Context, run: RunHandle) -> Awaitable[Result]:

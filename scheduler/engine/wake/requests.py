@@ -4,14 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from scheduler.core.schedules.schedule import NEVER
-from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger
+from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import HoldKind, Receipt, WakeView
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.job import Job
 from scheduler.engine.paid.holds import Held
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
-from scheduler.engine.runner import Execute
 from scheduler.engine.wake.wake import Wake
 from scheduler.errors import AlreadyRunning
 from scheduler.executors.result import Result
@@ -125,21 +124,6 @@ class WakeRequests:
             raise AlreadyRunning(f"{self._citizen} is already awake: {hold.why}")
         if hold:
             raise Held(self._citizen, hold)
-
-    # -------------------------------------------------------------- a run of it
-
-    def turn(
-        self,
-        barrier: Callable[[float], Awaitable[list[str]]] | None,
-        ask: Execute,
-        watch: Callable[[RunHandle, float], None],
-    ) -> Execute:
-        """The function with which the runner carries out a wake; `ask` runs the gate's command."""
-
-        def carry_out(task: Task, context: Context, run: RunHandle) -> Awaitable[Result]:
-            return self.wake.turn(task, context, run, barrier=barrier, ask=ask, watch=watch)
-
-        return carry_out
 
     async def end(self, run: RunHandle, result: Result) -> None:
         """Record the wake, then end it like any other run; slots that came while it ran are served by it."""

@@ -13,7 +13,7 @@ from scheduler.core.views import Hold, HoldKind
 from scheduler.engine.paid.paid_runs import Admission, PaidRuns
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
-from scheduler.engine.runner import Execute
+from scheduler.engine.runner import Runner
 from scheduler.engine.wake import news
 from scheduler.engine.wake.gate import Verdict, ask_command, ask_news, due_anyway
 from scheduler.engine.wake.letter import letter
@@ -54,13 +54,16 @@ class Wake:
         registry: TaskRegistry,
         clock: Clock,
         paid: PaidRuns,
+        runner: Runner,
         frozen: Callable[[], str],
+        run_due: Callable[[float], Awaitable[list[str]]],
         recorded: Callable[[], Awaitable[None]],
         copies: FileCopies = NO_COPIES,
     ) -> None:
-        self.plan, self._frozen, self._recorded = plan, frozen, recorded
+        """`run_due` runs the due tasks and returns those that still run after so many seconds."""
+        self.plan, self._frozen, self._run_due, self._recorded = plan, frozen, run_due, recorded
         self.record = WakeRecord(citizen, home, clock, copies)
-        self._paid = paid
+        self._paid, self._runner = paid, runner
         self._citizen, self._home, self._registry, self._clock = citizen, home, registry, clock
         self._last_urgent: float | None = None
         self._noted = asyncio.Event()  # set once the open turn is on disk and survives a crash
@@ -92,21 +95,12 @@ class Wake:
 
     # -------------------------------------------------------------- the turn
 
-    async def turn(
-        self,
-        task: Task,
-        context: Context,
-        run: RunHandle,
-        *,
-        barrier: Callable[[float], Awaitable[list[str]]] | None,
-        ask: Execute,
-        watch: Callable[[RunHandle, float], None],
-    ) -> Result:
+    async def turn(self, task: Task, context: Context, run: RunHandle) -> Result:
         """Return the result of the wake: the due tasks run first, then the agent with its letter."""
-        late = await barrier(self.plan.patience) if barrier else []
-        verdict = await self._ask_gate(task, context, run, late, ask)
+        late = await self._run_due(self.plan.patience)
+        verdict = await self._ask_gate(task, context, run, late)
         turn = Turn(task, context, run, tuple(late), verdict.why)
-        begun = self._skipped(verdict, run) or await self._open(turn, watch)
+        begun = self._skipped(verdict, run) or await self._open(turn)
         if isinstance(begun, Result):
             return begun
         try:
@@ -125,7 +119,7 @@ class Wake:
         run.put_back = True
         return Result(Outcome.SKIPPED, held.why)
 
-    async def _open(self, turn: Turn, watch: Callable[[RunHandle, float], None]) -> Admission | Result | None:
+    async def _open(self, turn: Turn) -> Admission | Result | None:
         """Let the turn begin, its cost entered if it costs money; return its result if it may not begin."""
         run = turn.run
 
@@ -135,16 +129,14 @@ class Wake:
             self._noted.clear()
             run.number = self.record.count + 1
             self._registry.open_turn(run.job, run, turn.why)
-            watch(run, turn.task.timeout)
+            self._runner.watch(run, turn.task.timeout)
 
         if self._paid.concerns(turn.task):
             return await self._paid.begin(turn.task, run, start)
         start()
         return None
 
-    async def _ask_gate(
-        self, task: Task, context: Context, run: RunHandle, late: list[str], ask: Execute
-    ) -> Verdict:
+    async def _ask_gate(self, task: Task, context: Context, run: RunHandle, late: list[str]) -> Verdict:
         """Whether the wake is worth its cost; forced and urgent wakes always are."""
         gate, job, number = self.plan.gate, run.job, self.record.count + 1
         if gate is None or job is None or job.state.forced or run.trigger in PASSES:
@@ -159,7 +151,7 @@ class Wake:
         content = await asyncio.to_thread(
             letter, self._citizen, number, run.trigger, results, late, self._home
         )
-        return await ask_command(gate.command, content, task, context, run, ask)
+        return await ask_command(gate.command, content, task, context, run, self._runner.execute)
 
     def _tasks(self) -> dict[str, Task]:
         return {name: job.task for name, job in self._registry.jobs.items()}
