@@ -13,7 +13,7 @@ from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, load, taken_up
 from scheduler.control.coordinator import coordinator_of
 from scheduler.control.following.displaced import DisplacedHomes
-from scheduler.control.following.polling import Looks, pause_after, timed
+from scheduler.control.following.polling import Looks, pause_after
 from scheduler.control.following.settings_watch import AGAIN, SettingsWatch
 from scheduler.control.freezing import Answer, Freezer, Owner
 from scheduler.control.home_snapshot import read_snapshot
@@ -358,14 +358,14 @@ class Fleet:
 
     async def _look_at_settings(self, asked: bool) -> float:
         """Apply changed settings on time, whatever the citizens do at the moment."""
-        found, cost = await timed(lambda: self._watch.look(self._settings, asked=asked))
+        found, cost = await self._looks.timed(lambda: self._watch.look(self._settings, asked=asked))
         if found:
             self._apply(found)
         return min(AGAIN, pause_after(0)) if self._watch.undecided else pause_after(cost)
 
     async def _look_at_homes(self, asked: bool) -> float:
         """Notice edited state files and removed homes and locks; does not wait for the consequences."""
-        (edited, displaced), cost = await timed(self._differences)
+        (edited, displaced), cost = await self._looks.timed(self._differences)
         for scheduler in edited:
             scheduler.reload_if_edited()
         self._displaced.keep(displaced)

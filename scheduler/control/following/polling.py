@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -13,6 +14,7 @@ T = TypeVar("T")
 CHECK_EVERY = 2.0  # seconds between two checks of settings, state files and homes of other owners
 CHECK_SHARE = 1000  # checks may take 1/1000 of the time; a check of a thousand homes takes 13 ms
 LONGEST = 10.0  # seconds between two checks, however much they cost
+HANGS = 1.0  # seconds after which a check waits no longer for another one, whose disk may hang
 
 Look = Callable[[bool], Awaitable[float]]  # gets whether it was asked for; gives the seconds until the next
 
@@ -22,6 +24,7 @@ class Looks:
 
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
+        self._one_at_a_time = threading.Lock()
 
     def begin(self, look: Look, asked: asyncio.Event | None = None, *, first: float | None = None) -> None:
         """Repeat the check until `cancel`, at once when `asked` is set; the first after `first` seconds."""
@@ -34,20 +37,26 @@ class Looks:
         for task in self._tasks:
             task.cancel()
 
+    async def timed(self, work: Callable[[], T]) -> tuple[T, float]:
+        """Do the work in a thread; return its result and its processor seconds, which leave out waiting.
+
+        Two at once would hand the interpreter to each other at every file, which doubles what both cost.
+        """
+        return await asyncio.to_thread(self._timed, work)
+
+    def _timed(self, work: Callable[[], T]) -> tuple[T, float]:
+        alone = self._one_at_a_time.acquire(timeout=HANGS)
+        try:
+            before = time.thread_time()
+            return work(), time.thread_time() - before
+        finally:
+            if alone:
+                self._one_at_a_time.release()
+
 
 def pause_after(cost: float) -> float:
     """Seconds until the next check after one that cost this many seconds of processor time."""
     return min(max(CHECK_EVERY, CHECK_SHARE * cost), max(CHECK_EVERY, LONGEST))
-
-
-async def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """Do the work in a thread; return its result and its processor seconds, which leave out waiting."""
-    return await asyncio.to_thread(_timed, work)
-
-
-def _timed(work: Callable[[], T]) -> tuple[T, float]:
-    before = time.thread_time()
-    return work(), time.thread_time() - before
 
 
 async def _repeat(look: Look, asked: asyncio.Event, pause: float) -> None:
