@@ -37,6 +37,7 @@ class Sight(NamedTuple):
 
     moment: Moment
     columns: Columns
+    width: int  # cells of a line
     top: int  # the first row
     inside: int  # rows in sight
     at: int  # the row with the cursor
@@ -137,16 +138,10 @@ class TaskTable(FleetRows, inherit_bindings=False):
         for y, drawn in list(self._drawn.items()):
             look = self._look(y, sight)
             if look != drawn.look:
-                changed.append(self._changed(y, drawn.look, look))
+                changed.append(_changed(y, drawn.look, look, sight.width))
                 self._draw(y, look, sight)
         if changed:
             self.refresh(*changed)
-
-    def _changed(self, y: int, before: Look, now: Look) -> Region:
-        if isinstance(before, RowLook) and isinstance(now, RowLook) and before[1:] == now[1:]:
-            left, cells = ticking_cells(now.columns)
-            return Region(left, y, cells, 1)
-        return Region(0, y, self.size.width, 1)
 
     def forget(self) -> None:
         self._drawn.clear()
@@ -160,7 +155,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
         return self._drawn[y].strip
 
     def _draw(self, y: int, look: Look, sight: Sight) -> None:
-        styles, width, cells = self.styles_now(), self.size.width, None
+        styles, width, cells = self.styles_now(), sight.width, None
         if isinstance(look, RowLook):
             before = self._drawn.get(y)
             cells = row_cells(look, styles, width, sight.moment, before.cells if before else None)
@@ -190,7 +185,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
 
     def _sight(self) -> Sight:
         moment = Moment(self._now, self._glyphs, lambda ref: self._usual(ref.row), self._held, self._machine)
-        return Sight(moment, self._columns(), self._top, self.inside, self.at)
+        return Sight(moment, self._columns(), self.size.width, self._top, self.inside, self.at)
 
     def _columns(self) -> Columns:
         return columns_for(self.room.width, self.order.longest, self.board.shared)
@@ -328,3 +323,11 @@ class TaskTable(FleetRows, inherit_bindings=False):
                     same = column.name == self.order.by.column.name
                     self._sort(SortedBy(column, same and not self.order.by.reverse))
                 return
+
+
+def _changed(y: int, before: Look, now: Look, width: int) -> Region:
+    """The part of the line that looks different."""
+    if isinstance(before, RowLook) and isinstance(now, RowLook) and before[1:] == now[1:]:
+        left, cells = ticking_cells(now.columns)
+        return Region(left, y, cells, 1)
+    return Region(0, y, width, 1)
