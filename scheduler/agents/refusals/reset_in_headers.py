@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from scheduler.agents.refusals.in_english import in_english
+
 _LONGEST = 400 * 86400.0  # seconds: moments further ahead are ignored
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 UNIT = r"(?:ms|milliseconds?|w(?:eeks?)?|d(?:ays?)?|h(?:(?:ou)?rs?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)"
 _PART = re.compile(rf"(\d+(?:\.\d+)?|\ban?(?=\s))\s*({UNIT})(?![a-z])", re.IGNORECASE)
-_RETRY_AFTER = re.compile(r"(?:^|-)retry-after(?:-ms)?$")  # also x-ms-retry-after-ms, x-ratelimit-retry-after
+_RETRY_AFTER = re.compile(r"(?:^|-)retry-after(?:-ms|-s|-sec|-seconds)?$")
 _NOTHING_LEFT = re.compile(r"\b(?:r|remaining)=0\b.*?\b(?:t|reset)=(\d{1,9})\b")  # "default";r=0;t=30
 _COMPACT = re.compile(rf"(\d+(?:\.\d+)?)({UNIT})")
 
@@ -36,8 +38,8 @@ def moment_in_headers(headers: Mapping[str, str], now: float) -> float | None:
         finer = _number(value) if name.endswith("-ms") else None
         if moment := _moment_in_value(value, now) if finer is None else moment_of(finer / 1000, now):
             return moment
-    left = _NOTHING_LEFT.search(headers.get("ratelimit", ""))
-    resets = [left[1] if left else "", *(headers.get(reset, "") for reset in _exhausted(headers))]
+    resets = _NOTHING_LEFT.findall(headers.get("ratelimit", ""))
+    resets += (headers.get(reset, "") for reset in _exhausted(headers))
     return max(filter(None, (_moment_in_value(reset, now) for reset in resets)), default=None)
 
 
@@ -46,18 +48,26 @@ def _exhausted(headers: Mapping[str, str]) -> Iterator[str]:
     for name, value in headers.items():
         if "remaining" in name and _number(value) == 0:
             yield name.replace("remaining", "reset")
+            yield name.replace("remaining", "reset-after")
         if name.endswith("-used-percent") and (_number(value) or 0) >= 100:
             yield name.replace("used-percent", "reset-at")
+        if name.endswith("-status") and value == "rejected":
+            yield name.removesuffix("status") + "reset"
     if "anthropic-ratelimit-unified-reset" in headers:
         yield "anthropic-ratelimit-unified-reset"
 
 
 def _moment_in_value(value: str, now: float) -> float | None:
-    """A header's value: seconds, an epoch, a span (1h2m3s), an ISO time, or an HTTP date."""
-    value = value.strip()
+    """A header's value: seconds, an epoch, a span (1h2m3s), an ISO time, or an HTTP date.
+
+    Two headers of one name come as one value with a comma, and some servers add a comment.
+    """
+    value = in_english(value.strip())
+    if found := re.fullmatch(r"(\w+)\s*[;,].*", value) if value[:1].isdigit() else None:
+        value = found[1]
     if (number := _number(value)) is not None:
         return moment_of(number, now)
-    if re.fullmatch(rf"(?:\d+(?:\.\d+)?{UNIT})+", value):
+    if re.fullmatch(rf"(?:\d+(?:\.\d+)?\s*{UNIT}\s*)+", value):
         return moment_of(seconds_of(value), now)
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
@@ -85,4 +95,4 @@ def _unit(word: str) -> float:
 
 
 def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"-?\d{1,15}(?:\.\d+)?", text.strip()) else None
+    return float(text) if re.fullmatch(r"-?\d{1,15}(?:\.\d+)?", text.strip(), re.ASCII) else None

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from scheduler.agents.refusals.in_english import in_english
 from scheduler.agents.refusals.reset_in_headers import UNIT, ahead, moment_of, seconds_of
 
 _AGAIN = (
     r"\b(?:resets?|again|retry|available|access|until|after|lifts?|renews?|refresh(?:es)?|ends|back"
     r"|this model)"
 )
-_BEFORE = rf"{_AGAIN}(?:\s+(?:at|on|by|after|from|around|today)\b|:|,)*\s+"
+_BEFORE = rf"{_AGAIN}(?:\s+(?:at|on|by|after|from|around|today|next|the)\b|:|,)*\s+"
 _EPOCH = re.compile(
     r"(?:\||\bresets?[_\s]?(?:at)?[\"']?\s*[:=]?\s*[\"']?)(\d{10}|\d{13})(?:\.\d+)?\b", re.IGNORECASE
 )
@@ -22,7 +23,7 @@ _MONTHS = (
 )  # fmt: skip
 _MONTH = rf"({'|'.join(_MONTHS)})[a-zéûä]*\.?"
 _CLOCK = r"(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*([ap])?\.?(?:m\b\.?)?(?!\d)"
-_AT = r"(?:,|\bat\b|\bum\b|\balle\b|\bà\b|\s)+"
+_AT = r"(?:,|\bagain\b|\bat\b|\bum\b|\balle\b|\bà\b|\s)+"
 _ISO = re.compile(
     r"(\d{4})[-/](\d\d)[-/](\d\d)(?:(?:T|\s|\bat\b)+(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?\s*(Z\b|[+-]\d\d:?\d\d)?)?"
 )
@@ -31,12 +32,13 @@ _DATES = (
     # a time before its date, a date before its time, and a date alone; each with the names of its groups
     (rf"{_CLOCK}\s+on\s+{_MONTH} {_DAY}(?:,? {_YEAR})?", "h m s p month day year"),
     (rf"\b{_MONTH} {_DAY}(?:,? {_YEAR})?{_AT}{_CLOCK}", "month day year h m s p"),
-    (rf"\b(\d{{1,2}})\.?(?: de)? {_MONTH}(?: de)?(?: {_YEAR})?{_AT}{_CLOCK}", "day month year h m s p"),
+    (rf"\b{_DAY}\.?(?: de| of)? {_MONTH}(?: de)?(?: {_YEAR})?{_AT}{_CLOCK}", "day month year h m s p"),
     (rf"\b(\d{{1,2}})\.(\d{{1,2}})\.{_YEAR}{_AT}{_CLOCK}", "day number year h m s p"),
     (rf"\b(\d{{1,2}})/(\d{{1,2}})/{_YEAR}{_AT}{_CLOCK}", "number day year h m s p"),
-    (rf"{_YEAR}[年년]\s*(\d{{1,2}})[月월]\s*(\d{{1,2}})[日일]\s*([上午下後前전후오]*)\s*(\d{{1,2}})[:：](\d\d)",
+    (rf"(?:{_YEAR}[年년]\s*)?(\d{{1,2}})[月월]\s*(\d{{1,2}})[日일]\s*([上午下後前전후오]*)\s*(\d{{1,2}})[:：](\d\d)",
      "year number day half h m"),
     (rf"{_BEFORE}{_MONTH} {_DAY}(?:,? {_YEAR})?", "month day year"),
+    (rf"{_BEFORE}{_DAY}(?: of)? {_MONTH}(?:,? {_YEAR})?", "day month year"),
     (rf"{_BEFORE}(\d{{1,2}})/(\d{{1,2}})(?:/{_YEAR})?\b", "number day year"),
 )  # fmt: skip
 _DATE_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), names.split()) for pattern, names in _DATES)
@@ -45,10 +47,8 @@ _WEEKDAY = re.compile(
     rf"{_BEFORE}(mon|tue|wed|thu|fri|sat|sun)(?:s|day|sday|nesday|rs|rsday|urday)?\b\.?(?:{_AT}{_CLOCK})?",
     re.IGNORECASE,
 )
-_HALF_DAY, _FULL_DAY = r"(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*([ap])\.?m\b", r"(\d{1,2}):(\d\d)(?::(\d\d))?"
-_TIME = re.compile(
-    rf"{_BEFORE}(tomorrow)?(?:{_AT})?(?:{_HALF_DAY}|{_FULL_DAY}|(midnight|noon)\b)", re.IGNORECASE
-)
+_HALF_DAY, _FULL_DAY = r"(\d{1,2})(?:[:.](\d\d))?(?::(\d\d))?\s*([ap])\.?m\b", r"(\d{1,2}):(\d\d)(?::(\d\d))?"
+_TIME = re.compile(rf"{_BEFORE}(tomorrow)?(?:{_AT})?(?:{_HALF_DAY}|{_FULL_DAY})", re.IGNORECASE)
 _A = r"(?:\d+(?:\.\d+)?|an?(?=\s+(?:second|minute|hour|day|week)))"
 _SPAN = re.compile(
     rf"(?<![a-z])(?:in|within|after|wait|retryDelay|reset(?=\W*:))[\s\"':~]*(?:(?:about|around|approximately|another|for)\s+)?"
@@ -56,7 +56,8 @@ _SPAN = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(
-    rf"\b(?:retry|resets?)[-_ ]?(?:after|delay|in)[-_ ]?(ms|millis)?(?:s|secs|seconds)?[\"']?\s*[:=]\s*[\"']?"
+    r"\b(?:retry|resets?)[-_ ]?(?:after|delay|in)[-_ ]?(ms|millis)?(?:s|secs|seconds)?"
+    r"(?:[\"']?\s*[:=]\s*[\"']?|(?<=[-_]after)\s+)"
     rf"(\d+(?:\.\d+)?)\b(?![\d.]*\s*{UNIT}\b)(?!\.?\d)",
     re.IGNORECASE,
 )
@@ -73,12 +74,21 @@ _SHORT = {
     "IST": "Asia/Kolkata",
     "JST": "Asia/Tokyo",
     "KST": "Asia/Seoul",
+    **dict.fromkeys(("AEST", "AEDT"), "Australia/Sydney"),
+    **dict.fromkeys(("NZST", "NZDT"), "Pacific/Auckland"),
+    **dict.fromkeys(("EET", "EEST"), "Europe/Athens"),
+    **dict.fromkeys(("WET", "WEST"), "Europe/Lisbon"),
+    "MSK": "Europe/Moscow",
+    "SGT": "Asia/Singapore",
+    "HKT": "Asia/Hong_Kong",
+    "BRT": "America/Sao_Paulo",
 }
-_SHORT_ZONE = re.compile(rf"(?:\d|[AaPp]\.?[Mm]\.?|midnight|noon)\s*\(?({'|'.join(_SHORT)})\b")
+_SHORT_ZONE = re.compile(rf"(?:\d|[AaPp]\.?[Mm]\.?)\s*\(?({'|'.join(_SHORT)})\b")
 
 
 def moment_in_text(text: str, now: float, zone: tzinfo, *, spans: bool = True) -> float | None:
     """The moment that the text names: an epoch, a date, a weekday or a clock time in its zone, or a span."""
+    text = in_english(text)
     zone = _zone_in(text) or zone
     readers: tuple[Callable[[str, float, tzinfo], Iterable[float | None]], ...]
     readers = (_epoch, _iso, _date, _weekday, _time, *((_number, _span) if spans else ()))
@@ -142,10 +152,8 @@ def _weekday(text: str, now: float, zone: tzinfo) -> Iterator[float | None]:
 
 def _time(text: str, now: float, zone: tzinfo) -> Iterator[float | None]:
     for found in _TIME.finditer(text):
-        tomorrow, *clock, hour, minute, second, name = found.groups()
-        if name:
-            clock = ["12", None, None, "a" if name.lower() == "midnight" else "p"]
-        elif hour:
+        tomorrow, *clock, hour, minute, second = found.groups()
+        if hour:
             clock = [hour, minute, second, None]
         if tomorrow:
             day = datetime.fromtimestamp(now, zone).date() + timedelta(days=1)

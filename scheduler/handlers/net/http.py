@@ -31,6 +31,8 @@ TRIES = 3
 CONNECT = 10.0  # seconds for a connection; the whole answer has `timeout`
 LATER = 86400.0  # seconds: the longest wait that a server can ask for
 
+_SECONDS = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(?:s|sec|seconds)?\s*(?:[,;].*)?", re.ASCII)
+
 NOT_HTTP = "its header is not HTTP"
 
 _NO_SECRETS = ("accept", "if-none-match", "if-modified-since")
@@ -222,8 +224,11 @@ def _raise_if_rate_limited(url: str, answer: Answer) -> Answer:
 
 
 def retry_after(value: str) -> float | None:
-    """The seconds in a Retry-After header, a number or a date; None without a valid one."""
-    if found := re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*s?\s*", value, re.ASCII):
+    """The seconds in a Retry-After header, a number or a date; None without a valid one.
+
+    Two such headers come as one value with a comma, and some servers add a comment.
+    """
+    if found := _SECONDS.fullmatch(value):
         return min(float(found[1]), LATER)
     with suppress(ValueError, TypeError, IndexError, OverflowError):
         seconds = _date(value).timestamp() - SystemClock.now()

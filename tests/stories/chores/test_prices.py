@@ -79,6 +79,9 @@ async def test_a_server_that_just_fails_is_asked_by_the_next_run(home):
         ("-1", None),
         ("soon", None),
         ("", None),
+        ("120, 120", 120.0),
+        ("30; comment=soon", 30.0),
+        ("5 seconds", 5.0),
     ],
 )
 def test_when_to_come_back_in_all_its_dresses(value, seconds):

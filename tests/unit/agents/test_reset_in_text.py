@@ -110,7 +110,23 @@ NOON = datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp()  # a Tuesday
         ('"reset_after_seconds": 60', UTC, "2026-12-01T12:01:00"),
         ('"reset_in":"20s"', UTC, "2026-12-01T12:00:20"),
         ('try again after 2026/12/09 15:00', UTC, "2026-12-09T15:00:00"),
+        ('resets 1.30pm', UTC, "2026-12-01T13:30:00"),
+        ('resets Friday at noon', UTC, "2026-12-04T12:00:00"),
+        ('resets next Monday at 8am', UTC, "2026-12-07T08:00:00"),
+        ('resets on the 1st of January', UTC, "2027-01-01T00:00:00"),
+        ('available again on the 5th of December at 3pm', UTC, "2026-12-05T15:00:00"),
+        ('resets at 1:00 PM -0500', UTC, "2026-12-01T18:00:00"),
+        ('resets 8pm MSK', UTC, "2026-12-01T17:00:00"),
+        ('try again in half an hour', UTC, "2026-12-01T12:30:00"),
+        ('try again in one hour', UTC, "2026-12-01T13:00:00"),
+        ('resets in less than a minute', UTC, "2026-12-01T12:01:00"),
+        ('try again in PT30M', UTC, "2026-12-01T12:30:00"),
+        ('retry_after: PT1H2M3S', UTC, "2026-12-01T13:02:03"),
+        ('try again in P1DT2H', UTC, "2026-12-02T14:00:00"),
+        ('retry-after 30', UTC, "2026-12-01T12:00:30"),
+        ('"retryDelay":{"seconds":34}', UTC, "2026-12-01T12:00:34"),
         ('in 100:99', UTC, None),
+        ('retry after 3 attempts', UTC, None),
         ('timed out 5 times at 3 places', UTC, None),
         ('Sonnet 4 5 limit', UTC, None),
         ('error at 12:15 in module', UTC, None),
@@ -129,6 +145,37 @@ def test_the_moment_in_words(text: str, zone: ZoneInfo, moment: str | None) -> N
     wanted = None if moment is None else datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
     assert (found is None) == (wanted is None)
     assert found is None or wanted is None or 0 <= found - wanted <= 1
+
+
+@each(
+    ("text", "moment"),
+    [
+        ("Nutzungslimit erreicht. Versuche es erneut um 18:15 Uhr.", "2026-12-01T18:15:00"),
+        ("Versuche es in 2 Stunden und 5 Minuten erneut.", "2026-12-01T14:05:00"),
+        ("Versuche es morgen um 9 Uhr erneut", "2026-12-02T09:00:00"),
+        ("Limite atteinte. Réessayez à 18h15.", "2026-12-01T18:15:00"),
+        ("Réessayez dans 45 minutes", "2026-12-01T12:45:00"),
+        ("Inténtalo de nuevo a las 18:15", "2026-12-01T18:15:00"),
+        ("se restablece en 3 horas y 5 minutos", "2026-12-01T15:05:00"),
+        ("Riprova tra 3 ore", "2026-12-01T15:00:00"),
+        ("Tente novamente em 3 dias", "2026-12-04T12:00:00"),
+        ("Probeer het over 2 uur opnieuw", "2026-12-01T14:00:00"),
+        ("Попробуйте снова через 3 часа", "2026-12-01T15:00:00"),
+        ("лимит сбросится в 18:15", "2026-12-01T18:15:00"),
+        ("あと3時間20分後にリセットされます", "2026-12-01T15:20:00"),
+        ("18:15 にリセットされます", "2026-12-01T18:15:00"),
+        ("请在 3 小时 20 分钟后重试", "2026-12-01T15:20:00"),
+        ("将于明天下午3:15重置", "2026-12-02T15:15:00"),
+        ("3시간 후에 다시 시도하세요", "2026-12-01T15:00:00"),
+        ("오후 3:15에 재설정됩니다", "2026-12-01T15:15:00"),
+        ("1월 6일 오후 3:15에 재설정됩니다", "2027-01-06T15:15:00"),
+        ("resets at １５：００", "2026-12-01T15:00:00"),
+    ],
+)
+def test_the_moment_in_the_words_of_other_languages(text: str, moment: str) -> None:
+    """openai/codex 28089: the text is in the language of the account, not of the program."""
+    found = moment_in_text(text, NOON, UTC)
+    assert found == datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
 
 
 def test_an_hour_that_comes_twice_comes_again() -> None:
