@@ -26,7 +26,6 @@ from tui.common.questions.question import Question
 from tui.common.task_ref import Place, TaskRef
 from tui.common.text import clean, wall
 from tui.common.typed_ahead import TypedAhead
-from tui.details.fleet_body import FleetBody
 from tui.details.opener import DetailsOpener
 from tui.editing.changes import SettingsChanges
 from tui.fleet.navigation import ProblemNavigator
@@ -36,6 +35,7 @@ from tui.fleet.page import Covered, Page
 from tui.fleet.row_keys import CitizenAsked, Copied, FleetRows, SettingsAsked
 from tui.fleet.status_bar import StatusBar
 from tui.fleet.summary import FleetSummary
+from tui.fleet_page.body import FleetBody
 from tui.glyphs import ASCII, UNICODE
 from tui.keys import APP_KEYS, TABLE_FIRST, key_of
 from tui.lessons.no_citizens import NoCitizens

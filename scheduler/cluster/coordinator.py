@@ -27,7 +27,7 @@ from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.machines import Cluster
 from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.engine.paid.run_costs import RunCosts
-from scheduler.engine.remote import Carrier
+from scheduler.engine.remote_runs import Carrier
 from scheduler.errors import PROGRAM, DatabaseAway, Owned, Unreadable
 from scheduler.ownership.coordinator import Claim, LocalCoordinator
 from scheduler.process.process_info import BOOT, Running, born

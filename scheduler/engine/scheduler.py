@@ -23,7 +23,7 @@ from scheduler.engine.paid.paid_runs import PaidRuns
 from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.paid.summary import Summary
 from scheduler.engine.registry import TaskRegistry
-from scheduler.engine.remote import Carrier, RemoteRuns
+from scheduler.engine.remote_runs import Carrier, RemoteRuns
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import DEAF, Execute, Runner
 from scheduler.engine.verbs.stop import Stop

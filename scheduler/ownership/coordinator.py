@@ -10,7 +10,7 @@ from scheduler.config.settings import CitizenSettings
 from scheduler.core.machines import Cluster
 from scheduler.core.ports import FleetOptions
 from scheduler.core.records import Recorder, RunQuery, RunRecord
-from scheduler.engine.remote import Carrier
+from scheduler.engine.remote_runs import Carrier
 from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.ownership.stream import RemoteStream
 from scheduler.process.threads import in_thread

@@ -14,7 +14,7 @@ from tests.screens.beginnings import BEGINNINGS, BEGUN, FIRST, first, needs
 from tests.screens.driving import arrive, press, screen, settled, shown, toasts
 from tests.screens.situations import task
 from tui.common.pane import StyledText
-from tui.details.fleet_body import FleetBody
+from tui.fleet_page.body import FleetBody
 from tui.lessons.start_here import Beginning, is_beginning
 from tui.lessons.steps import BUILT_IN, EXAMPLE, WHOLE_TURN, Facts, short_steps
 from tui.terminal import editor as terminal_editor

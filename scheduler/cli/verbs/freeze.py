@@ -9,7 +9,7 @@ import click
 
 from scheduler.cli.exit_codes import OK
 from scheduler.cli.options import as_lines, config_file, some_citizens
-from scheduler.cli.verbs.hold import HoldOptions, hold_options
+from scheduler.cli.verbs.until_options import HoldOptions, hold_options
 from scheduler.config.loader import load
 from scheduler.core.wording.text import clean
 from scheduler.schema.json_codec import to_json

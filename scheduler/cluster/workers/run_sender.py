@@ -26,7 +26,7 @@ from scheduler.cluster.workers.run_result import (
 )
 from scheduler.core.task import Context, Outcome, Progress, Task
 from scheduler.engine.paid.run_costs import RunCosts
-from scheduler.engine.remote import Began, Wanted
+from scheduler.engine.remote_runs import Began, Wanted
 from scheduler.engine.run import RunHandle
 from scheduler.errors import DatabaseAway
 from scheduler.executors.result import Result

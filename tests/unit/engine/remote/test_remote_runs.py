@@ -10,7 +10,7 @@ from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Command, Context, Outcome, Task
 from scheduler.core.views import HoldKind, TaskStatus
-from scheduler.engine.remote import Began, Wanted
+from scheduler.engine.remote_runs import Began, Wanted
 from scheduler.engine.run import RunHandle
 from scheduler.engine.scheduler import Scheduler
 from scheduler.executors.result import Result
@@ -188,7 +188,7 @@ async def test_what_a_run_on_a_worker_costs_is_counted_from_before_it_is_handed_
 
 async def test_a_run_that_waits_is_taken_back_when_it_could_pass_its_budget(build, clock, home, monkeypatch):
     """It was entered yesterday, and waits: it counts today, and others have spent meanwhile."""
-    monkeypatch.setattr("scheduler.engine.remote.BUDGET_LOOK", 0.0)
+    monkeypatch.setattr("scheduler.engine.remote_runs.BUDGET_LOOK", 0.0)
     elsewhere, store = Elsewhere(), Fenced()
     scheduler = await build(paid(), carrier=elsewhere, store=store, spending=under(day="1.00"))
     await clock.advance(1)

@@ -16,8 +16,8 @@ from scheduler.core.views import TaskView
 from scheduler.errors import SchedulerError
 from tui.common.task_ref import Place
 from tui.common.text import clean, took
-from tui.details.machines import MachinesPane
 from tui.details.output import PrintedPane
+from tui.fleet_page.machines_pane import MachinesPane
 from tui.glyphs import Glyphs
 from tui.keys import key_of
 from tui.log.events import OUTCOMES, EventLog

@@ -28,9 +28,9 @@ from tui.lessons.steps import Facts, tilde
 from tui.log.events import EventLog
 
 if TYPE_CHECKING:
-    from tui.details.lower_part import Lower
     from tui.fleet.table.usual_durations import UsualTimes
     from tui.fleet.table.view import TaskTable
+    from tui.fleet_page.lower_part import Lower
 
 FILE = "experience.toml"
 KEYS_TOLD = {"add": "a", "edit": "e", "wake": "w", "quit": "q"}  # by name: the defaults, unless rebound
@@ -349,7 +349,7 @@ class FleetBody(Vertical):
 
     def _made_lower(self) -> "Lower":
         if self._lower is None:
-            from tui.details.lower_part import Lower
+            from tui.fleet_page.lower_part import Lower
 
             self._lower = Lower(self._log, self._glyphs, self._controls, self._clock, like=self.grid)
             self._lower.set_cluster(self._cluster)
