@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scheduler.config.files import scripts
 from scheduler.core.costs import SpendingRules
-from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
+from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeTask
 from scheduler.core.ui_options import Monitor
 from scheduler.core.values import value
 from scheduler.errors import BadSettings, SchedulerError, UnknownCitizen
@@ -37,7 +37,7 @@ class CitizenSettings:
     name: str
     home: Path
     tasks: tuple[Task, ...] = ()  # in priority order, then by name
-    wake: WakeConfig = WakeConfig()
+    wake: WakeTask = WakeTask()
     workers: int = 4
     grace: float = 10.0
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -256,7 +256,7 @@ class Gate:
 
 
 @value
-class WakeConfig(Task):
+class WakeTask(Task):
     """The citizen's turn as a task, and what only a wake has; without a command it is only recorded."""
 
     name: str = WAKE

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from scheduler.agents.refusals.refusal_rule import RefusalRule
 from scheduler.core.costs import SpendingRules
 from scheduler.core.secrets import Masks
-from scheduler.core.task import Llm, Retention, WakeConfig
+from scheduler.core.task import Llm, Retention, WakeTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class SchedulerOptions:
     grace: float = 10.0
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     masks: Masks = field(default_factory=Masks, repr=False)
-    wake: WakeConfig | None = None
+    wake: WakeTask | None = None
     wakes: bool = True  # urgent results wake the citizen
     background: bool = True
     llm: Llm | None = None

@@ -11,7 +11,7 @@ from scheduler.core.records import Forgetful, Recorder, RunQuery
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import AtStart
 from scheduler.core.state import TaskState
-from scheduler.core.task import WAKE, Call, Command, Context, Handler, Outcome, Task, Trigger, WakeConfig
+from scheduler.core.task import WAKE, Call, Command, Context, Handler, Outcome, Task, Trigger, WakeTask
 from scheduler.core.views import Heartbeat, Snapshot, WakeView
 from scheduler.core.wording.text import freeze_words, pause_words
 from scheduler.engine.dispatcher import Dispatcher
@@ -92,7 +92,7 @@ class Scheduler(Verbs):
         self._jump: Timer | None = None
         self._apply_options(self._rules)
 
-    def _wake_requests(self, plan: WakeConfig) -> WakeRequests:
+    def _wake_requests(self, plan: WakeTask) -> WakeRequests:
         parts = self._registry, self._clock, self._paid, self._runner
         asks = self._freezing.words, self._run_due_before_wake, self._recorded
         wake = Wake(self.citizen, self.home, plan, *parts, *asks, self._copies)

@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import Failure, TaskState
-from scheduler.core.task import Call, WakeConfig
+from scheduler.core.task import Call, WakeTask
 from scheduler.storage.state_store import DiskStore
 from tests.fakes import until
 from tests.stories.citizen import DAY, HOUR, MINUTE, Citizen, at, ran
@@ -126,7 +126,7 @@ async def woken(clock, scheduler, count: int) -> None:
 
 async def test_a_wake_by_cron_comes_after_the_clock_that_saw_its_start_was_put_right(build, clock):
     clock.wall = at("2026-04-01T12:00:30")
-    scheduler = await build(wake=WakeConfig(schedule=Cron("*/10 * * * *")))
+    scheduler = await build(wake=WakeTask(schedule=Cron("*/10 * * * *")))
     await clock.jump(at("2026-03-02T12:00:30") - clock.now())
     assert scheduler.snapshot().wake.due == at("2026-03-02T12:10:00")
     await clock.advance(minutes=10)
@@ -138,7 +138,7 @@ async def test_a_wake_noted_by_a_clock_that_was_ahead_is_put_right_in_the_file(b
         json.dumps({"last_wake": "2026-04-01T12:00:00+00:00", "wake_count": 7})
     )
     for expected in (8 * HOUR, 7 * HOUR):
-        scheduler = await build(wake=WakeConfig(schedule=Every(8 * HOUR)))
+        scheduler = await build(wake=WakeTask(schedule=Every(8 * HOUR)))
         assert scheduler.snapshot().wake.due == clock.now() + expected
         await scheduler.stop(0)
         await clock.advance(hours=1)
@@ -148,30 +148,30 @@ async def test_a_wake_noted_by_a_clock_that_was_ahead_is_put_right_in_the_file(b
 
 async def test_a_wake_by_cron_that_has_been_does_not_come_again_after_a_small_step_back(build, clock, home):
     clock.wall = at("2026-03-02T12:09:59")
-    scheduler = await build(wake=WakeConfig(schedule=Cron("*/10 * * * *")), store=DiskStore(home, clock))
+    scheduler = await build(wake=WakeTask(schedule=Cron("*/10 * * * *")), store=DiskStore(home, clock))
     await clock.advance(2)
     await woken(clock, scheduler, 1)
     await clock.jump(-30)
     assert scheduler.snapshot().wake.due == at("2026-03-02T12:20:00")
     await scheduler.stop(0)
-    again = await build(wake=WakeConfig(schedule=Cron("*/10 * * * *")), store=DiskStore(home, clock))
+    again = await build(wake=WakeTask(schedule=Cron("*/10 * * * *")), store=DiskStore(home, clock))
     assert again.snapshot().wake.due == at("2026-03-02T12:20:00")
 
 
 async def test_an_edited_wake_does_not_come_at_once(build, clock):
     clock.wall = at("2026-03-02T09:59:59")
-    scheduler = await build(wake=WakeConfig(schedule=Cron("0 10 * * *")))
+    scheduler = await build(wake=WakeTask(schedule=Cron("0 10 * * *")))
     await clock.advance(2)
     await woken(clock, scheduler, 1)
     await clock.advance(hours=24 + 5)
     await woken(clock, scheduler, 2)
-    scheduler.set_tasks([], replace(scheduler._rules, wake=WakeConfig(schedule=Cron("0 13 * * *"))))
+    scheduler.set_tasks([], replace(scheduler._rules, wake=WakeTask(schedule=Cron("0 13 * * *"))))
     assert scheduler.snapshot().wake.due == at("2026-03-04T13:00:00")
 
 
 async def test_a_wake_by_cron_that_never_came_is_made_up_by_the_next_owner(build, clock, home):
     """Restarted at five past nine each day, it would never wake at nine."""
-    plan = WakeConfig(schedule=Cron("0 9 * * *"))
+    plan = WakeTask(schedule=Cron("0 9 * * *"))
     clock.wall = at("2026-03-02T12:00:00")
     first = await build(wake=plan, store=DiskStore(home, clock))
     await first.stop(0)
@@ -183,16 +183,16 @@ async def test_a_wake_by_cron_that_never_came_is_made_up_by_the_next_owner(build
 
 async def test_a_wake_that_is_edited_while_nothing_ran_waits_for_its_time(build, clock, home):
     clock.wall = at("2026-03-02T09:59:59")
-    first = await build(wake=WakeConfig(schedule=Cron("0 10 * * *")), store=DiskStore(home, clock))
+    first = await build(wake=WakeTask(schedule=Cron("0 10 * * *")), store=DiskStore(home, clock))
     await clock.advance(2)
     await woken(clock, first, 1)
     await first.stop(0)
     clock.wall = at("2026-03-03T15:00:00")
-    again = await build(wake=WakeConfig(schedule=Cron("0 13 * * *")), store=DiskStore(home, clock))
+    again = await build(wake=WakeTask(schedule=Cron("0 13 * * *")), store=DiskStore(home, clock))
     assert again.snapshot().wake.due == at("2026-03-04T13:00:00")
 
 
-@pytest.mark.parametrize("plan", [WakeConfig(schedule=Every(600)), WakeConfig(schedule=Cron("*/10 * * * *"))])
+@pytest.mark.parametrize("plan", [WakeTask(schedule=Every(600)), WakeTask(schedule=Cron("*/10 * * * *"))])
 async def test_a_wake_longer_than_its_interval_is_not_followed_by_the_next_at_once(build, clock, plan):
     over = asyncio.Event()
 
@@ -350,7 +350,7 @@ async def test_one_wake_for_many_missed_slots_serves_them_all(build, clock, home
     """The same for a wake by cron."""
     clock.wall = at("2026-03-02T01:15:00")
     (home / "metadata.json").write_text('{"last_wake": "2026-03-01T23:00:00+00:00", "wake_count": 4}')
-    scheduler = await build(wake=WakeConfig(schedule=Cron("0,30 * * * *")))
+    scheduler = await build(wake=WakeTask(schedule=Cron("0,30 * * * *")))
     await clock.advance(1)
     await until(lambda: scheduler.snapshot().wake.count == 5, "the wake for those that were missed")
     await until(lambda: scheduler.snapshot().wake.running_since is None, "its end")

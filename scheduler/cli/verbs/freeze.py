@@ -9,7 +9,7 @@ import click
 
 from scheduler.cli.exit_codes import OK
 from scheduler.cli.options import as_lines, config_file, some_citizens
-from scheduler.cli.verbs.until_options import HoldOptions, hold_options
+from scheduler.cli.verbs.until_options import UntilOptions, until_options
 from scheduler.config.loader import load
 from scheduler.core.wording.text import clean
 from scheduler.schema.json_codec import to_json
@@ -29,7 +29,7 @@ WHICH = "CITIZEN: one name or a comma-separated list; leave it out for all citiz
     epilog='Example: experience-tui freeze opus --until 08:00 --why "invoices are under review"',
 )
 @some_citizens
-@hold_options
+@until_options
 @click.option("--stop-runs", is_flag=True, help="Also stop current runs.")
 @as_lines
 @config_file
@@ -42,7 +42,7 @@ def freeze_command(
     as_json: bool,
     config: Path | None,
 ) -> int:
-    hold, now = HoldOptions(end, length, why), SystemClock.now()
+    hold, now = UntilOptions(end, length, why), SystemClock.now()
 
     def frozen(freezer: "Freezer") -> Coroutine[Any, Any, "list[Answer]"]:
         return freezer.freeze(names, lambda zone: hold.until(now, zone), why, stop_runs=stop_runs)

@@ -8,7 +8,7 @@ import click
 from scheduler.cli.exit_codes import OK
 from scheduler.cli.options import GRAMMAR, action_options, citizens_and_rest, every_citizen, tasks_or_all
 from scheduler.cli.verbs.steer import ResultPrinter, run_verb
-from scheduler.cli.verbs.until_options import HoldOptions, hold_options, zone_of
+from scheduler.cli.verbs.until_options import UntilOptions, until_options, zone_of
 from scheduler.core.views import Receipt, TaskView
 from scheduler.system.clock import SystemClock
 
@@ -27,12 +27,12 @@ ALL_OF_IT = "Without TASK: every task of the citizen, and its wake."
 )
 @tasks_or_all
 @every_citizen
-@hold_options
+@until_options
 @action_options
 def pause_command(
     words: tuple[str, ...], every: bool, end: str | None, length: float | None, why: str, **how: Any
 ) -> int:
-    hold = HoldOptions(end, length, why)
+    hold = UntilOptions(end, length, why)
 
     async def act(control: "LocalControl", result: ResultPrinter) -> int:
         until = hold.until(SystemClock.now(), zone_of(control))

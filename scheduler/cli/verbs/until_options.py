@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldOptions:
+class UntilOptions:
     """The options as typed; `length` is in seconds."""
 
     end: str | None
@@ -34,7 +34,7 @@ class HoldOptions:
         return None if self.end is None else moment_from(self.end, now, zone)
 
 
-def hold_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def until_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --until, --for and --why, as `end`, `length` and `why`."""
     for option in (
         click.option("--why", metavar="TEXT", default="", help="The reason, which is shown with it."),

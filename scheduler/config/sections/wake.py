@@ -11,7 +11,7 @@ from scheduler.config.task import explicit_work
 from scheduler.config.times import active_hours, cron_schedule
 from scheduler.core.schedules.schedule import AtStart, Cron, Every
 from scheduler.core.secrets import holds_sensitive
-from scheduler.core.task import NO_COMMAND, Command, Gate, WakeConfig, Work
+from scheduler.core.task import NO_COMMAND, Command, Gate, WakeTask, Work
 from scheduler.errors import BadSchedule
 from scheduler.schema.table import At, Problems, key, read
 from scheduler.schema.values import InvalidValue, argv_of, listed, reads, reads_list, reason, seconds, text
@@ -49,7 +49,7 @@ class WakeTable(RunTable):
     gate_at_most: Annotated[float | None, seconds(1.0)] = key(None, "Wake anyway after so long.")
 
 
-def wake_of(raw: Mapping[str, Any], home: str, usual: tzinfo | None, problems: Problems) -> WakeConfig:
+def wake_of(raw: Mapping[str, Any], home: str, usual: tzinfo | None, problems: Problems) -> WakeTask:
     """The citizen's wake; problems are noted.
 
     `usual` is the time zone if the table names none.
@@ -66,7 +66,7 @@ def wake_of(raw: Mapping[str, Any], home: str, usual: tzinfo | None, problems: P
         problems.add((*at, asks), reason(raw[asks], error))
     if isinstance(cron, AtStart):
         problems.add((*at, "cron"), "@reboot is for tasks; give the wake the five fields of cron, or every")
-    return WakeConfig(
+    return WakeTask(
         schedule=cron if isinstance(cron, Cron) else Every(table.every),
         work=work or NO_COMMAND,
         active=hours,
@@ -78,7 +78,7 @@ def wake_of(raw: Mapping[str, Any], home: str, usual: tzinfo | None, problems: P
     )
 
 
-_SAME = WakeTable.model_fields.keys() & {each.name for each in fields(WakeConfig)} - {"gate", "active"}
+_SAME = WakeTable.model_fields.keys() & {each.name for each in fields(WakeTask)} - {"gate", "active"}
 
 
 def _gate_of(

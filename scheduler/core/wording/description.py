@@ -10,7 +10,7 @@ from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import Cron, Every, Schedule, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
-from scheduler.core.task import BUILT_IN, Call, Command, Gate, Imported, Isolated, NotSetUp, Task, WakeConfig
+from scheduler.core.task import BUILT_IN, Call, Command, Gate, Imported, Isolated, NotSetUp, Task, WakeTask
 from scheduler.core.views import Ping
 from scheduler.core.wording.text import ago
 
@@ -47,7 +47,7 @@ def explain(
     ping: Ping | None = None,
 ) -> TaskDetails:
     """The task's definition and next times, none before `held`."""
-    special = _special(task, masks) if isinstance(task, WakeConfig) else ()
+    special = _special(task, masks) if isinstance(task, WakeTask) else ()
     return TaskDetails(
         task=task.name,
         facts=tuple(_facts(task, masks, _ping_words(ping, now))),
@@ -93,9 +93,9 @@ def _facts(task: Task, masks: Masks, last_ping: str) -> Iterator[DefinitionField
         yield DefinitionField("ping", f"{MASK}, on {' and '.join(sorted(task.ping_on))}{last_ping}")
 
 
-def _special(plan: WakeConfig, masks: Masks) -> Iterator[DefinitionField]:
+def _special(plan: WakeTask, masks: Masks) -> Iterator[DefinitionField]:
     """The lines that only a wake has."""
-    usual = WakeConfig()
+    usual = WakeTask()
     waits = f"waited for, up to {in_words(plan.patience)}"
     yield DefinitionField("due tasks", waits, plan.patience == usual.patience)
     often = f"wakes at once, at most every {in_words(plan.urgent_cooldown)}"

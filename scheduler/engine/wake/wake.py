@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.task import Command, Context, Isolated, Outcome, Task, Trigger, WakeConfig
+from scheduler.core.task import Command, Context, Isolated, Outcome, Task, Trigger, WakeTask
 from scheduler.core.views import Hold, HoldKind
 from scheduler.engine.paid.paid_runs import Admission, PaidRuns
 from scheduler.engine.registry import TaskRegistry
@@ -50,7 +50,7 @@ class Wake:
         self,
         citizen: str,
         home: Path,
-        plan: WakeConfig,
+        plan: WakeTask,
         registry: TaskRegistry,
         clock: Clock,
         paid: PaidRuns,

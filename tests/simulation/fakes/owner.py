@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from scheduler.core.task import Command, Task, WakeConfig
+from scheduler.core.task import Command, Task, WakeTask
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.storage.state_store import DiskStore
@@ -70,5 +70,5 @@ def _options(history: History) -> SchedulerOptions:
     return SchedulerOptions(workers=history.workers, wake=_wake(history.wake) if history.wake else None)
 
 
-def _wake(plan: Plan) -> WakeConfig:
-    return WakeConfig(schedule=schedule_of(plan), work=Command(("agent",)), timeout=plan.timeout)
+def _wake(plan: Plan) -> WakeTask:
+    return WakeTask(schedule=schedule_of(plan), work=Command(("agent",)), timeout=plan.timeout)

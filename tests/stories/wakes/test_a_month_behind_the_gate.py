@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scheduler.core.schedules.schedule import Every
-from scheduler.core.task import Call, Gate, WakeConfig
+from scheduler.core.task import Call, Gate, WakeTask
 from tests.fakes import NOON, FakeClock, settle
 
 EVERY, TIMES = 7200.0, 360  # seconds from wake to wake, and how many make a month
@@ -50,7 +50,7 @@ async def a_month(build: Any, home: Path, gate: Gate | None) -> Agent:
     chance, clock = random.Random(7), FakeClock()
     build.home, build.clock = home, clock
     agent = Agent(home, clock)
-    scheduler = await build(wake=WakeConfig(schedule=Every(EVERY), work=Call(agent), gate=gate))
+    scheduler = await build(wake=WakeTask(schedule=Every(EVERY), work=Call(agent), gate=gate))
     for number in range(TIMES):
         if chance.random() > IDLE:
             await clock.advance(chance.uniform(1, EVERY - 60))

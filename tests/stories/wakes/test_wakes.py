@@ -13,7 +13,7 @@ from scheduler.core.planning import recovered
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import WAKE, Call, Command, Outcome, Report, Retention, Task, WakeConfig
+from scheduler.core.task import WAKE, Call, Command, Outcome, Report, Retention, Task, WakeTask
 from scheduler.engine.scheduler import Scheduler
 from scheduler.engine.wake.letter import letter
 from scheduler.errors import AlreadyRunning, TaskFailed
@@ -94,7 +94,7 @@ class Home:
         self.history = HistoryWriter()
 
     async def begins(self, *tasks: Task, turn: Any, **wake: Any) -> Scheduler:
-        plan = WakeConfig(**{"schedule": Every(86400.0), "work": Call(turn), **wake})
+        plan = WakeTask(**{"schedule": Every(86400.0), "work": Call(turn), **wake})
         recorder = self.history.of(self.home, Retention())
         store = DiskStore(self.home, self.clock)
         self.owner = await self.build(*tasks, wake=plan, store=store, recorder=recorder)
@@ -166,7 +166,7 @@ async def test_no_second_agent_beside_one_that_outlived_its_owner(build, clock, 
     turns = Turns()
     leave_agents(home, 4711)
     living.add(4711)
-    scheduler = await build(MAIL, wake=WakeConfig(work=Call(turns)))
+    scheduler = await build(MAIL, wake=WakeTask(work=Call(turns)))
     await way(scheduler, clock)
     await asyncio.sleep(0.05)
     assert not turns.letters
@@ -181,7 +181,7 @@ async def test_something_urgent_wakes_as_soon_as_the_agent_of_a_dead_owner_has_e
     woken_before(home)
     leave_agents(home, 4711)
     living.add(4711)
-    scheduler = await build(MAIL, wake=WakeConfig(schedule=Every(86400.0), work=Call(turns)))
+    scheduler = await build(MAIL, wake=WakeTask(schedule=Every(86400.0), work=Call(turns)))
     await scheduler.force("mail")
     await clock.advance(30)
     await until(lambda: "4711" in scheduler.snapshot().wake.note, "it is said")
@@ -197,7 +197,7 @@ async def test_all_agents_that_still_live_are_waited_for_and_named(build, clock,
     turns = Turns()
     leave_agents(home, 4711, 4712)
     living |= {4711, 4712}
-    scheduler = await build(wake=WakeConfig(work=Call(turns)))
+    scheduler = await build(wake=WakeTask(work=Call(turns)))
     await clock.advance(10)
     assert "pid 4711, pid 4712" in scheduler.snapshot().wake.note
     living.discard(4712)
@@ -213,7 +213,7 @@ async def test_a_note_of_an_older_version_names_its_agent_too(build, clock, home
     (home / ".experience").mkdir()
     (home / ".experience" / "wake.json").write_text(json.dumps(to_json(Running(4711, 1.0, NOON))))
     living.add(4711)
-    scheduler = await build(wake=WakeConfig(work=Call(Turns())))
+    scheduler = await build(wake=WakeTask(work=Call(Turns())))
     await clock.advance(10)
     assert "pid 4711" in scheduler.snapshot().wake.note
 
@@ -221,7 +221,7 @@ async def test_a_note_of_an_older_version_names_its_agent_too(build, clock, home
 async def test_an_agent_that_could_not_be_ended_is_remembered_for_the_next_owner(build, clock, home, living):
     """What hangs in the kernel outlives its time limit; after a restart it still is the one agent."""
     turn = Command(("sh", "-c", "while [ ! -e go ]; do sleep 0.01; done"))
-    scheduler = await build(wake=WakeConfig(work=turn))
+    scheduler = await build(wake=WakeTask(work=turn))
     await clock.advance()
     await until(lambda: read_note(home).agents, "the agent is recorded")
     living.add(read_note(home).agents[0].pid)
@@ -230,7 +230,7 @@ async def test_an_agent_that_could_not_be_ended_is_remembered_for_the_next_owner
     assert [each.pid for each in read_note(home).living()] == list(living)
     await scheduler.stop(0)
     turns = Turns()
-    later = await build(wake=WakeConfig(work=Call(turns)))
+    later = await build(wake=WakeTask(work=Call(turns)))
     await clock.advance(3600)
     assert not turns.letters and later.snapshot().wake.count == 1
 
@@ -242,7 +242,7 @@ async def test_an_agent_that_takes_its_owner_down_is_not_woken_at_every_start(bu
     """The wake that was under way has its number and its time: the next one comes an interval later."""
     leave_agents(home, 4711, number=7, since=NOON - 60)
     turns = Turns()
-    scheduler = await build(wake=WakeConfig(schedule=Every(600.0), work=Call(turns)))
+    scheduler = await build(wake=WakeTask(schedule=Every(600.0), work=Call(turns)))
     view = scheduler.snapshot().wake
     assert (view.count, view.last, view.due) == (7, NOON - 60, NOON + 540)
     assert view.error == "interrupted: the scheduler died during this run"
@@ -269,7 +269,7 @@ async def test_a_wake_that_was_recorded_before_its_owner_died_is_not_recorded_ag
         json.dumps({"wake_count": 7, "last_wake": "2026-03-02T11:59:00+00:00"})
     )
     leave_agents(home, number=7, since=NOON - 60)
-    scheduler = await build(wake=WakeConfig(work=Call(Turns())))
+    scheduler = await build(wake=WakeTask(work=Call(Turns())))
     assert (scheduler.snapshot().wake.count, scheduler.snapshot().wake.error) == (7, "")
     assert not (home / "wake_log.json").exists()
 
@@ -284,7 +284,7 @@ async def test_a_wake_that_was_promised_comes_after_a_crash(build, clock, home):
         return ""
 
     turns = Turns()
-    plan = WakeConfig(schedule=Every(86400.0), work=Call(turns))
+    plan = WakeTask(schedule=Every(86400.0), work=Call(turns))
     slow_one = Task("slow", Every(60.0), Call(slow), timeout=9000)
     dies = await build(slow_one, wake=plan, store=DiskStore(home, clock))
     assert (await dies.wake()).text == "opus: waking"
@@ -308,7 +308,7 @@ async def test_who_asks_while_the_last_wake_is_written_down_gets_a_wake_of_their
     """The agent has ended: there is nothing left to join."""
     woken_before(home)
     turns, gate = Turns(), threading.Event()
-    plan = WakeConfig(schedule=Every(86400.0), work=Call(turns))
+    plan = WakeTask(schedule=Every(86400.0), work=Call(turns))
     scheduler = await build(wake=plan)
     monkeypatch.setattr("scheduler.engine.wake.record.append_event", lambda *entry: gate.wait(20))
     await scheduler.wake()
@@ -325,7 +325,7 @@ async def test_who_joins_a_turn_is_answered_once_a_crash_cannot_lose_it(build, c
     """Killed just before the agent began, the wake that was joined had left no trace."""
     gate = threading.Event()
     monkeypatch.setattr("scheduler.engine.wake.wake.letter", lambda *given: gate.wait(20) and letter(*given))
-    scheduler = await build(wake=WakeConfig(work=Call(Turns())))
+    scheduler = await build(wake=WakeTask(work=Call(Turns())))
     await clock.advance(1)
     await settle()
     joined = asyncio.create_task(scheduler.wake())
@@ -341,7 +341,7 @@ async def test_a_wake_that_cannot_be_noted_says_so(build, clock, home):
     (home / ".experience").mkdir()
     (home / ".experience" / "wake.json").mkdir()  # nothing can be written in its place
     turns = Turns()
-    scheduler = await build(wake=WakeConfig(schedule=Every(86400.0), work=Call(turns)))
+    scheduler = await build(wake=WakeTask(schedule=Every(86400.0), work=Call(turns)))
     await scheduler.wake()
     await over(clock, scheduler, 1)
     assert len(turns.letters) == 1
@@ -423,7 +423,7 @@ async def test_a_turn_that_never_began_is_forgotten_before_the_next_is_prepared(
     running = Running(4712, 1.0, NOON - 30)
     saved = {WAKE: TaskState(last_run=NOON - 30, running=running, starting=True)}
     await place.build(
-        store=Store(saved), wake=WakeConfig(schedule=Every(86400.0), work=Call(Turns())), wakes=False
+        store=Store(saved), wake=WakeTask(schedule=Every(86400.0), work=Call(Turns())), wakes=False
     )
     note = read_note(place.home)
     assert (note.number, note.delivered) == (0, LastDelivered("", 0.0))

@@ -10,7 +10,7 @@ from scheduler.control.member import rules_of
 from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.schedule import Every
-from scheduler.core.task import Llm, Retention, WakeConfig
+from scheduler.core.task import Llm, Retention, WakeTask
 from scheduler.engine.options import SchedulerOptions
 
 
@@ -22,7 +22,7 @@ async def test_every_option_of_a_scheduler_is_set_from_the_settings():
         grace=3.0,
         secrets={"A": "secret"},
         hidden=frozenset({"secret"}),
-        wake=WakeConfig(schedule=Every(7.0)),
+        wake=WakeTask(schedule=Every(7.0)),
         llm=Llm("http://localhost", "m"),
         history=Retention(runs=9),
         spending=SpendingRules(budget=Budget(run=Decimal(1))),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Task, Trigger, WakeConfig
+from scheduler.core.task import Call, Task, Trigger, WakeTask
 from tests.each import each
 from tests.fakes import NOON, FakeClock, until
 
@@ -95,7 +95,7 @@ async def nights(build, clock, home, start: datetime, span: float, **wake) -> li
 
     home.mkdir(exist_ok=True)
     build.home, build.clock = home, clock
-    scheduler = await build(wake=WakeConfig(schedule=Every(HOUR), work=Call(turn), **wake))
+    scheduler = await build(wake=WakeTask(schedule=Every(HOUR), work=Call(turn), **wake))
     for _ in range(int(span / 600)):
         await clock.advance(600)
         await until(lambda: scheduler.snapshot().wake.running_since is None, "the wake is over")
@@ -130,7 +130,7 @@ async def test_a_wake_by_hand_passes_its_hours(build, clock, home):
         return "done"
 
     night = ActiveHours("22:00-06:00", BERLIN)
-    scheduler = await build(wake=WakeConfig(schedule=Every(HOUR), work=Call(turn), active=night))
+    scheduler = await build(wake=WakeTask(schedule=Every(HOUR), work=Call(turn), active=night))
     await clock.advance(HOUR)
     assert woken == []
     await scheduler.wake()

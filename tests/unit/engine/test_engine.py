@@ -12,7 +12,7 @@ import pytest
 
 from scheduler.core.schedules.schedule import AtStart, Cron, Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Outcome, Report, Task, Trigger, WakeConfig
+from scheduler.core.task import Call, Outcome, Report, Task, Trigger, WakeTask
 from scheduler.core.task import NotSetUp as Nothing
 from scheduler.core.views import TaskStatus
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping, TaskFailed, UnknownTask
@@ -774,7 +774,7 @@ async def test_after_so_many_failures_in_a_row_it_is_paused_and_that_is_said_onc
 
     limits = {"retries": 1, "retry_delay": 10.0, "pause_after": 3}
     if name == "wake":
-        scheduler = await build(wake=WakeConfig(schedule=Every(100.0), work=Call(broken), **limits))
+        scheduler = await build(wake=WakeTask(schedule=Every(100.0), work=Call(broken), **limits))
     else:
         scheduler = await build(Task(name, Every(100.0), Call(broken), **limits))
     for _ in range(60):

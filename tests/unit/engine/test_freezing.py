@@ -9,7 +9,7 @@ import pytest
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Command, Outcome, Task, Trigger, WakeConfig
+from scheduler.core.task import Call, Command, Outcome, Task, Trigger, WakeTask
 from scheduler.engine.wake.wake import HELD_LOOK
 from scheduler.errors import PROGRAM, BadSchedule, Frozen
 from scheduler.process.who import Who
@@ -348,8 +348,8 @@ async def test_a_run_under_way_goes_on(build, clock, runs):
 # ------------------------------------------------------------------ wakes
 
 
-def waking(wakes: list[float], clock: Any) -> WakeConfig:
-    return WakeConfig(schedule=Every(HOUR), work=Call(lambda context: wakes.append(clock.now())))
+def waking(wakes: list[float], clock: Any) -> WakeTask:
+    return WakeTask(schedule=Every(HOUR), work=Call(lambda context: wakes.append(clock.now())))
 
 
 async def test_wakes_follow(build, clock):
@@ -390,7 +390,7 @@ async def test_a_wake_whose_program_waits_for_its_record_is_taken_back_and_comes
 ):
     given = Command(("sh", "-c", "cat > letter; echo $EXPERIENCE_WAKE >> woken"))
     scheduler = await build(
-        noting(), store=(store := Writing(False, 2)), wake=WakeConfig(schedule=Every(HOUR), work=given)
+        noting(), store=(store := Writing(False, 2)), wake=WakeTask(schedule=Every(HOUR), work=given)
     )
     await clock.advance()
     await until(lambda: store.left < 0, "its program waits")

@@ -10,7 +10,7 @@ import pytest
 from scheduler.core.costs import Budget, Price, RunCost, SpendingRules
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Command, Llm, Outcome, Task, WakeConfig
+from scheduler.core.task import Call, Command, Llm, Outcome, Task, WakeTask
 from scheduler.errors import SchedulerError
 from scheduler.spending.budget import spending
 from scheduler.spending.ledger import SpendingLedger
@@ -205,9 +205,7 @@ async def test_a_task_whose_cost_cannot_be_noted_fails_and_does_not_run(build, c
 
 
 async def test_wake_and_task_share_the_budget_of_their_citizen(build, clock, home):
-    wake = WakeConfig(
-        schedule=Every(100_000), work=Command(("sh", "-c", f"echo '{RESULT}'")), report="claude"
-    )
+    wake = WakeTask(schedule=Every(100_000), work=Command(("sh", "-c", f"echo '{RESULT}'")), report="claude")
     ledger(home).enter("before", "wake", DAY)
     ledger(home).settle("before", Decimal("0.5"), None, None)
     scheduler = await build(agent(), wake=wake, spending=under(day="0.90"))

@@ -11,7 +11,7 @@ import pytest
 
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Failure, TaskState
-from scheduler.core.task import Call, Outcome, Task, WakeConfig
+from scheduler.core.task import Call, Outcome, Task, WakeTask
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.scheduler import Scheduler
@@ -58,8 +58,8 @@ class Service:
     def task(self, name: str = "ask", every: float = 600.0, **more: Any) -> Task:
         return Task(name, Every(every), Call(self), provider="anthropic", **more)
 
-    def wake(self, **more: Any) -> WakeConfig:
-        return WakeConfig(**{"schedule": Every(600.0), "work": Call(self), "provider": "anthropic", **more})
+    def wake(self, **more: Any) -> WakeTask:
+        return WakeTask(**{"schedule": Every(600.0), "work": Call(self), "provider": "anthropic", **more})
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Command, Gate, Outcome, Task, WakeConfig
+from scheduler.core.task import Call, Command, Gate, Outcome, Task, WakeTask
 from scheduler.process.process_info import Running
 from scheduler.storage.state_store import RunStart, Store
 from tests.conftest import Factory
@@ -86,7 +86,7 @@ async def test_a_wake_that_is_not_worth_its_cost_is_withdrawn(build: Factory, cl
         return "thought"
 
     store = Fenced()
-    await build(store=store, wake=WakeConfig(schedule=Every(600.0), work=Call(turn), gate=Gate()))
+    await build(store=store, wake=WakeTask(schedule=Every(600.0), work=Call(turn), gate=Gate()))
     await clock.advance(1)
     await until(lambda: store.asked, "the first wake")
     assert store.put_back == []

@@ -9,7 +9,7 @@ import pytest
 from scheduler.core.records import FinishedRun, Forgetful, RunQuery, RunRecord
 from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Every
-from scheduler.core.task import Call, Outcome, Task, WakeConfig
+from scheduler.core.task import Call, Outcome, Task, WakeTask
 from scheduler.process.who import Who
 from tests.fakes import NOON, state_of, until
 from tests.unit.engine.wake.test_wake import awake
@@ -49,7 +49,7 @@ async def turn(context: object) -> str:
 
 async def test_a_spent_budget_is_one_row_also_after_a_restart(build, clock, home, recorder):
     plan = {
-        "wake": WakeConfig(schedule=Every(600), work=agent(), report="claude"),
+        "wake": WakeTask(schedule=Every(600), work=agent(), report="claude"),
         "spending": under(day="0.50"),
     }
     scheduler = await build(**plan, recorder=recorder)
@@ -68,7 +68,7 @@ async def test_a_spent_budget_is_one_row_also_after_a_restart(build, clock, home
 
 
 async def test_a_freeze_is_one_row_and_the_next_another(build, clock, home, recorder):
-    scheduler = await build(wake=WakeConfig(schedule=Every(600), work=Call(turn)), recorder=recorder)
+    scheduler = await build(wake=WakeTask(schedule=Every(600), work=Call(turn)), recorder=recorder)
     for why in ("moving house", "again"):
         await clock.advance(hours=1)
         await until(lambda: scheduler.snapshot().wake.running_since is None, "the wake is over")
@@ -82,7 +82,7 @@ async def test_each_night_outside_its_hours_is_one_row(build, clock, home, recor
     clock.wall = datetime(2026, 3, 2, 18, tzinfo=zone).timestamp()
     hours = ActiveHours("08:00-20:00", zone)
     scheduler = await build(
-        wake=WakeConfig(schedule=Every(600), work=Call(turn), active=hours), recorder=recorder
+        wake=WakeTask(schedule=Every(600), work=Call(turn), active=hours), recorder=recorder
     )
     for _ in range(6 * 30):
         await clock.advance(600)
@@ -93,7 +93,7 @@ async def test_each_night_outside_its_hours_is_one_row(build, clock, home, recor
 
 
 async def test_a_pause_is_no_row(build, clock, home, recorder):
-    scheduler = await build(wake=WakeConfig(schedule=Every(600), work=Call(turn)), recorder=recorder)
+    scheduler = await build(wake=WakeTask(schedule=Every(600), work=Call(turn)), recorder=recorder)
     await scheduler.pause("wake")
     await clock.advance(hours=1)
     assert recorder.skipped == [] and clock.now() > NOON
@@ -107,7 +107,7 @@ async def test_what_a_wake_is_told_is_in_the_history_before_its_agent_begins(bui
         found.append(recorder.kept[: recorder.written])
 
     task = Task("tick", Every(HOUR), Call(turn))
-    scheduler = await build(task, wake=WakeConfig(schedule=Every(600), work=Call(look)), recorder=recorder)
+    scheduler = await build(task, wake=WakeTask(schedule=Every(600), work=Call(look)), recorder=recorder)
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert [run.task for run in found[0]] == ["tick"]

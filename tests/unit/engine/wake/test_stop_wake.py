@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scheduler.core.schedules.schedule import Every
-from scheduler.core.task import Call, Command, Outcome, Report, WakeConfig
+from scheduler.core.task import Call, Command, Outcome, Report, WakeTask
 from scheduler.engine.paid.run_costs import RunCosts
 from scheduler.errors import NotRunning
 from scheduler.process.who import Who
@@ -19,7 +19,7 @@ from tests.unit.engine.wake.test_wake import awake, metadata
 
 async def test_a_stopped_wake_keeps_its_number_is_no_failure_and_not_retried(build, clock, home):
     gate, runs = Gate(), Remembering()
-    scheduler = await build(wake=WakeConfig(schedule=Every(600), work=Call(gate)), recorder=runs)
+    scheduler = await build(wake=WakeTask(schedule=Every(600), work=Call(gate)), recorder=runs)
     await clock.advance()
     await until(lambda: gate.inside, "it is awake")
     await clock.advance(60)
@@ -42,7 +42,7 @@ async def test_a_stopped_wake_keeps_its_number_is_no_failure_and_not_retried(bui
 
 async def test_a_wake_that_waits_for_due_tasks_does_not_come_to_its_turn(build, clock, home):
     turn, chore, runs = Gate(), Gate(), Remembering()
-    wake = WakeConfig(schedule=Every(600), work=Call(turn))
+    wake = WakeTask(schedule=Every(600), work=Call(turn))
     scheduler = await build(task("chore", chore, every=9000), wake=wake, recorder=runs)
     await clock.advance(60)
     assert (chore.inside, turn.entered) == (1, 0)
@@ -72,7 +72,7 @@ async def test_a_wake_that_has_ended_and_is_being_settled_cannot_be_stopped(buil
 
     monkeypatch.setattr(RunCosts, "settle", slowly)
     done = Command(("echo", '{"type":"result","subtype":"success","total_cost_usd":0.4}'))
-    scheduler = await build(wake=WakeConfig(schedule=Every(600), work=done, report="claude"))
+    scheduler = await build(wake=WakeTask(schedule=Every(600), work=done, report="claude"))
     await clock.advance()
     await until(settling.is_set, "its program has ended")
     with pytest.raises(NotRunning, match="wake has just ended by itself"):
@@ -91,7 +91,7 @@ async def test_a_wake_by_hand_is_of_who_asked_and_an_urgent_one_of_the_task(buil
         return "read"
 
     runs = Remembering()
-    wake = WakeConfig(schedule=Every(7200), work=Call(turn))
+    wake = WakeTask(schedule=Every(7200), work=Call(turn))
     scheduler = await build(task("mail", mail, every=3600), wake=wake, recorder=runs)
     await clock.advance()
     await awake(clock, scheduler, 1)

@@ -13,7 +13,7 @@ import pytest
 
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Command, Report, Task, WakeConfig
+from scheduler.core.task import Call, Command, Report, Task, WakeTask
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import NotSetUp
 from tests.fakes import NOON, Gate, state_of, until
@@ -47,7 +47,7 @@ async def test_due_tasks_run_before_the_wake_and_the_wake_is_told_of_them(build,
         runs.append(context.options["results"])
         return "thought"
 
-    scheduler = await build(calls(chore), wake=WakeConfig(work=Call(turn)))
+    scheduler = await build(calls(chore), wake=WakeTask(work=Call(turn)))
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert runs[0] == "chore"
@@ -55,7 +55,7 @@ async def test_due_tasks_run_before_the_wake_and_the_wake_is_told_of_them(build,
 
 
 async def test_a_wake_comes_every_interval_and_is_recorded(build, clock, home):
-    scheduler = await build(wake=WakeConfig(schedule=Every(600)))
+    scheduler = await build(wake=WakeTask(schedule=Every(600)))
     for number in (1, 2, 3):
         await clock.advance()
         await awake(clock, scheduler, number)
@@ -70,7 +70,7 @@ async def test_a_wake_counts_from_when_it_was_decided_by_the_clock_as_it_is_when
     build, clock, home, step
 ):
     chore = Gate()
-    scheduler = await build(calls(chore), wake=WakeConfig(schedule=Every(600)))
+    scheduler = await build(calls(chore), wake=WakeTask(schedule=Every(600)))
     await clock.advance(10)
     await clock.jump(step)
     chore.open.set()
@@ -88,7 +88,7 @@ async def test_the_record_of_a_wake_is_not_ahead_when_the_clock_was_set_back_dur
         await gate.wait()
         return ""
 
-    scheduler = await build(wake=WakeConfig(schedule=Every(600), work=Call(turn)))
+    scheduler = await build(wake=WakeTask(schedule=Every(600), work=Call(turn)))
     await clock.advance()
     await begun.wait()
     await clock.jump(-3600)
@@ -104,9 +104,7 @@ async def test_a_record_that_is_ahead_does_not_put_off_the_wake_at_the_restart_a
     last = NOON - 300
     (home / "metadata.json").write_text('{"last_wake": "2026-03-02T13:00:00+00:00", "wake_count": 41}')
     for _ in range(2):
-        scheduler = await build(
-            wake=WakeConfig(schedule=Every(600)), states={"wake": TaskState(last_run=last)}
-        )
+        scheduler = await build(wake=WakeTask(schedule=Every(600)), states={"wake": TaskState(last_run=last)})
         assert scheduler.snapshot().wake.due == last + 600
 
 
@@ -122,7 +120,7 @@ async def test_a_wake_that_was_asked_for_just_before_its_slot_serves_it_though_i
         begun.set()
         await turn.wait()
 
-    scheduler = await build(calls(busy), wake=WakeConfig(schedule=Cron("*/10 * * * *"), work=Call(agent)))
+    scheduler = await build(calls(busy), wake=WakeTask(schedule=Cron("*/10 * * * *"), work=Call(agent)))
     await clock.advance(599)
     await scheduler.force("tick")
     await scheduler.wake()
@@ -137,7 +135,7 @@ async def test_a_wake_that_was_asked_for_just_before_its_slot_serves_it_though_i
 async def test_a_wake_that_the_disk_was_too_full_to_record_does_not_come_again(build, clock, home):
     (home / "metadata.json").write_text('{"last_wake": "2026-03-02T11:45:00+00:00", "wake_count": 41}')
     state = TaskState(last_run=NOON - 300, run_count=42)
-    scheduler = await build(wake=WakeConfig(schedule=Every(600)), states={"wake": state})
+    scheduler = await build(wake=WakeTask(schedule=Every(600)), states={"wake": state})
     assert scheduler.snapshot().wake.due == NOON + 300
     assert scheduler.snapshot().wake.count == 42
 
@@ -147,7 +145,7 @@ async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_k
 ):
     last = "2026-03-02T11:55:00+00:00"
     (home / "metadata.json").write_text(json.dumps({"last_wake": last, "wake_count": 41, "mood": "calm"}))
-    scheduler = await build(wake=WakeConfig(schedule=Every(600)))
+    scheduler = await build(wake=WakeTask(schedule=Every(600)))
     assert scheduler.snapshot().wake.due == NOON + 300
     await clock.advance(301)
     await awake(clock, scheduler, 42)
@@ -155,7 +153,7 @@ async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_k
 
 
 async def test_a_wake_by_cron_comes_at_its_times_and_once_for_all_that_were_missed(build, clock, home):
-    plan = WakeConfig(schedule=Cron("*/10 * * * *"))
+    plan = WakeTask(schedule=Cron("*/10 * * * *"))
     scheduler = await build(wake=plan)
     assert scheduler.snapshot().wake.due == NOON + 600
     await clock.advance(601)
@@ -169,7 +167,7 @@ async def test_a_wake_by_cron_comes_at_its_times_and_once_for_all_that_were_miss
 async def test_only_the_last_thousand_wakes_are_kept(build, clock, home):
     old = [{"wake": n} for n in range(1500)]
     (home / "wake_log.json").write_text(json.dumps({"wakes": old, "note": "kept"}))
-    await build(wake=WakeConfig())
+    await build(wake=WakeTask())
     await clock.advance()
     await until(lambda: len(json.loads((home / "wake_log.json").read_text())["wakes"]) == 1000, "pruned")
     assert json.loads((home / "wake_log.json").read_text())["note"] == "kept"
@@ -182,7 +180,7 @@ async def test_a_slow_task_is_waited_for_only_so_long_and_reported_as_still_runn
         runs.append(context.options["still_running"])
         return ""
 
-    await build(calls(slow, timeout=10_000), wake=WakeConfig(work=Call(turn), patience=300))
+    await build(calls(slow, timeout=10_000), wake=WakeTask(work=Call(turn), patience=300))
     await clock.advance(299)
     assert runs == []
     await clock.advance(2)
@@ -195,7 +193,7 @@ async def test_a_wake_command_gets_its_letter_on_standard_input(build, clock, ho
     (home / "tasks" / "queue").mkdir(parents=True)
     (home / "tasks" / "queue" / "mail-1.json").write_text("{}")
     script = 'cat > letter.json; echo "$CITIZEN $EXPERIENCE_WAKE" > who'
-    scheduler = await build(wake=WakeConfig(work=Command(("sh", "-c", script))))
+    scheduler = await build(wake=WakeTask(work=Command(("sh", "-c", script))))
     await clock.advance()
     await awake(clock, scheduler, 1)
     letter = json.loads((home / "letter.json").read_text())
@@ -204,7 +202,7 @@ async def test_a_wake_command_gets_its_letter_on_standard_input(build, clock, ho
 
 
 async def test_a_failed_wake_is_shown_and_the_next_one_comes(build, clock, home):
-    scheduler = await build(wake=WakeConfig(work=Command(("sh", "-c", "echo broken; exit 3"))))
+    scheduler = await build(wake=WakeTask(work=Command(("sh", "-c", "echo broken; exit 3"))))
     await clock.advance()
     await awake(clock, scheduler, 1)
     view = scheduler.snapshot().wake
@@ -217,7 +215,7 @@ async def test_an_urgent_result_wakes_at_once_but_not_again_within_the_cooldown(
 
     (home / "metadata.json").write_text(json.dumps({"last_wake": "2026-03-02T12:00:00+00:00"}))
     scheduler = await build(
-        calls(mail, every=60), wake=WakeConfig(schedule=Every(100_000), urgent_cooldown=600)
+        calls(mail, every=60), wake=WakeTask(schedule=Every(100_000), urgent_cooldown=600)
     )
     await clock.advance()
     await awake(clock, scheduler, 1)
@@ -228,7 +226,7 @@ async def test_an_urgent_result_wakes_at_once_but_not_again_within_the_cooldown(
 
 
 async def test_a_clock_set_back_does_not_put_the_citizen_to_sleep(build, clock):
-    scheduler = await build(wake=WakeConfig(schedule=Every(600)))
+    scheduler = await build(wake=WakeTask(schedule=Every(600)))
     await clock.advance()
     await awake(clock, scheduler, 1)
     await clock.jump(-7200)
@@ -243,7 +241,7 @@ async def test_shutting_down_while_a_wake_waits_for_tasks_gives_no_turn(build, c
         runs.append("turn")
         return ""
 
-    scheduler = await build(calls(slow), wake=WakeConfig(work=Call(turn)), grace=1)
+    scheduler = await build(calls(slow), wake=WakeTask(work=Call(turn)), grace=1)
     await clock.advance()
     stopping = asyncio.create_task(scheduler.stop())
     await clock.advance(5)
@@ -259,7 +257,7 @@ async def test_a_wake_does_not_wait_for_a_task_that_was_paused_in_the_queue(buil
         return ""
 
     tasks = [calls(slow, name="a", priority=1), calls(slow, name="b", priority=2)]
-    scheduler = await build(*tasks, wake=WakeConfig(work=Call(turn)), workers=1)
+    scheduler = await build(*tasks, wake=WakeTask(work=Call(turn)), workers=1)
     await clock.advance()
     await scheduler.pause("b")
     slow.open.set()
@@ -292,7 +290,7 @@ async def passes(clock, seconds: float) -> None:
 
 async def test_a_turn_that_cannot_be_stopped_does_not_hold_up_the_end(build, clock):
     deaf = Deaf()
-    scheduler = await build(wake=WakeConfig(work=Call(deaf)))
+    scheduler = await build(wake=WakeTask(work=Call(deaf)))
     await clock.advance(20)
     await until(lambda: deaf.turns, "the turn")
     stopping = asyncio.create_task(scheduler.stop(1))
@@ -306,7 +304,7 @@ async def test_a_turn_that_cannot_be_stopped_does_not_hold_up_the_end(build, clo
 
 async def test_a_turn_that_cannot_be_stopped_is_written_off_and_not_doubled(build, clock):
     deaf = Deaf()
-    scheduler = await build(wake=WakeConfig(work=Call(deaf), timeout=60))
+    scheduler = await build(wake=WakeTask(work=Call(deaf), timeout=60))
     await passes(clock, 2900)
     since, turns = scheduler.snapshot().wake.running_since, deaf.turns
     deaf.open.set()
@@ -321,7 +319,7 @@ async def test_no_second_turn_beside_a_thread_that_timed_out(build, clock):
         let_go.wait(20)
         return ""
 
-    await build(wake=WakeConfig(work=Call(turn), timeout=60))
+    await build(wake=WakeTask(work=Call(turn), timeout=60))
     await passes(clock, 3000)
     let_go.set()
     assert len(turns) == 1
@@ -339,7 +337,7 @@ async def test_something_urgent_during_a_wake_wakes_once_more_after_it(build, cl
         return "URGENT:1 from ct@example.org"
 
     states = {"mail": TaskState(last_run=NOON)}
-    plan = WakeConfig(schedule=Every(21600), work=Call(turn))
+    plan = WakeTask(schedule=Every(21600), work=Call(turn))
     scheduler = await build(calls(mail, every=86400, name="mail"), states=states, wake=plan)
     await clock.advance(20)
     await until(lambda: turns, "the turn")
@@ -354,7 +352,7 @@ async def test_something_urgent_during_a_wake_wakes_once_more_after_it(build, cl
 
 async def test_w_wakes_now(build, clock, home):
     (home / "metadata.json").write_text(json.dumps({"last_wake": "2026-03-02T12:00:00+00:00"}))
-    scheduler = await build(wake=WakeConfig())
+    scheduler = await build(wake=WakeTask())
     await scheduler.wake()
     await scheduler.wake()  # the one under way
     await awake(clock, scheduler, 1)
@@ -372,7 +370,7 @@ async def test_a_wake_that_takes_too_long_is_timed_out(build, clock, home):
         await asyncio.sleep(3600)
         return ""
 
-    scheduler = await build(wake=WakeConfig(work=Call(turn), timeout=50))
+    scheduler = await build(wake=WakeTask(work=Call(turn), timeout=50))
     await clock.advance()
     for _ in range(200):
         await clock.advance(1)
@@ -391,7 +389,7 @@ async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, h
     (home / ".experience").mkdir()
     living = Running(os.getpid(), born(os.getpid()) or 0.0, NOON)
     (home / ".experience" / "wake.json").write_text(json.dumps(to_json(living)))
-    scheduler = await build(wake=WakeConfig())
+    scheduler = await build(wake=WakeTask())
     await clock.advance(60)
     assert scheduler.snapshot().wake.count == 0
     assert str(os.getpid()) in scheduler.snapshot().wake.note
@@ -402,7 +400,7 @@ async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, h
 
 async def test_a_wake_that_cannot_be_recorded_says_so_and_goes_on(build, clock, home):
     (home / "metadata.json").mkdir()
-    scheduler = await build(wake=WakeConfig())
+    scheduler = await build(wake=WakeTask())
     await clock.advance()
     await until(lambda: "not recorded" in scheduler.snapshot().wake.error, "it is said")
 
@@ -410,7 +408,7 @@ async def test_a_wake_that_cannot_be_recorded_says_so_and_goes_on(build, clock, 
 async def test_wakes_that_cannot_be_recorded_are_logged_once_and_counted(build, clock, home, caplog):
     (home / "metadata.json").mkdir()
     (home / "wake_log.json").mkdir()
-    scheduler = await build(wake=WakeConfig(schedule=Every(600)), states={"wake": TaskState(last_run=NOON)})
+    scheduler = await build(wake=WakeTask(schedule=Every(600)), states={"wake": TaskState(last_run=NOON)})
     for number in (1, 2):
         await clock.advance(600)
         await awake(clock, scheduler, number)
@@ -426,10 +424,10 @@ async def test_wakes_that_cannot_be_recorded_are_logged_once_and_counted(build, 
 
 async def test_a_wake_that_leaves_cron_comes_at_its_next_time_not_at_once(build, clock, home):
     """Its last slot before the move was served by cron: a turn more would be paid for twice."""
-    every_ten = WakeConfig(schedule=Every(600))
+    every_ten = WakeTask(schedule=Every(600))
     scheduler = await build(wake=every_ten, states={"wake": TaskState(last_run=NOON - 151)})
     await clock.advance(174)  # three minutes past its last wake, and past the slot of noon
-    moved = WakeConfig(schedule=Cron("*/10 * * * *"))
+    moved = WakeTask(schedule=Cron("*/10 * * * *"))
     scheduler.set_tasks((), replace(scheduler._rules, wake=moved))
     await clock.advance(5)
     assert (scheduler.snapshot().wake.count, scheduler.snapshot().wake.due) == (0, NOON + 600)
@@ -440,6 +438,6 @@ async def test_a_wake_that_leaves_cron_comes_at_its_next_time_not_at_once(build,
 async def test_a_loop_that_starts_after_the_move_waits_for_the_next_time_too(build, clock, home):
     state = TaskState(last_run=NOON - 300, schedule="every 10m")
     await clock.advance(174)
-    scheduler = await build(wake=WakeConfig(schedule=Cron("*/10 * * * *")), states={"wake": state})
+    scheduler = await build(wake=WakeTask(schedule=Cron("*/10 * * * *")), states={"wake": state})
     await clock.advance(5)
     assert (scheduler.snapshot().wake.count, scheduler.snapshot().wake.due) == (0, NOON + 600)

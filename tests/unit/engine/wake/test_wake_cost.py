@@ -11,7 +11,7 @@ import pytest
 from scheduler.agents.readers import read_report
 from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.schedules.schedule import Every
-from scheduler.core.task import Call, Command, Outcome, Report, Task, WakeConfig
+from scheduler.core.task import Call, Command, Outcome, Report, Task, WakeTask
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.as_reported import as_reported
 from scheduler.errors import SchedulerError
@@ -55,7 +55,7 @@ def charges(home: Path) -> list[Decimal | None]:
 
 
 async def test_the_cost_that_a_program_prints_is_in_the_record_of_its_wake(build, clock, home):
-    scheduler = await build(wake=WakeConfig(work=agent("0.1234567890123456789"), report="claude"))
+    scheduler = await build(wake=WakeTask(work=agent("0.1234567890123456789"), report="claude"))
     await clock.advance()
     await awake(clock, scheduler, 1)
     said = last_wake(home)
@@ -65,7 +65,7 @@ async def test_the_cost_that_a_program_prints_is_in_the_record_of_its_wake(build
 
 async def test_a_report_file_goes_before_what_was_printed(build, clock, home):
     report = '{"cost_usd": 0.12, "tokens_in": 5, "tokens_out": 6, "summary": "tidied up"}'
-    scheduler = await build(wake=WakeConfig(work=writes(report)))
+    scheduler = await build(wake=WakeTask(work=writes(report)))
     await clock.advance()
     await awake(clock, scheduler, 1)
     said = last_wake(home)
@@ -76,7 +76,7 @@ async def test_a_report_file_goes_before_what_was_printed(build, clock, home):
     "report", ["{", "[]", '{"cost_usd": -1}', '{"cost_usd": NaN}', '{"cost_usd": "1 EUR"}']
 )
 async def test_a_report_that_says_nothing_leaves_the_cost_unknown_and_counted(build, clock, home, report):
-    plan = WakeConfig(work=writes(report))
+    plan = WakeTask(work=writes(report))
     scheduler = await build(wake=plan, spending=under(day="5"))
     await clock.advance()
     await awake(clock, scheduler, 1)
@@ -85,7 +85,7 @@ async def test_a_report_that_says_nothing_leaves_the_cost_unknown_and_counted(bu
 
 
 async def test_the_report_of_an_earlier_wake_is_not_read_again(build, clock, home):
-    scheduler = await build(wake=WakeConfig(schedule=Every(600), work=writes('{"cost_usd": 0.5}')))
+    scheduler = await build(wake=WakeTask(schedule=Every(600), work=writes('{"cost_usd": 0.5}')))
     await clock.advance()
     await awake(clock, scheduler, 1)
     scheduler.set_tasks((), replaced(scheduler, Command(("true",))))
@@ -95,11 +95,11 @@ async def test_the_report_of_an_earlier_wake_is_not_read_again(build, clock, hom
 
 
 def replaced(scheduler: Any, work: Command) -> Any:
-    return SchedulerOptions(wake=WakeConfig(schedule=Every(600), work=work))
+    return SchedulerOptions(wake=WakeTask(schedule=Every(600), work=work))
 
 
 async def test_a_wake_without_these_settings_leaves_no_ledger(build, clock, home):
-    scheduler = await build(wake=WakeConfig(work=Command(("true",))))
+    scheduler = await build(wake=WakeTask(work=Command(("true",))))
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert not (home / NAME).exists()
@@ -107,7 +107,7 @@ async def test_a_wake_without_these_settings_leaves_no_ledger(build, clock, home
 
 
 async def test_a_wake_that_could_pass_the_budget_is_not_started_before_midnight(build, clock, home):
-    plan = WakeConfig(schedule=Every(3600), work=agent(), report="claude")
+    plan = WakeTask(schedule=Every(3600), work=agent(), report="claude")
     scheduler = await build(wake=plan, spending=under(day="1.00"))
     for number in (1, 2):
         await clock.advance(3601 * (number - 1))
@@ -127,7 +127,7 @@ async def test_a_wake_that_could_pass_the_budget_is_not_started_before_midnight(
 async def test_a_budget_that_is_changed_while_a_wake_runs_holds_the_next_one(build, clock, home):
     """The wake under way is counted whole, under the new limits as under the old ones."""
     waits = "while [ ! -e done ]; do sleep 0.02; done; echo '%s'" % (RESULT % "0.40")
-    plan = WakeConfig(schedule=Every(600), work=Command(("sh", "-c", waits)), report="claude")
+    plan = WakeTask(schedule=Every(600), work=Command(("sh", "-c", waits)), report="claude")
     scheduler = await build(wake=plan, spending=under(day="5"))
     await clock.advance()
     await until(lambda: scheduler.snapshot().wake.running_since, "it is awake")
@@ -144,7 +144,7 @@ async def test_a_budget_that_is_changed_while_a_wake_runs_holds_the_next_one(bui
 
 
 async def test_what_another_process_adds_to_the_budget_lifts_it_at_once(build, clock, home):
-    plan = WakeConfig(schedule=Every(60), work=agent(), report="claude")
+    plan = WakeTask(schedule=Every(60), work=agent(), report="claude")
     scheduler = await build(wake=plan, spending=under(day="0.50"))
     await clock.advance()
     await awake(clock, scheduler, 1)
@@ -162,7 +162,7 @@ async def test_something_urgent_waits_for_the_budget(build, clock, home):
     SpendingLedger(home / ".experience").enter("earlier", "wake", date.fromisoformat(TODAY))
     SpendingLedger(home / ".experience").settle("earlier", Decimal(9), None, None)
     task = Task("mail", Every(10_000), Call(urgent))
-    plan = WakeConfig(schedule=Every(50_000), work=agent(), report="claude")
+    plan = WakeTask(schedule=Every(50_000), work=agent(), report="claude")
     scheduler = await build(task, wake=plan, spending=under(day="5"))
     await clock.advance(10)
     await until(lambda: scheduler.snapshot().wake.note.startswith("over budget"), "the wake is held")
@@ -172,7 +172,7 @@ async def test_something_urgent_waits_for_the_budget(build, clock, home):
 async def test_a_ledger_that_cannot_be_written_starts_no_paid_wake(build, clock, home):
     (home / NAME.parent).mkdir(exist_ok=True)
     (home / NAME).mkdir()
-    scheduler = await build(wake=WakeConfig(work=Command(("touch", "woken")), report="claude"))
+    scheduler = await build(wake=WakeTask(work=Command(("touch", "woken")), report="claude"))
     await clock.advance()
     await until(lambda: scheduler.snapshot().wake.error, "the wake failed")
     assert "its cost cannot be noted" in scheduler.snapshot().wake.error
@@ -181,7 +181,7 @@ async def test_a_ledger_that_cannot_be_written_starts_no_paid_wake(build, clock,
 
 async def test_the_agent_is_told_its_budget_and_where_to_report(build, clock, home):
     work = Command(("sh", "-c", 'echo "$EXPERIENCE_BUDGET $EXPERIENCE_REPORT" > said'))
-    scheduler = await build(wake=WakeConfig(work=work), spending=under(run="2.5"))
+    scheduler = await build(wake=WakeTask(work=work), spending=under(run="2.5"))
     await clock.advance()
     await awake(clock, scheduler, 1)
     said, reports = (home / "said").read_text().split(), home / ".experience" / "reports"
@@ -191,7 +191,7 @@ async def test_the_agent_is_told_its_budget_and_where_to_report(build, clock, ho
 
 async def test_a_refusal_of_the_service_is_in_the_record(build, clock, home):
     work = Command(("sh", "-c", "echo 'Not logged in · Please run /login'; exit 1"))
-    scheduler = await build(wake=WakeConfig(work=work, report="claude"))
+    scheduler = await build(wake=WakeTask(work=work, report="claude"))
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert last_wake(home)["refused"] == "auth"
@@ -203,7 +203,7 @@ def says(document: str, exit_code: int = 0) -> Command:
 
 async def test_the_row_of_a_wake_shows_the_words_of_its_program_not_its_json(build, clock, home):
     said = '{"type":"result","subtype":"success","result":"\\nTwo mails answered.\\nMore","is_error":false}'
-    scheduler = await build(wake=WakeConfig(work=says(said), report="claude"))
+    scheduler = await build(wake=WakeTask(work=says(said), report="claude"))
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert (last_wake(home)["outcome"], last_wake(home)["text"]) == ("ok", "Two mails answered.")
@@ -211,7 +211,7 @@ async def test_the_row_of_a_wake_shows_the_words_of_its_program_not_its_json(bui
 
 async def test_a_program_that_fails_with_exit_code_0_failed(build, clock, home):
     said = '{"type":"error","error":"Invalid API key"}'
-    scheduler = await build(wake=WakeConfig(work=says(said), report="goose"))
+    scheduler = await build(wake=WakeTask(work=says(said), report="goose"))
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert (last_wake(home)["outcome"], last_wake(home)["refused"]) == ("failed", "auth")
@@ -220,7 +220,7 @@ async def test_a_program_that_fails_with_exit_code_0_failed(build, clock, home):
 
 async def test_a_program_that_is_refused_with_exit_code_0_was_refused(build, clock, home):
     said = '{"type":"error","error":"Rate limit exceeded: 429, try again in 2h"}'
-    plan = WakeConfig(work=says(said), report="goose", provider="anthropic")
+    plan = WakeTask(work=says(said), report="goose", provider="anthropic")
     scheduler = await build(wake=plan)
     await clock.advance()
 
@@ -268,7 +268,7 @@ def test_noon_is_the_day_of_these_tests() -> None:
 
 async def over_its_budget(build, clock) -> Any:
     scheduler = await build(
-        wake=WakeConfig(schedule=Every(3600), work=agent(), report="claude"), spending=under(day="1.00")
+        wake=WakeTask(schedule=Every(3600), work=agent(), report="claude"), spending=under(day="1.00")
     )
     for number in (1, 2):
         await clock.advance(3601 * (number - 1))
@@ -300,7 +300,7 @@ async def test_a_limit_that_another_process_lifted_is_shown(build, clock, home):
 
 async def test_a_run_lifts_no_limit_and_nobody_one_that_is_not_set(build, clock, home):
     scheduler = await build(
-        wake=WakeConfig(schedule=Every(3600), work=agent(), report="claude"), spending=under(day="1")
+        wake=WakeTask(schedule=Every(3600), work=agent(), report="claude"), spending=under(day="1")
     )
     with pytest.raises(SchedulerError, match=r"a run may not lift a limit .wake #7 asks."):
         await scheduler.add_to_budget("2", who=Who("ct", run="wake #7"))

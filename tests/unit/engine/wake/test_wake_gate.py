@@ -11,7 +11,7 @@ import pytest
 from scheduler.core.records import FinishedRun, Forgetful
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Skips
-from scheduler.core.task import Call, Command, Gate, Outcome, Report, Task, WakeConfig
+from scheduler.core.task import Call, Command, Gate, Outcome, Report, Task, WakeTask
 from scheduler.core.wording.gates import opened_by
 from scheduler.engine.scheduler import Scheduler
 from scheduler.engine.wake import gate as gates
@@ -46,7 +46,7 @@ class Citizen:
 
     async def begins(self, gate: Gate | None = NEWS, task: bool = True, **wake: Any) -> "Citizen":
         chores = [Task("mail", Every(100_000), Call(self.task))] if task else []
-        plan = WakeConfig(**{"schedule": Every(600.0), "work": Call(self.turn), "gate": gate, **wake})
+        plan = WakeTask(**{"schedule": Every(600.0), "work": Call(self.turn), "gate": gate, **wake})
         store = DiskStore(self.home, self.clock)
         self.scheduler = await self.build(*chores, wake=plan, store=store, recorder=self.ended)
         await self.passes(1)
@@ -200,7 +200,7 @@ async def test_of_a_task_that_measures_only_failures_and_recoveries_are_news(cit
     async def measures(context: Any) -> str:
         return f"disk {clock.now()}"
 
-    plan = WakeConfig(schedule=Every(600.0), work=Call(citizen.turn), gate=NEWS)
+    plan = WakeTask(schedule=Every(600.0), work=Call(citizen.turn), gate=NEWS)
     loud = Task("load", Every(60.0), Call(measures), news=False)
     citizen.scheduler = await build(loud, wake=plan, store=DiskStore(home, clock))
     for _ in range(40):
