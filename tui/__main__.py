@@ -49,7 +49,7 @@ COMMANDS = {
     "pause": "scheduler.cli.verbs.pause:pause_command",
     "providers": "scheduler.cli.queries.providers:providers_command",
     "remove": "scheduler.cli.setup.edit:remove_command",
-    "reset": "scheduler.cli.verbs.steer:reset_command",
+    "reset": "scheduler.cli.verbs.reset:reset_command",
     "restore": "scheduler.cli.setup.restore:restore_command",
     "resume": "scheduler.cli.verbs.pause:resume_command",
     "schema": "scheduler.cli.queries.schema:schema_command",
@@ -60,7 +60,7 @@ COMMANDS = {
     "thaw": "scheduler.cli.verbs.freeze:thaw_command",
     "undo": "scheduler.cli.setup.edit:undo_command",
     "up": "scheduler.cli.verbs.loops:up_command",
-    "wake": "scheduler.cli.verbs.steer:wake_command",
+    "wake": "scheduler.cli.verbs.wake:wake_command",
     "worker": "scheduler.cli.verbs.worker:worker_command",
 }
 

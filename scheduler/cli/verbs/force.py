@@ -7,7 +7,7 @@ import click
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import GRAMMAR, action_options, citizens_and_tasks, every_citizen, tasks_argument
 from scheduler.cli.printing import Printout
-from scheduler.cli.verbs.steer import ResultPrinter, exit_code_for, run_verb
+from scheduler.cli.verbs.run_verb import ResultPrinter, exit_code_for, run_verb
 from scheduler.core.views import OutputChunk
 
 if TYPE_CHECKING:

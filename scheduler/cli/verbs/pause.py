@@ -7,7 +7,7 @@ import click
 
 from scheduler.cli.exit_codes import OK
 from scheduler.cli.options import GRAMMAR, action_options, citizens_and_rest, every_citizen, tasks_or_all
-from scheduler.cli.verbs.steer import ResultPrinter, run_verb
+from scheduler.cli.verbs.run_verb import ResultPrinter, run_verb
 from scheduler.cli.verbs.until_options import UntilOptions, until_options, zone_of
 from scheduler.core.views import Receipt, TaskView
 from scheduler.system.clock import SystemClock

@@ -6,7 +6,7 @@ import click
 
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import GRAMMAR, action_options, citizens_and_tasks, every_citizen, tasks_argument
-from scheduler.cli.verbs.steer import ResultPrinter, run_verb
+from scheduler.cli.verbs.run_verb import ResultPrinter, run_verb
 from scheduler.core.views import LEFT_BEHIND, TaskView
 
 if TYPE_CHECKING:

@@ -492,7 +492,7 @@ def test_what_is_printed_into_a_file_is_without_the_token(tmp_path):
 
 
 def test_the_scheduler_and_the_monitor_start_without_the_browsers_packages():
-    asked = "import sys, scheduler.runtime.headless, tui.__main__, tui.app, scheduler.cli.verbs.steer;"
+    asked = "import sys, scheduler.runtime.headless, tui.__main__, tui.app, scheduler.cli.verbs.run_verb;"
     asked += "print(*({'aiohttp', 'prometheus_client', 'textual_serve', 'tui.serve'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -1,4 +1,4 @@
-"""The verbs for tasks and citizens: the same text and exit codes with an owner and without one."""
+"""Runs a verb on tasks or citizens: the same text and exit codes with an owner and without one."""
 
 import json
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.exit_codes import FAILED, INTERRUPTED, OK
-from scheduler.cli.options import (
-    GRAMMAR,
-    action_options,
-    citizens_and_tasks,
-    every_citizen,
-    some_citizens,
-    tasks_argument,
-)
-from scheduler.core.task import WAKE, Outcome
+from scheduler.core.task import WAKE
 from scheduler.core.views import Receipt
 from scheduler.core.wording.text import clean
 from scheduler.errors import SchedulerError, UnknownTask
@@ -26,68 +18,6 @@ if TYPE_CHECKING:
     from scheduler.control.member import LocalControl
 
 
-@click.command(
-    "reset",
-    short_help="Forget the last run of tasks: due at the next check.",
-    help=f"Forget the last run and error of tasks; they are due at the next check.\n\n{GRAMMAR}",
-    epilog="Example: experience-tui reset opus news_scan",
-)
-@tasks_argument
-@every_citizen
-@action_options
-def reset_command(words: tuple[str, ...], every: bool, **how: Any) -> int:
-    async def act(control: "LocalControl", result: ResultPrinter) -> int:
-        return result.receipt(await control.reset(result.task), control)
-
-    citizens, tasks = citizens_and_tasks(words, every)
-    return run_verb(citizens, tasks, act, **how)
-
-
-@click.command("wake", epilog="Example: experience-tui wake opus --wait")
-@some_citizens
-@every_citizen
-@click.option(
-    "--wait", is_flag=True, help="Wait until it ends; exit code 1 if the wake failed or was refused."
-)
-@action_options
-def wake_command(names: tuple[str, ...], every: bool, wait: bool, **how: Any) -> int:
-    """Wake citizens now. If no process owns the citizen, this command wakes it itself and waits."""
-
-    waited: list[LocalControl] = []
-
-    async def act(control: "LocalControl", result: ResultPrinter) -> int:
-        if wait or control.snapshot().owner == "here":
-            waited.append(control)
-            return await _waited_for(control, result)
-        result((await control.wake()).text)
-        return 0
-
-    def interrupted() -> None:
-        for control in waited:
-            exit_code_for(control, f"the wake of {control.citizen}")
-
-    if bool(names) == every:
-        raise click.UsageError("name citizens or use --all, not both" if every else "which citizen? Name it")
-    return run_verb(names, (), act, wakes=True, interrupted=interrupted, **how)
-
-
-_CAME_TO_NOTHING: dict[Outcome | None, str] = {Outcome.SKIPPED: "wake skipped", Outcome.REFUSED: "not woken"}
-
-
-async def _waited_for(control: "LocalControl", result: "ResultPrinter") -> int:
-    from scheduler.control.session import wake_and_wait
-
-    ended = await wake_and_wait(control)
-    if ended.outcome is Outcome.STOPPED:
-        result(f"{control.citizen}: the wake was {ended.text}", outcome=ended.outcome)
-        return FAILED
-    bad = ended.outcome is not None and ended.outcome.bad
-    text = f": {ended.text}" if ended.text else ""
-    word = _CAME_TO_NOTHING.get(ended.outcome, "the wake failed" if bad else "woken")
-    result(f"{control.citizen}: {word}{text}", outcome=ended.outcome)
-    return OK if ended.outcome and ended.outcome.done else FAILED
-
-
 def exit_code_for(control: "LocalControl", what: str) -> None:
     """Print what happens to a run or a wake after ctrl+c."""
     owner = control.snapshot().owner.removeprefix("attached, ")
@@ -95,9 +25,6 @@ def exit_code_for(control: "LocalControl", what: str) -> None:
         click.echo(f"stopping {what}; press ctrl+c again to kill it", err=True)
     else:
         click.echo(f"{what} continues in {owner}", err=True)
-
-
-# ------------------------------------------------------------------ several at once
 
 
 class ResultPrinter:
