@@ -1,6 +1,5 @@
 """One citizen of a fleet: owned here, attached to its owner, or read from its files."""
 
-import errno
 import logging
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -10,6 +9,7 @@ from scheduler.control.machines import MachineControl
 from scheduler.control.offline import OfflineControl
 from scheduler.control.wire.asker import OriginOf
 from scheduler.control.wire.client import RemoteControl, require_answer
+from scheduler.control.wire.group_socket import share
 from scheduler.control.wire.server import Process, Served, Server
 from scheduler.core.ports import Control, FleetOptions
 from scheduler.core.schedules.schedule import Every
@@ -20,7 +20,7 @@ from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import DatabaseAway, Disconnected, Refused, SchedulerError
 from scheduler.ownership.coordinator import Claim, Remote
 from scheduler.system.clock import Clock
-from scheduler.system.unix_socket import client_socket, first_closed_folder, shared_path, socket_path
+from scheduler.system.unix_socket import client_socket, socket_path
 
 log = logging.getLogger("experience.fleet")
 
@@ -44,7 +44,7 @@ class Member:
     async def share(self) -> None:
         """Let the members of `socket_group` connect; notices say what prevents it, or tasks from running."""
         if self.server and isinstance(self.control, Scheduler):
-            unshared = await _share(self.server, self.settings)
+            unshared = await share(self.server, self.settings)
             self.control.set_notices((*self.settings.refused, *unshared))
 
     async def end(self, grace: float | None = None) -> None:
@@ -93,24 +93,6 @@ async def owned(
     member = Member(settings, scheduler, "", claim, server)
     await member.share()
     return member
-
-
-async def _share(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
-    """Let the members of `socket_group` connect; return a line with the reason if they cannot."""
-    group, path = settings.socket_group, shared_path(settings.home)
-    try:
-        await server.share(path, group.number if group else None)
-        if group is None:
-            return ()
-        shut = first_closed_folder(group.number, settings.home)
-    except OSError as error:
-        outsider = error.errno == errno.EPERM  # chown by a user outside the group
-        why = f"this user is not a member of {group}: usermod -aG {group} USER" if outsider else str(error)
-        return (f"socket_group: members of {group} cannot attach: {why}",)
-    if shut is None:
-        return ()
-    fix = f"chgrp {group} {shut}; chmod g+x {shut}"
-    return (f"socket_group: members of {group} cannot attach: {shut} is closed to them: {fix}",)
 
 
 async def attached(
