@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scheduler.config.settings import CitizenSettings
+from scheduler.control.home_costs import HomeCosts
 from scheduler.control.home_snapshot import read_snapshot, wake_state_of, watched_since
 from scheduler.control.wire.client import ObservableControl, RemoteControl, owner_at, require_answer
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
@@ -55,18 +56,21 @@ class OfflineControl(ObservableControl):
     ) -> None:
         super().__init__(Snapshot(settings.name, stale=str(refused or reason)))
         self._settings, self._clock, self.reason, self.refused = settings, clock, reason, refused
+        self._costs = HomeCosts(settings)
 
     async def refresh(self) -> None:
         """Read the files again and notify the subscribers if anything has changed."""
         try:
             await require_answer(self._settings.home)
-            snapshot = self._with_reason(
-                await asyncio.to_thread(read_snapshot, self._settings, self._clock.now())
-            )
+            snapshot = self._with_reason(await asyncio.to_thread(self._read))
         except SchedulerError as error:
             snapshot = Snapshot(self.citizen, stale=str(self.reason if self._settings.problems else error))
         if snapshot != self._snapshot:
             self._publish(snapshot)
+
+    def _read(self) -> Snapshot:
+        now = self._clock.now()
+        return self._costs.shown_in(read_snapshot(self._settings, now), now)
 
     def _with_reason(self, snapshot: Snapshot) -> Snapshot:
         if self.refused:

@@ -76,6 +76,11 @@ class SpendingLedger:
             self._lines += 1
             self._apply(line)
 
+    @property
+    def mark(self) -> tuple[tuple[int, int] | None, int]:
+        """A value that differs once `load` has read anything new."""
+        return self._id, self._read
+
     def _check(self, status: os.stat_result) -> None:
         if status.st_uid != os.geteuid():
             user = other_user_of(self._file.parent)  # root may run it, and writes as its user
