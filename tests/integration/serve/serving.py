@@ -16,6 +16,8 @@ from typing import Any
 import aiohttp
 import psutil
 
+from scheduler.system.unix_socket import socket_path
+
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30.0  # seconds for what happens at the start
 SETTINGS = """
@@ -82,7 +84,7 @@ def owner(place: Place) -> Iterator["subprocess.Popen[str]"]:
     """A headless owner, once it answers at its socket."""
     process = start(place, "--no-ui", "--own-as-root", stdout=subprocess.DEVNULL)
     try:
-        wait_for((place.opus / ".experience" / "control.sock").exists, process)
+        wait_for(socket_path(place.opus).exists, process)
         yield process
     finally:
         end(process)
