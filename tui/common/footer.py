@@ -7,6 +7,7 @@ from textual.app import RenderResult
 from textual.binding import Binding
 from textual.content import Content
 from textual.events import Click
+from textual.timer import Timer
 from textual.widget import Widget
 
 from tui.common.text import cells
@@ -37,6 +38,7 @@ class KeyBar(Widget):
         super().__init__()
         self._glyphs = glyphs
         self._prefix, self._hint, self._hint_style = "", "", ""
+        self._until: Timer | None = None  # shows the keys again
         self._leading: tuple[str, ...] = ()
         self._preferred: tuple[str, ...] = ()
         self._alone: tuple[str, ...] = ()
@@ -62,12 +64,15 @@ class KeyBar(Widget):
 
     def hint(self, text: str, style: str, seconds: float) -> None:
         """Show clean words in place of the keys, for a moment."""
+        self.forget_hint()
         self._hint, self._hint_style = text, style
+        self._until = self.set_timer(seconds, self.forget_hint)
         self.refresh()
-        self.set_timer(seconds, self.forget_hint)
 
     def forget_hint(self) -> None:
         """Show the keys again."""
+        if self._until:
+            self._until.stop()
         if self._hint:
             self._hint = ""
             self.refresh()

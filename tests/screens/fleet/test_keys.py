@@ -17,6 +17,7 @@ from tests.each import each
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.driving import answered, cursor, press, screen, shown, toasts
 from tests.screens.situations import SITUATIONS, failed, task
+from tui.common.footer import KeyBar
 from tui.common.questions.question import Confirm, Question
 from tui.common.task_ref import Place
 from tui.common.text import of_limit
@@ -513,6 +514,15 @@ async def test_an_unknown_key_says_where_the_keys_are(where):
         assert shown(pilot).splitlines()[-1].strip() == "? shows the keys"
         await press(pilot, "T")
         assert "shows the keys" not in shown(pilot)
+
+
+async def test_a_hint_stays_although_the_time_of_an_earlier_one_ends():
+    async with screen(FakeFleet(citizen("opus"))) as pilot:
+        bar = pilot.app.query_one(KeyBar)
+        bar.hint("the earlier one", "$warn", 0.01)
+        bar.hint("the newer one", "$warn", 1000.0)
+        await pilot.pause(0.1)
+        assert "the newer one" in shown(pilot)
 
 
 async def test_a_known_key_says_nothing_of_the_kind():
