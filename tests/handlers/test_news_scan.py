@@ -17,7 +17,7 @@ from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.news_scan import files as news_files
-from scheduler.handlers.news_scan import parser_pool
+from scheduler.handlers.news_scan import parser, parser_pool
 from scheduler.handlers.news_scan.feed_state import KEPT, MOST, FeedMemory
 from scheduler.handlers.news_scan.files import NewsFiles
 from scheduler.handlers.news_scan.handler import news_scan
@@ -162,7 +162,7 @@ class Watch:
 def _private() -> int:
     total = 0
     for child in psutil.Process().children():
-        if any("parser.py" in word for word in _words(child)):
+        if any("news_scan.parser" in word for word in _words(child)):
             try:
                 total += child.memory_full_info().uss
             except psutil.Error:
@@ -381,7 +381,7 @@ async def test_bombs_and_outside_entities_are_harmless(tmp_path):
 async def test_a_document_that_takes_for_ever_is_that_documents_problem(tmp_path, monkeypatch):
     monkeypatch.setattr(parser_pool, "PATIENCE", 1.0)
     hostile = b"<rss><channel><item><title>" + b"<!-- " * 400_000
-    monkeypatch.setattr(parser_pool, "PROGRAM", str(slow(tmp_path)))
+    monkeypatch.setattr(parser_pool, "PROGRAM", (str(slow(tmp_path)),))
     async with site() as there:
         feeds = {"slow": there.at("/slow", Reply(hostile)), "good": there.at("/good", Reply(rss(item(1))))}
         found = await scan(tmp_path, feeds)
@@ -392,7 +392,7 @@ async def test_a_document_that_takes_for_ever_is_that_documents_problem(tmp_path
 
 def slow(folder: Path) -> Path:
     """The reader, but with a regular expression that does not end for long documents."""
-    program = Path(parser_pool.PROGRAM).read_text()
+    program = Path(parser.__file__).read_text()
     trap = 're.match(r"(a+)+$", "a" * 99 + "b") if len(body) > 100_000 else 0'
     trap = f"def _answer(body, about):\n    {trap}\n    return _answered(body, about)\n\n\n"
     file = folder / "feed_slow.py"
@@ -409,7 +409,7 @@ async def test_a_process_that_dies_costs_one_document():
     async with parsers() as parse:
         first = await parse(rss(item(1)), about)
         (process,) = [
-            child for child in psutil.Process().children() if "parser.py" in " ".join(_words(child))
+            child for child in psutil.Process().children() if "news_scan.parser" in " ".join(_words(child))
         ]
         process.kill()
         assert "cannot be parsed" in (await parse(rss(item(1)), about))["problem"]
@@ -418,7 +418,7 @@ async def test_a_process_that_dies_costs_one_document():
 
 
 async def test_a_cancelled_scan_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(parser_pool, "PROGRAM", str(slow(tmp_path)))
+    monkeypatch.setattr(parser_pool, "PROGRAM", (str(slow(tmp_path)),))
     async with site() as there:
         url = there.at("/f", Reply(rss(item(1, "x" * 200_000))))
         run = asyncio.create_task(scan(tmp_path, [url]))

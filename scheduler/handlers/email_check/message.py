@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header
 
+from scheduler.handlers.charsets import codec_of, fits
 from scheduler.handlers.email_check.rules import addresses
-from scheduler.handlers.news_scan.parser import codec_of, fits
 
 BODY = 20_000  # characters of the text that are kept
 LINE = 500  # characters of a header that are kept

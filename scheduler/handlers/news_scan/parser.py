@@ -1,8 +1,8 @@
 """Parses feed documents in a separate process, the only one that a hostile document can hang or kill.
 
-It runs as a file and imports nothing of this package, since imports would take longer than the parsing. A
-request is a line of JSON (`size`, `type`, `base`, `keywords`, `feed`, `mark`) and the bytes of the document.
-An answer is a line of JSON: the `problem`, or the `lines`: each item's keys and line ("" without a keyword).
+It imports little of this package, since imports would take longer than the parsing. A request is a line of
+JSON (`size`, `type`, `base`, `keywords`, `feed`, `mark`) and the bytes of the document. An answer is a line
+of JSON: the `problem`, or the `lines`: each item's keys and line ("" without a keyword).
 """
 
 import email.utils
@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 from urllib.parse import urljoin
-from xml.sax.saxutils import escape
+
+from scheduler.handlers.charsets import codec_of, fits
+from scheduler.handlers.news_scan.invalid_xml import PROLOGUE, mended, pairs_joined
 
 Item = dict[str, Any]
 
@@ -25,7 +27,6 @@ PATIENCE = 30  # seconds for one document, after which this process ends
 MEMORY = 1 << 30  # bytes of address space
 TITLE, LINK, SUMMARY = 300, 2000, 1000  # characters kept
 LOOKED_AT = 50_000  # characters of a summary that are searched for keywords
-PROLOGUE = 65_536  # characters that are searched for the first tag of a feed, or its entities
 
 # The errors of parsers and dates over a strange document; they cost an item, never the feed.
 _ODD = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, OSError)
@@ -39,15 +40,6 @@ _PAGE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ITEM = re.compile(r"<((?:\w{1,20}:)?(?:item|entry))\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-_ENTITY = re.compile(r"<!ENTITY\s+([\w.-]{1,60})", re.IGNORECASE)
-_NUMERIC = re.compile(r"&#(?:55[2-9]\d\d|5[67]\d{3}|x0*d[89a-f][0-9a-f]{2});", re.IGNORECASE)
-# CDATA and comments stay as they are; no XML parser accepts the rest.
-_MENDED = re.compile(
-    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<(?![\w:/!?])"
-    r"|&(?!(?:amp|lt|gt|quot|apos);)(?:#(?:\d{1,10}|x[0-9a-f]{1,8});|[a-z][\w.-]{0,60};)?",
-    re.IGNORECASE | re.DOTALL,
-)
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _TAG = re.compile(r"</?[a-zA-Z!?][^<>]*>")
@@ -127,92 +119,8 @@ def _parsed_apart(head: str, found: Sequence[str], tail: str) -> list[Mapping[st
         return [entry for half in halves for entry in _parsed_apart(head, half, tail)]
 
 
-# ------------------------------------------------------------------ invalid XML
-
-
-def mended(text: str) -> str:
-    """The document without invalid XML common in feeds: bare `&` and `<`, HTML's entities, odd numbers.
-
-    Otherwise the strict parser gives up and the lenient one garbles the text of all items.
-    """
-    own = {name for name in _ENTITY.findall(text, 0, PROLOGUE)}
-    text = _NO_XML.sub(" ", _pairs_joined(text))
-    return _MENDED.sub(lambda found: _mended(found[0], own), text)
-
-
-def _mended(found: str, own: set[str]) -> str:
-    if found.startswith(("<!", "&#")):
-        return _number(found) if found[0] == "&" else found
-    if found in ("<", "&"):
-        return escape(found)
-    name = found[1:-1]
-    return found if name in own else escape(html.unescape(found))
-
-
-def _number(reference: str) -> str:
-    """The character of a numeric reference; U+FFFD if there is no such character."""
-    char = html.unescape(reference) or "\ufffd"  # as in browsers: 150 is the dash of Windows
-    return reference if char in "&<>\"'" else _NO_XML.sub("\ufffd", char)
-
-
-def _pairs_joined(text: str) -> str:
-    """The text with references to surrogate pairs, as JavaScript writes them, joined into characters."""
-    if "&#" not in text:
-        return text
-    halves = _NUMERIC.sub(lambda found: _half(found[0][2:-1]), text)
-    return halves.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _half(number: str) -> str:
-    return chr(int(number[1:], 16) if number[0] in "xX" else int(number))
-
-
 # ------------------------------------------------------------------ bytes to text
 
-# Names of charsets in feeds, and the charsets that browsers use for them: the wider one, if there is one.
-_NAMES = {
-    **dict.fromkeys(
-        ("ascii", "us-ascii", "iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "latin-1", "l1", "ansi"),
-        "cp1252",
-    ),
-    **dict.fromkeys(("x-cp1252", "cp-1252", "windows1252", "win-1252", "iso_8859-1:1987"), "cp1252"),
-    **dict.fromkeys(("unicode-1-1-utf-8", "x-unicode20utf8", "utf8mb4", "utf-8n", "utf"), "utf-8"),
-    **dict.fromkeys(
-        ("gb2312", "gbk", "x-gbk", "gb_2312", "gb_2312-80", "csgb2312", "euc-cn", "chinese"), "gb18030"
-    ),
-    **dict.fromkeys(("big5", "big-5", "x-x-big5", "cn-big5", "csbig5"), "big5hkscs"),
-    **dict.fromkeys(
-        ("shift_jis", "shift-jis", "sjis", "x-sjis", "ms_kanji", "windows-31j", "csshiftjis"), "cp932"
-    ),
-    **dict.fromkeys(("x-euc-jp", "euc_jp", "cseucpkdfmtjapanese"), "euc_jp"),
-    **dict.fromkeys(
-        ("euc-kr", "euc_kr", "korean", "ks_c_5601-1987", "ks_c_5601-1989", "ksc5601", "windows-949"), "cp949"
-    ),
-    **dict.fromkeys(("iso-8859-9", "latin5", "x-cp1254"), "cp1254"),
-    **dict.fromkeys(("tis-620", "iso-8859-11", "windows-874", "dos-874"), "cp874"),
-    **dict.fromkeys(("x-cp1251", "cp-1251", "win-1251", "windows1251", "win1251"), "cp1251"),
-    **dict.fromkeys(("x-cp1250", "cp-1250", "win-1250", "windows1250", "win1250"), "cp1250"),
-    **dict.fromkeys(("iso-2022-jp", "csiso2022jp"), "iso2022_jp_ext"),
-    **dict.fromkeys(("hz-gb-2312", "hz_gb_2312"), "hz"),
-    **dict.fromkeys(("koi8", "koi", "koi-8", "cskoi8r"), "koi8-r"),
-    **dict.fromkeys(("macintosh", "x-mac-roman", "mac"), "mac_roman"),
-    **dict.fromkeys(("x-mac-cyrillic", "x-mac-ukrainian"), "mac_cyrillic"),
-    **dict.fromkeys(("iso-8859-8-i", "logical"), "iso-8859-8"),
-}
-# Python's text encodings that no feed uses.
-_NO_CHARSET = {
-    "idna",
-    "punycode",
-    "raw_unicode_escape",
-    "undefined",
-    "unicode_escape",
-    "mbcs",
-    "oem",
-    "utf_7",
-}
-_WIDE = re.compile(
-    r"(utf|ucs|iso-10646-ucs|cs-?unicode|unicode)[-_]?(16|32|2|4|)([-_]?[lb]e)?", re.IGNORECASE
-)
 _MARKS = {
     b"\xef\xbb\xbf": "utf-8",
     b"\xff\xfe\0\0": "utf-32",
@@ -241,30 +149,6 @@ def decoded(body: bytes, content_type: str) -> str:
     in_ascii = any(charset.startswith(("iso2022", "hz")) for charset in charsets)  # would pass for UTF-8
     tried = [*charsets, "utf-8"] if in_ascii else ["utf-8", *charsets]
     return body.decode(next((each for each in tried if fits(body, each)), "cp1252"), "replace")
-
-
-def codec_of(name: str) -> str:
-    """Python's name of the charset; "" if it is unknown or does not extend ASCII."""
-    name = name.strip().lower()
-    charset = _NAMES.get(name, name)
-    if not name or charset.replace("-", "_") in _NO_CHARSET or _WIDE.fullmatch(charset):
-        return ""
-    try:
-        b"a".decode(charset)
-    except (LookupError, ValueError):
-        return ""
-    return charset
-
-
-def fits(body: bytes, charset: str) -> bool:
-    """Whether at least half of the characters beyond ASCII are valid in this charset."""
-    try:
-        body.decode(charset)
-    except ValueError:
-        text = body.decode(charset, "replace")
-        broken = text.count("\ufffd")
-        return len(re.sub(r"[\x00-\x7f]+", "", text)) >= 2 * broken
-    return True
 
 
 # ------------------------------------------------------------------ entries to items
@@ -312,7 +196,7 @@ def _plain(value: Any, kind: str | None) -> str:
     """The value as one line of plain text."""
     text = value[:LOOKED_AT] if isinstance(value, str) else ""
     if kind != "text/plain":
-        text = html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", _pairs_joined(text))))
+        text = html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", pairs_joined(text))))
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return " ".join(_CONTROL.sub(" ", text).split())
 

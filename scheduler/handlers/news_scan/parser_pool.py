@@ -11,7 +11,6 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,7 +21,7 @@ ALL = 4  # processes of all citizens' scans at once
 PATIENCE = 35.0  # seconds for one document; the process should end itself earlier
 LIMIT = 64 << 20  # bytes of an answer
 
-PROGRAM = str(Path(__file__).with_name("parser.py"))
+PROGRAM = ("-m", "scheduler.handlers.news_scan.parser")
 _KEPT = ("PATH", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
@@ -70,7 +69,7 @@ async def _ask(process: Process, body: bytes, about: Mapping[str, Any]) -> Mappi
 async def _start() -> Process:
     try:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", PROGRAM),  # -P: no file in the working folder can shadow a library
+            *(sys.executable, "-P", *PROGRAM),  # -P: no file in the working folder can shadow a library
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
