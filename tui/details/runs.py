@@ -7,24 +7,18 @@ from textual.events import Click
 from textual.message import Message
 
 from scheduler.core.records import LISTED, RunRecord
-from scheduler.core.state import first_line
-from scheduler.core.task import WAKE, Outcome, Trigger
-from scheduler.core.views import TaskStatus, TaskView
-from scheduler.core.wording.gates import NOTHING_NEW, opened_by
-from scheduler.core.wording.spans import clock
+from scheduler.core.task import Outcome
+from scheduler.core.views import TaskView
 from tui.common.pane import Pane, Row, StyledText, styled
 from tui.common.styles import CURSOR
-from tui.common.text import cells, clean, day_and_time, elapsed, shorten, took, wrapped
+from tui.common.text import clean, wrapped
 from tui.common.usual_duration import ENDED, Habits, Slowdown, Usual, slowdown, usual
 from tui.details.costs import CostColumn
-from tui.details.output import STYLES
-from tui.details.run_groups import Group, begun_before, grouped, span_of
+from tui.details.run_groups import Group, begun_before, grouped
+from tui.details.run_rows import RunRows
 from tui.glyphs import Glyphs
 from tui.keys import key_of
-from tui.log.events import OUTCOMES
 
-WHEN, TRIGGER, TOOK = 14, 9, 6
-BAR, TEXT = (4, 14), 12  # cells, at least and at most; the fewest cells worth using for text
 NEAR = 0.8  # share of the timeout: after a run this long, the timeout is the scale of the bars
 UNJUDGED = (Outcome.SKIPPED, Outcome.STOPPED, Outcome.REFUSED)  # neither ok nor failed
 SAME = 1.0  # seconds by which an event and the history may differ about one moment
@@ -245,8 +239,19 @@ class RunsPane(Pane):
         light = CURSOR if index == self._cursor else 0
         if self._since is None:
             return Row(self._finished(self._shown[index]), light)
-        pieces = self._under_way(self._since) if index == 0 else self._finished(self._shown[index - 1])
-        return Row(pieces, light)
+        if index == 0:
+            return Row(self._rows.under_way(self._since, self.begun_by, self.usual), light)
+        return Row(self._finished(self._shown[index - 1]), light)
+
+    def head(self) -> Row | None:
+        return self._rows.head(self.usual) if self._total() else None
+
+    def _finished(self, group: Group) -> tuple[StyledText, ...]:
+        return self._rows.finished(group, self._before.get(group[0].id))
+
+    @property
+    def _rows(self) -> RunRows:
+        return RunRows(self.glyphs, self.inner, self._now, self._scale, self.costs)
 
     def _lesson(self) -> list[str]:
         said = "reading its history" if self._none is None else self._none
@@ -265,72 +270,15 @@ class RunsPane(Pane):
         ways += [f"{key_of(self, 'unfold', 'z')} {'fold' if self.unfolded else 'unfold'}"] * self.folds
         return self.glyphs.dot.join([*seen, *ways]), ""
 
-    def _finished(self, group: Group) -> tuple[StyledText, ...]:
-        run = group[0]
-        if run.outcome is Outcome.SKIPPED:
-            return self._passed_over(group)
-        style = STYLES.get(run.outcome, "failed")
-        head = StyledText(f"{self.glyphs.kind[OUTCOMES[run.outcome]]} ", style)
-        when = StyledText(day_and_time(run.started, self._now).ljust(WHEN))
-        lasted = StyledText(took(run.seconds).rjust(TOOK), "ink")
-        bar = self._bar(run.seconds, style)
-        cost = self.costs.pieces(run, self._cost_cells, self.glyphs)
-        return (head, when, *self._trigger(_why(run)), lasted, *bar, *cost, *self._text(run, style))
-
-    def _passed_over(self, group: Group) -> tuple[StyledText, ...]:
-        """A scheduled time without a run, and why; or several with the same reason."""
-        run, many = group[0], len(group)
-        kind, said = skip_kind(run.text), clean(run.text.partition("\n")[0], self.glyphs.plain)
-        sign = self.glyphs.kind[kind] if kind else self.glyphs.dot.strip()
-        often = f" {many} times" if many > 1 else ""
-        if run.text == NOTHING_NEW and (last := self._before.get(run.id)) is not None:
-            said = f"{said} since {clock(last, '%H:%M')}"
-        words = said if kind else f"skipped{often}: {said}"
-        when = (span_of(group) if many > 1 else day_and_time(run.started, self._now)).ljust(WHEN)
-        room = max(0, self.inner - 2 - WHEN - 1)
-        return tuple(
-            StyledText(each, "faint")
-            for each in (f"{sign} ", when, f" {shorten(words, room, self.glyphs.ellipsis)}")
-        )
-
     @property
     def last_paid(self) -> RunRecord | None:
         """The newest run with a known cost or token count."""
         return next((run for run in self._runs if run.cost), None)
 
-    def _under_way(self, since: float) -> tuple[StyledText, ...]:
-        glyph, gone = self.glyphs.kind[TaskStatus.RUNNING], max(0.0, self._now - since)
-        when = StyledText(day_and_time(since, self._now).ljust(WHEN), "running")
-        bar = self._bar(gone, "running")
-        slow = StyledText(" slow", "warning") if self.usual and self.usual.slow(gone) else StyledText("")
-        head, time = StyledText(f"{glyph} ", "running"), StyledText(elapsed(gone).rjust(TOOK), "running")
-        return (head, when, *self._trigger(self.begun_by, "running"), time, *bar, slow)
-
     def habits(self) -> Habits:
         """What is usual for this task, and how long its current run has taken."""
         since = self._since
         return Habits(self.usual, self.slowdown, self.seconds, None if since is None else self._now - since)
-
-    def _trigger(self, words: str, style: str = "faint") -> tuple[StyledText, ...]:
-        return (
-            (StyledText(f" {words:<{TRIGGER}}", style),)
-            if self.inner >= 2 + WHEN + 1 + TRIGGER + TOOK
-            else ()
-        )
-
-    def _spare(self) -> int:
-        return self._beside_times() - self._cost_cells
-
-    def _beside_times(self) -> int:
-        return self.inner - 2 - WHEN - 1 - TRIGGER - TOOK - 1
-
-    @property
-    def _cost_cells(self) -> int:
-        return self.costs.cells(self._beside_times())
-
-    def _bar_cells(self) -> int:
-        spare, (least, most) = self._spare(), BAR
-        return min(most, spare if spare < TEXT * 2 else spare // 2) if spare >= least else 0
 
     @property
     def _scale(self) -> float:
@@ -339,64 +287,6 @@ class RunsPane(Pane):
         longest = max(self._longest, self._now - since if since is not None else 0.0)
         return min(longest, view.timeout) if view and longest >= NEAR * view.timeout else longest
 
-    def head(self) -> Row | None:
-        if not self._total() or not self._trigger(""):
-            return None
-        names = f"  {'began':<{WHEN}} {'by':<{TRIGGER}}{'took':>{TOOK}}"
-        bar, cost = self._bar_cells(), self._cost_cells
-        axis = f" {self._axis(bar if cost else self.inner - cells(names) - 1)}"
-        if cost:
-            axis = axis.ljust(bar + bool(bar)) + self.costs.head(cost)
-        return styled((names, "faint"), (axis, "faint"))
-
-    def _axis(self, room: int) -> str:
-        """The labels p50 and p95 at their places along the bars, where there is room."""
-        width, known, scale = self._bar_cells(), self.usual, self._scale
-        if not width or known is None or not scale:
-            return ""
-        axis = "0"
-        for name, seconds in (("p50", known.p50), ("p95", known.p95)):
-            at = max(len(axis) + 1, int(width * seconds / scale) - 1)
-            axis = axis.ljust(at) + name if at + len(name) <= room else axis
-        return axis
-
-    def _bar(self, seconds: float, style: str) -> tuple[StyledText, ...]:
-        width, glyphs = self._bar_cells(), self.glyphs
-        if not width:
-            return ()
-        share = min(1.0, seconds / self._scale) if self._scale else 0.0
-        done = glyphs.bar(max(1, round(2 * width * share)))
-        ink = "bar" if style == "ok" else style
-        return (StyledText(f" {done}", ink), StyledText(glyphs.track * (width - len(done)), "track"))
-
-    def _text(self, run: RunRecord, style: str) -> tuple[StyledText, ...]:
-        room = self._spare() - self._bar_cells() - 2
-        if room < TEXT:
-            return (StyledText(" timeout", style),) if run.outcome is Outcome.TIMED_OUT else ()
-        shown = shorten(clean(first_line(run.text), self.glyphs.plain), room, self.glyphs.ellipsis)
-        return (StyledText(f"  {shown}", "faint" if style == "ok" else style),)
-
 
 def _apart(run: RunRecord, moment: float) -> float:
     return min(abs(run.started - moment), abs(run.finished - moment))
-
-
-def skip_kind(text: str) -> TaskStatus | None:
-    """What held a run back; None if a gate or the active hours did."""
-    begins = {
-        **{"over budget": TaskStatus.OVER_BUDGET, "its cost cannot": TaskStatus.OVER_BUDGET},
-        **{"waits": TaskStatus.WAITS, "frozen": TaskStatus.PAUSED},
-    }
-    return next((kind for words, kind in begins.items() if text.startswith(words)), None)
-
-
-def _why(run: RunRecord) -> str:
-    """What started the run, and who; or which attempt it is."""
-    if run.attempt > 1:
-        return f"attempt {run.attempt}"
-    if run.trigger is Trigger.FORCE and run.who:
-        return shorten(f"{'w' if run.task == WAKE else 'f'} by {clean(str(run.who))}", TRIGGER)
-    if run.trigger is Trigger.URGENT:
-        return "URGENT"
-    begun = clean(opened_by(run.why)) or run.trigger
-    return str(begun) if begun else "unknown"

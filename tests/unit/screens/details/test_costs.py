@@ -13,7 +13,7 @@ from tests.screens.money_situations import MIRA, OPUS
 from tui.common.questions.stop_question import facts
 from tui.details.costs import COST, CostColumn
 from tui.details.money_fields import MoneyField, money_fields
-from tui.details.runs import _why, skip_kind
+from tui.details.run_rows import _why, skip_kind
 from tui.glyphs import UNICODE
 
 
