@@ -18,7 +18,7 @@ from textual.widgets import Input
 from scheduler.core.ports import Citizens, Control, Editor, FleetView
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Heartbeat, Snapshot
-from tui.actions import Actions
+from tui.actions.actions import Actions
 from tui.common.filter_field import FilterField
 from tui.common.footer import HINT, KeyBar
 from tui.common.questions import quit_question
@@ -207,7 +207,7 @@ class ExperienceApp(App[str]):
             return
         first = self._summary.update_snapshot(snapshot)
         self._around.on_snapshot(snapshot)
-        self._actions.on_snapshot(snapshot)
+        self._actions.take_over.on_snapshot(snapshot)
         self._body.update_snapshot(snapshot)
         self._details.on_snapshot(snapshot, self._fleet.clock.now())
         events = self._events.add_events(snapshot)
@@ -242,7 +242,7 @@ class ExperienceApp(App[str]):
 
     def on_citizen_asked(self, message: CitizenAsked) -> None:
         do = self._actions
-        asked = {"wake": do.wake, "budget": do.budget, "move": self._move, "take over": do.take_over}
+        asked = {"wake": do.wake, "budget": do.budget, "move": self._move, "take over": do.take_over.ask}
         asked[message.what](message.citizen)
 
     def on_fleet_rows_stop_asked(self, message: FleetRows.StopAsked) -> None:

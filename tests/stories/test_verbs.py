@@ -20,7 +20,7 @@ from scheduler.storage.state_store import Store
 from scheduler.system.unix_socket import HomeSocket, client_socket
 from tests.each import each
 from tui.__main__ import monitor
-from tui.actions import execute
+from tui.actions.dialogs import execute
 
 VERBS = ("force", "reset", "pause", "resume")
 

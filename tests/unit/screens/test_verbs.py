@@ -4,7 +4,7 @@ import asyncio
 
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, UnknownCitizen
-from tui.actions import execute, summarize
+from tui.actions.dialogs import execute, summarize
 from tui.fleet.summary import ratio
 
 

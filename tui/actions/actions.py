@@ -1,6 +1,5 @@
 """Sends what a key requests to the citizens, after a confirmation where needed; reports refusals."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -12,38 +11,27 @@ from scheduler.core.machines import Host
 from scheduler.core.ports import Citizens, Control
 from scheduler.core.records import RunRecord
 from scheduler.core.task import WAKE
-from scheduler.core.values import value
 from scheduler.core.views import Hold, HoldKind, Receipt, Snapshot, TaskView, WakeView
 from scheduler.core.wording.description import TaskDetails
 from scheduler.errors import SchedulerError
 from scheduler.spending.money import ZERO, dollars
+from tui.actions.dialogs import Dialogs, done
+from tui.actions.take_over import WAKES, TakeOver
 from tui.common.questions import budget_question as money
 from tui.common.questions import run_questions as asks
-from tui.common.questions import take_over_question as over
 from tui.common.questions.freeze_form import FreezeForm, Wish, offer_of
 from tui.common.questions.move_question import move_choices, move_facts
-from tui.common.questions.question import STAY, Choice, Confirm, Question, Words
+from tui.common.questions.question import STAY, Choice, Question, Words
 from tui.common.questions.stop_question import ALL, CHOICES, Row, facts, stoppable, title
 from tui.common.questions.thaw_question import choices, is_due, names_to_thaw, thaw_facts, thaw_title, whose
-from tui.common.text import clean, elapsed, plural
+from tui.common.text import elapsed, plural
 from tui.common.typed_ahead import ASKING
 from tui.glyphs import Glyphs
 
 LIFTED = (HoldKind.BUDGET, HoldKind.PROVIDER)  # what a person may lift to wake a citizen
-WAKES = 10  # the last wakes whose cost predicts that of the next
-LINES_IN_TOAST = 3  # answers in one toast
-Request = tuple[str, Awaitable[Receipt | None]]  # the citizen or task, and its pending answer
 
 
-@value
-class Answer:
-    """The text about a request that was refused, or about a change that was not saved."""
-
-    text: str
-    refused: bool
-
-
-class Actions:
+class Actions(Dialogs):
     """Carries requests from the screen to the citizens; refusals come back as toasts."""
 
     def __init__(
@@ -54,10 +42,9 @@ class Actions:
         snapshot_of: Callable[[str], Snapshot | None],
         glyphs: Glyphs,
     ) -> None:
-        self._app, self._fleet, self._controls, self._glyphs = app, fleet, controls, glyphs
-        self._snapshot_of, self._plain = snapshot_of, glyphs.plain
-        self._lost: dict[str, float] = {}  # since when a citizen has had no owner, as seen from here
-        self._takes_over: tuple[str, Question] | None = None  # the citizen asked about, and the open question
+        super().__init__(app, glyphs)
+        self._fleet, self._controls, self._snapshot_of = fleet, controls, snapshot_of
+        self.take_over = TakeOver(app, fleet, controls, snapshot_of, self, glyphs)
 
     def request(
         self, verb: str, rows: Sequence[tuple[str, str]], *, sure: bool, then: Callable[[], None]
@@ -67,7 +54,7 @@ class Actions:
         def start() -> None:
             then()
             known = [row for row in rows if row[0] in self._controls]
-            self._run([("/".join(row), _do(self._controls[row[0]], verb, row[1])) for row in known])
+            self.send([("/".join(row), _do(self._controls[row[0]], verb, row[1])) for row in known])
 
         frozen = self._frozen(citizen for citizen, _ in rows) if verb == "force" else []
         alone = self._task(*rows[0]) if len(rows) == 1 else None
@@ -80,7 +67,7 @@ class Actions:
         elif verb == "force" and alone and alone.running_since is not None:
             self._ask_again(rows[0], alone)
         elif verb == "reset" and alone and not asks.only_looks(alone):
-            self._choose(f"Reset {'/'.join(rows[0])}?", [*asks.reset_facts(alone)], asks.RESET, start)
+            self.choose(f"Reset {'/'.join(rows[0])}?", [*asks.reset_facts(alone)], asks.RESET, start)
         elif sure:
             start()
         else:
@@ -91,32 +78,16 @@ class Actions:
         snapshot = self._snapshot_of(citizen)
         return snapshot.task(task) if snapshot else None
 
-    def _choose(
-        self,
-        title: str,
-        facts: Sequence[Words],
-        choices: Sequence[Choice],
-        then: Callable[[], object],
-        at: str = STAY,
-    ) -> None:
-        """Ask, and call `then` unless the answer is to leave everything as it is."""
-
-        def answered(key: str | None) -> None:
-            if key not in (None, STAY):
-                then()
-
-        self._app.push_screen(Question(title, facts, choices, self._glyphs, at), answered)
-
     def _ask_again(self, row: tuple[str, str], task: TaskView) -> None:
         """The task is already running and never overlaps itself: offer to queue one more run."""
         name, control = "/".join(row), self._controls.get(row[0])
         if control is not None:
             facts = [*asks.again_facts(task, self._fleet.clock.now())]
-            self._choose(
+            self.choose(
                 f"Run {name} once more?",
                 facts,
                 asks.AGAIN,
-                lambda: self._run([(name, control.force(task.name, again=True))]),
+                lambda: self.send([(name, control.force(task.name, again=True))]),
             )
 
     def wake(self, citizen: str) -> None:
@@ -126,7 +97,7 @@ class Actions:
             return
 
         def start() -> None:
-            self._run([(citizen, control.wake())])
+            self.send([(citizen, control.wake())])
 
         wake = snapshot.wake if snapshot else WakeView(configured=False)
         if frozen := self._frozen([citizen]):
@@ -150,9 +121,9 @@ class Actions:
         facts = [*asks.wake_facts(control.citizen, held, details, known, due)]
         title = f"Wake {control.citizen} now?"
         if held is None:
-            self._choose(title, facts, asks.WAKE, start, at="w")
+            self.choose(title, facts, asks.WAKE, start, at="w")
         elif held.kind is HoldKind.PROVIDER:
-            self._choose(title, facts, asks.TRY, lambda: self._try_and_wake(control, held))
+            self.choose(title, facts, asks.TRY, lambda: self._try_and_wake(control, held))
         else:
             self._lift_and_wake(control, snapshot, title, facts, max(known, default=ZERO))
 
@@ -161,7 +132,7 @@ class Actions:
             await control.try_provider(held.about)
             return await control.wake()
 
-        self._run([(control.citizen, both())])
+        self.send([(control.citizen, both())])
 
     # -------------------------------------------------------------- money
 
@@ -218,7 +189,7 @@ class Actions:
             receipt = await control.add_to_budget(amount, together=together)
             return await control.wake() if wake else receipt
 
-        self._run([(control.citizen, lifted())])
+        self.send([(control.citizen, lifted())])
 
     def stop(self, tasks: Sequence[Row], then: Callable[[], None]) -> None:
         """End the runs of these tasks after a confirmation; calls `then` first."""
@@ -236,12 +207,12 @@ class Actions:
         def start() -> None:
             then()
             asked = [(citizen, task.name) for citizen, task in rows]
-            self._run(
+            self.send(
                 [(f"{citizen}/{task}", self._controls[citizen].stop_run(task)) for citizen, task in asked]
             )
 
         said = facts(rows, details, self._fleet.clock.now(), known)
-        self._choose(title(rows), said, ALL if more else CHOICES, start)
+        self.choose(title(rows), said, ALL if more else CHOICES, start)
 
     # -------------------------------------------------------------- freeze and thaw
 
@@ -257,7 +228,7 @@ class Actions:
                 asked = self._fleet.freeze(
                     wish.names, until=wish.until, why=wish.why, stop_runs=wish.stop_runs
                 )
-                self._run([(whose(wish.names), _done(asked))])
+                self.send([(whose(wish.names), done(asked))])
 
         offer = offer_of(citizens, map(self._snapshot_of, citizens), self._fleet.clock.now)
         self._app.push_screen(FreezeForm(offer, self._glyphs), answered)
@@ -271,11 +242,11 @@ class Actions:
         names = names_to_thaw(frozen)
 
         async def thaw() -> None:
-            if not await self._report([(whose(names), _done(self._fleet.thaw(names)))]):
+            if not await self.report([(whose(names), done(self._fleet.thaw(names)))]):
                 then()
 
         said = thaw_facts(frozen, self._fleet.clock.now())
-        self._choose(
+        self.choose(
             thaw_title(frozen), said, choices(verb), lambda: self._app.run_worker(thaw(), group="verbs")
         )
 
@@ -291,101 +262,11 @@ class Actions:
         def answered(key: str | None) -> None:
             if key not in (None, STAY):
                 machine = host.others[int(key) - 1]
-                self._run([(citizen, _done(self._fleet.move(citizen, machine)))])
+                self.send([(citizen, done(self._fleet.move(citizen, machine)))])
 
         facts = [*move_facts(host, self._snapshot_of(citizen), self._fleet.clock.now())]
         question = Question(f"Move {citizen}?", facts, move_choices(host), self._glyphs)
         self._app.push_screen(question, answered)
-
-    def take_over(self, citizen: str) -> None:
-        """Run the citizen in this process, after a confirmation; report what prevents it."""
-        if reason := self._fleet.why_not_own(citizen):
-            self.toast(reason, "error")
-            return
-        self._app.run_worker(self._ask_to_take_over(citizen), group=ASKING)
-
-    async def _ask_to_take_over(self, citizen: str) -> None:
-        """Ask, with what would start at once and what waits."""
-        shown = self._snapshot_of(citizen)
-        wakes: tuple[RunRecord, ...] = ()
-        try:
-            found = await self._fleet.look(citizen)
-            if citizen in self._controls:
-                with suppress(SchedulerError):  # the question then leaves out what a wake costs
-                    wakes = await self._controls[citizen].history(WAKE, limit=WAKES)
-        except SchedulerError as error:
-            self.toast(str(error), "error")
-            return
-
-        def answered(key: str | None) -> None:
-            self._takes_over = None
-            if key == "o":
-                self._run([(citizen, self._fleet.take_over(citizen))])
-            elif key == "b":
-                self._run([(citizen, _done(self._fleet.start_in_background(citizen)))])
-
-        facts = over.facts(
-            citizen,
-            shown.stale if shown else "",
-            self._lost.get(citizen),
-            self._fleet.clock.now(),
-            found,
-            wakes,
-        )
-        question = Question(over.title(citizen), [*facts], over.choices(citizen), self._glyphs)
-        self._takes_over = citizen, question
-        self._app.push_screen(question, answered)
-
-    def on_snapshot(self, snapshot: Snapshot) -> None:
-        """Note when a citizen's owner died; close the question about it once the citizen has a new owner."""
-        citizen = snapshot.citizen
-        if snapshot.stale:
-            self._lost.setdefault(citizen, self._fleet.clock.now())
-            return
-        self._lost.pop(citizen, None)
-        if self._takes_over and self._takes_over[0] == citizen:
-            _, question = self._takes_over
-            if question.is_current:
-                question.dismiss(STAY)
-            self.toast(f"{citizen} runs again ({snapshot.owner.removeprefix('attached, ')})")
-
-    def toast(self, text: str, severity: Any = "information") -> None:
-        """Show a short, cleaned message in the corner."""
-        lines = [clean(line, self._plain) for line in text.splitlines()]
-        self._app.notify("\n".join(lines), severity=severity, markup=False)
-
-    def ask(self, question: str, names: Sequence[str], then: Callable[[], Any]) -> None:
-        """Ask a yes-or-no question; call `then` after a yes."""
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                then()
-
-        self._app.push_screen(Confirm(question, names, self._plain), answered)
-
-    def _run(self, requests: Iterable[Request]) -> None:
-        self._app.run_worker(self._report(requests), group="verbs")
-
-    async def _report(self, requests: Iterable[Request]) -> bool:
-        """Wait for these requests and show the problems; whether anything was refused."""
-        refused = False
-        if answers := await execute(requests):
-            refused = any(answer.refused for answer in answers)
-            self.toast(summarize(answers), "error" if refused else "warning")
-        return refused
-
-
-async def execute(requests: Iterable[Request]) -> list[Answer]:
-    """Wait for all of these at once; return only the problems."""
-    answers = await asyncio.gather(*(_answer(where, verb) for where, verb in requests))
-    return [answer for answer in answers if answer]
-
-
-def summarize(answers: list[Answer]) -> str:
-    """The answers as the few lines of a toast, not yet cleaned."""
-    lines = [answer.text for answer in answers[:LINES_IN_TOAST]]
-    more = len(answers) - LINES_IN_TOAST
-    return "\n".join([*lines, f"and {more} more"] if more > 0 else lines)
 
 
 async def _known(control: Control, task: str) -> tuple[TaskDetails | None, list[Decimal]]:
@@ -401,20 +282,3 @@ async def _known(control: Control, task: str) -> tuple[TaskDetails | None, list[
 def _do(control: Control, verb: str, task: str) -> Awaitable[Receipt]:
     verbs = {"force": control.force, "reset": control.reset, "pause": control.pause, "resume": control.resume}
     return verbs[verb](task)
-
-
-async def _done(asked: Awaitable[None]) -> Receipt | None:
-    await asked
-    return None
-
-
-async def _answer(where: str, asked: Awaitable[Receipt | None]) -> Answer | None:
-    try:
-        receipt = await asked
-    except SchedulerError as error:  # some errors already begin with the citizen's name
-        text = str(error).removeprefix(f"{where.partition('/')[0]}: ")
-        return Answer(f"{where}: {text}", refused=True)
-    if receipt is None or receipt.saved:
-        return None
-    how = receipt.text.partition("; ")[2] or "done, not saved"
-    return Answer(f"{where}: {how}", refused=False)

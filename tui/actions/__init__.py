@@ -1,0 +1,1 @@
+"""What a key asks for, on its way to the citizens."""
