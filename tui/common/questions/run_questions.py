@@ -59,7 +59,7 @@ def reset_facts(task: TaskView) -> Iterator[Words]:
 def again_facts(task: TaskView, now: float) -> Iterator[Words]:
     """Why a force has no effect now."""
     gone = elapsed(now - (task.running_since or now))
-    yield f"It is running for {gone}, and never beside itself.", "$ink"
+    yield f"It has been running for {gone}. A task never runs beside itself.", "$ink"
 
 
 def costs(runs: Iterable[RunRecord]) -> Iterator[Decimal]:
