@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.actions import SkipAction
 from textual.binding import BindingType
 from textual.events import MouseScrollDown, MouseScrollUp, Resize
 from textual.geometry import Region
@@ -273,6 +274,8 @@ class Pane(PaintedLines, can_focus=True):
             self._say_hits()
 
     def action_hit(self, step: int) -> None:
+        if not self.search.text:
+            raise SkipAction  # like an unknown key
         self.search = self.search.step(step)
         self._say_hits()
         if self.search.lines:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.actions import SkipAction
 from textual.binding import BindingType
 from textual.events import Resize
 from textual.message import Message
@@ -193,10 +194,15 @@ class LogView(CursorView):
     def look_for(self, text: str) -> None:
         """Mark the lines with this text, and go to the last one before the line where the search began."""
         self.search = Search(text).among(self._searched()).back(self._from)
-        self.action_hit(0)
+        self._go_to_hit(0)
 
     def action_hit(self, step: int) -> None:
         """Go to the next or previous match."""
+        if not self.search.text:
+            raise SkipAction  # like an unknown key
+        self._go_to_hit(step)
+
+    def _go_to_hit(self, step: int) -> None:
         self.search = self.search.step(step)
         if self.search.lines:
             self.go_to(self.search.chosen)

@@ -525,6 +525,14 @@ async def test_a_hint_stays_although_the_time_of_an_earlier_one_ends():
         assert "the newer one" in shown(pilot)
 
 
+@each("key", ["n", "N"])
+@each("where", [("l",), ("enter",)])
+async def test_without_a_search_the_keys_for_its_hits_say_where_the_keys_are(where, key):
+    async with screen(FakeFleet(citizen("opus"))) as pilot:
+        await press(pilot, *where, key)
+        assert shown(pilot).splitlines()[-1].strip() == "? shows the keys"
+
+
 async def test_a_known_key_says_nothing_of_the_kind():
     async with screen(FakeFleet(citizen("opus"))) as pilot:
         await press(pilot, "down", "T", "y")
