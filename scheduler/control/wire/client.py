@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import ExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -16,7 +16,7 @@ from scheduler.core.ports import RequestingControl
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.views import OWNER_GONE, Heartbeat, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
-from scheduler.errors import Disconnected, NotConfirmed, Refused, SchedulerError
+from scheduler.errors import DatabaseAway, Disconnected, NotConfirmed, Refused, SchedulerError
 from scheduler.executors.output import ChunkQueue
 from scheduler.ownership.stream import RemoteStream, Writer
 from scheduler.schema.json_codec import to_json
@@ -49,6 +49,7 @@ class Connection:
         self._receivers: dict[int, Callable[[Any], None]] = {}
         self.on_message: Callable[[], None] = lambda: None
         self._listening = asyncio.create_task(self._listen())
+        self._listening.add_done_callback(self._end)
 
     @classmethod
     async def open(cls, at: HomeSocket) -> "Connection":
@@ -62,17 +63,17 @@ class Connection:
             reader, writer = await asyncio.open_unix_connection(str(path), limit=limit)
         except OSError:
             raise Disconnected(f"nothing listens at {path}") from None
-        try:
-            check_user(at, peer_of(writer.get_extra_info("socket")))
-            async with asyncio.timeout(GREETING_TIMEOUT):
-                greeting = messages.decode(await reader.readuntil(b"\n"))
-            return cls(reader, writer, checked_greeting(greeting, at))
-        except Disconnected:
-            writer.transport.abort()
-            raise
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
-            writer.transport.abort()
-            raise Disconnected(f"what listens at {path} does not greet like an owner") from None
+        with ExitStack() as undo:
+            undo.callback(writer.transport.abort)
+            try:
+                check_user(at, peer_of(writer.get_extra_info("socket")))
+                async with asyncio.timeout(GREETING_TIMEOUT):
+                    greeting = messages.decode(await reader.readuntil(b"\n"))
+            except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+                raise Disconnected(f"what listens at {path} does not greet like an owner") from None
+            connection = cls(reader, writer, checked_greeting(greeting, at))
+            undo.pop_all()
+            return connection
 
     @property
     def owner(self) -> str:
@@ -81,13 +82,17 @@ class Connection:
     @classmethod
     async def over(cls, stream: RemoteStream, citizen: str) -> "Connection":
         """Connect over a stream to the citizen's owner on another machine; raises Disconnected."""
-        try:
-            async with asyncio.timeout(GREETING_TIMEOUT):
-                line = await stream.reader.readuntil(b"\n")
-            return cls(stream.reader, stream, greeting_of(messages.decode(line), citizen), stream.machine)
-        except (asyncio.IncompleteReadError, TimeoutError, Disconnected):
-            stream.abort()
-            raise Disconnected(f"the owner of {citizen} on {stream.machine} does not answer") from None
+        with ExitStack() as undo:
+            undo.callback(stream.abort)
+            try:
+                async with asyncio.timeout(GREETING_TIMEOUT):
+                    line = await stream.reader.readuntil(b"\n")
+                greeting = greeting_of(messages.decode(line), citizen)
+            except (asyncio.IncompleteReadError, TimeoutError, Disconnected):
+                raise Disconnected(f"the owner of {citizen} on {stream.machine} does not answer") from None
+            connection = cls(stream.reader, stream, greeting, stream.machine)
+            undo.pop_all()
+            return connection
 
     async def ask(self, method: str, *, timeout: float | None = ANSWER_TIMEOUT, **params: Any) -> Any:
         """Return the result of a request; raises the owner's refusal, or Disconnected."""
@@ -139,10 +144,13 @@ class Connection:
         await asyncio.wait({self._listening})
 
     def close(self) -> None:
+        """Disconnect; what waits for an answer raises Disconnected."""
         self._listening.cancel()
         self._writer.transport.abort()
 
     def _request(self, method: str, params: Mapping[str, Any]) -> "tuple[int, asyncio.Future[Any]]":
+        if self._listening.done():
+            raise self._is_gone()
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         self._send(number, method, params)
@@ -157,10 +165,16 @@ class Connection:
             while line := await self._reader.readline():
                 self.on_message()
                 self._receive(messages.decode(line))
+
+    def _end(self, listened: "asyncio.Task[None]") -> None:
+        """Disconnect, whatever ended the listening, and end what waits for an answer."""
         self._writer.transport.abort()
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(Disconnected(f"the owner (pid {self.pid}) is gone"))
+                answer.set_exception(self._is_gone())
+
+    def _is_gone(self) -> Disconnected:
+        return Disconnected(f"the owner (pid {self.pid}) is gone")
 
     def _receive(self, message: Mapping[str, Any]) -> None:
         if message.get("method") == "item":
@@ -310,7 +324,7 @@ class RemoteControl(ObservableControl):
                 continue
             except Refused as error:
                 self._publish(replace(self._snapshot, stale=str(error)))
-            except Disconnected:
+            except (Disconnected, DatabaseAway):
                 pass
             await asyncio.sleep(pause * uniform(0.8, 1.2))
             pause = min(pause * BACKOFF, RETRY_MAX)
