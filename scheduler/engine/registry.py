@@ -208,8 +208,8 @@ class TaskRegistry(RunObserver):
             run.since = since
         state = job.state.opened(run.since)
         known = job.slot if state.slot is None else state.slot
-        if known is not None and (slot := job.task.schedule.latest(known, now)) <= now:
-            state = state.changed(slot=max(slot, known))  # slots that came while it waited are served, too
+        if known is not None and known <= now:  # slots that came while it waited are served, too
+            state = state.changed(slot=job.task.schedule.latest(known, now))
         if job.is_wake and run.trigger in BY_SCHEDULE:
             state = state.counted(self._day(now), skipped=False)
         self.update(job, state)

@@ -1,5 +1,6 @@
 """Tasks cost money like wakes: entered before they start, held by the budget, settled by what they say."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from scheduler.core.costs import Budget, Price, RunCost, SpendingRules
+from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Llm, Outcome, Task, WakeTask
@@ -202,6 +204,15 @@ async def test_a_task_whose_cost_cannot_be_noted_fails_and_does_not_run(build, c
     await ran(clock, scheduler, 1)
     row = scheduler.snapshot().task("render")
     assert "not started: its cost cannot be noted" in row.error.text and times(home) == 0
+
+
+async def test_a_paid_task_whose_slots_are_all_outside_its_hours_runs_when_forced(build, clock, home):
+    never = {"schedule": Cron("0 3 * * *"), "active": ActiveHours("08:00-20:00"), "catch_up": False}
+    scheduler = await build(replace(agent(), **never))
+    assert scheduler.snapshot().task("render").due is None
+    await scheduler.force("render")
+    await ran(clock, scheduler, 1)
+    assert (scheduler.snapshot().task("render").error, times(home)) == (None, 1)
 
 
 async def test_wake_and_task_share_the_budget_of_their_citizen(build, clock, home):
