@@ -105,7 +105,11 @@ def _cost_column(name: str, cells: int, spent: Callable[[TaskView], str]) -> Col
         found = amounts.amount(spent(ref.task))
         return None if found is None else float(found)
 
-    return Column(name, cells, lambda ref, at: (amounts.spent(spent(ref.task)), "ink"), key)
+    def show(ref: TaskRef, at: Moment) -> Piece:
+        text = amounts.spent(spent(ref.task))
+        return text if len(text) <= cells else amounts.brief(spent(ref.task)), "ink"
+
+    return Column(name, cells, show, key)
 
 
 def _machine(ref: TaskRef, at: Moment) -> Piece:

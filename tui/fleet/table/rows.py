@@ -87,6 +87,7 @@ def _cells_of(
             cells.append(Segment(gap, styles.style("faint", light)))
             cells += recent_segments(text, light, styles, glyphs)
             continue
-        shown = words.fit(text, column.cells, glyphs.ellipsis) if column.left else text.rjust(column.cells)
+        aligned = text if column.left else text.rjust(column.cells)
+        shown = words.fit(aligned, column.cells, glyphs.ellipsis)
         cells.append(Segment(gap + shown, styles.style(style, light)))
     return cells

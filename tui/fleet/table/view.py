@@ -18,7 +18,7 @@ from tui.common.usual_duration import Usual
 from tui.fleet.arrangement import Filter
 from tui.fleet.board import Board
 from tui.fleet.row_keys import FleetRows
-from tui.fleet.table.columns import EDGE, SAYS_COLUMN, SORTABLE, Moment, Piece, columns_for
+from tui.fleet.table.columns import EDGE, SAYS_COLUMN, SORTABLE, Moment, Piece, cells_of, columns_for
 from tui.fleet.table.foot import about
 from tui.fleet.table.order import Order, SortedBy
 from tui.fleet.table.rows import Columns, RowCells, RowLook, row_cells, row_look, ticking_cells
@@ -159,10 +159,10 @@ class TaskTable(FleetRows, inherit_bindings=False):
         if isinstance(look, RowLook):
             before = self._drawn.get(y)
             cells = row_cells(look, styles, width, sight.moment, before.cells if before else None)
-            segments = cells.all
+            strip = Strip(cells.all, max(width, cells_of(look.columns)))  # to measure it would take longer
         else:
-            segments = [Segment(text, styles.style(style)) for text, style in look]
-        strip = Strip(segments).adjust_cell_length(width, styles.style("ink"))
+            strip = Strip(Segment(text, styles.style(style)) for text, style in look)
+        strip = strip.adjust_cell_length(width, styles.style("ink"))
         self._drawn[y] = Drawn(look, cells, self.finished(strip))
 
     def _look(self, y: int, sight: Sight) -> Look:

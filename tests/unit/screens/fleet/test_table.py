@@ -174,3 +174,33 @@ def test_ticking_columns_stand_beside_each_other_at_every_width():
     for width in range(20, 201, 10):
         ticks = [column.ticks for column in columns_for(width, 14)]
         assert ticks == sorted(ticks[: ticks.index(True)]) + sorted(ticks[ticks.index(True) :], reverse=True)
+
+
+LONGEST = task(
+    "a" * 60,
+    last_run=NOON - 400 * 86400,
+    due=NOON + 400 * 86400,
+    last_duration=400 * 86400.0,
+    recent="o" * 30,
+    run_count=123_456_789,
+    cost_today="123.45",
+    cost_month="98765.43",
+    text="日本語のエラー 🙂 " * 20,
+)
+
+
+@each("width", [40, 80, 120, 160, 200])
+def test_a_row_takes_exactly_its_cells_whatever_is_in_it(width):
+    styles, columns = Styles.read(lambda name: Style(bold=name == "ink")), columns_for(width, 60, shared=True)
+    at = Moment(NOON, UNICODE, lambda ref: None, lambda citizen: "", lambda citizen: "machine" * 9)
+    for each_task in (LONGEST, task("a"), replace(LONGEST, running_since=NOON - 400 * 86400.0)):
+        look = row_look(TaskRef("日本" * 9, each_task), 0, columns, at)
+        row = row_cells(look, styles, width, at, None)
+        assert sum(segment.cell_length for segment in row.all) == width
+
+
+def test_a_cost_too_long_for_its_column_is_shortened_not_cut():
+    columns = {column.name: column for column in columns_for(200, 20)}
+    at = Moment(NOON, UNICODE, lambda ref: None, lambda citizen: "")
+    shown = {name: columns[name].show(TaskRef("opus", LONGEST), at)[0] for name in ("today", "month")}
+    assert shown == {"today": "$123", "month": "$98k"}
