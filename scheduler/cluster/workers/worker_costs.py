@@ -4,6 +4,7 @@ If an owner missed a report because it or this worker died, the worker later add
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from scheduler.spending.account import AllCitizens
 from scheduler.spending.budget import Charge
 from scheduler.spending.ledger import late_line
 from scheduler.system.clock import Clock
+
+log = logging.getLogger("experience.cost")
 
 NOTHING = AgentReport()
 
@@ -67,13 +70,20 @@ def charge_of(citizen: CitizenSettings, task: Task, name: str, clock: Clock) -> 
 async def tell_left_over(connection: Connection, citizens: Iterable[CitizenSettings], clock: Clock) -> None:
     """Report costs that no owner has read, because it or the worker died."""
     for citizen in citizens:
-        costs = _costs(citizen, clock)
-        charges = await asyncio.to_thread(costs.left_over)
-        known = await run_rows.open_charges(connection, [each.run for each in charges]) if charges else ()
-        for each in charges:
-            if each.run not in known:
-                charge = WorkerCharge(costs, each)
-                await tell(connection, citizen.name, charge, await asyncio.to_thread(charge.read, None))
+        try:
+            await _tell_left_over(connection, citizen, clock)
+        except OSError as error:  # of this home alone; tried again when a worker starts
+            log.warning("costs not reported", extra={"citizen": citizen.name, "error": str(error)})
+
+
+async def _tell_left_over(connection: Connection, citizen: CitizenSettings, clock: Clock) -> None:
+    costs = _costs(citizen, clock)
+    charges = await asyncio.to_thread(costs.left_over)
+    known = await run_rows.open_charges(connection, [each.run for each in charges]) if charges else ()
+    for each in charges:
+        if each.run not in known:
+            charge = WorkerCharge(costs, each)
+            await tell(connection, citizen.name, charge, await asyncio.to_thread(charge.read, None))
 
 
 async def tell(
