@@ -75,4 +75,4 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
 
 def _log_failure(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()):
-        log.error("changes of the settings are not followed any more", exc_info=error)
+        log.error("a regular check broke and is not repeated", exc_info=error)
