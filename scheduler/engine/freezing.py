@@ -98,10 +98,10 @@ class Freezing:
         return self._files.differ()
 
     async def close(self) -> None:
+        if self._correcting:  # it may set the timer
+            await asyncio.wait({self._correcting})
         if self._timer:
             self._timer.cancel()
-        if self._correcting:
-            await asyncio.wait({self._correcting})
 
     def refuse(self) -> None:
         """Raise Frozen if the citizen is frozen."""
