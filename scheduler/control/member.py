@@ -41,6 +41,18 @@ class Member:
     claim: Claim | None = None
     server: Server | None = None
 
+    @property
+    def owner(self) -> str:
+        """The process that runs it: `here`, `pid N`, or empty; for any thread."""
+        if isinstance(self.control, Scheduler):  # its snapshots are made on its own loop
+            return "here"
+        snapshot = self.control.snapshot()
+        return "" if snapshot.stale else snapshot.owner.removeprefix("attached, ")
+
+    def running(self) -> list[str]:
+        """Its tasks that this process runs now; for any thread."""
+        return self.control.running() if isinstance(self.control, Scheduler) else []
+
     async def share(self) -> None:
         """Let the members of `socket_group` connect; notices say what prevents it, or tasks from running."""
         if self.server and isinstance(self.control, Scheduler):

@@ -18,7 +18,7 @@ from scheduler.system.clock import Clock, SystemClock
 if TYPE_CHECKING:
     from scheduler.control.fleet import Fleet, OnHome
     from scheduler.control.handover import Start
-    from scheduler.control.member import LocalControl
+    from scheduler.control.member import LocalControl, Member
 
 T = TypeVar("T")
 
@@ -97,11 +97,7 @@ class FleetThread:
 
     def owners(self) -> dict[str, str]:
         """By citizen, the process that runs it: `here`, `pid N`, or empty."""
-        members = dict(self._fleet.members) if self._fleet else {}
-        snapshots = {name: member.control.snapshot() for name, member in members.items()}
-        return {
-            name: "" if one.stale else one.owner.removeprefix("attached, ") for name, one in snapshots.items()
-        }
+        return {name: member.owner for name, member in self._members().items()}
 
     def stop_now(self) -> None:
         """End at once everything that still runs."""
@@ -109,10 +105,13 @@ class FleetThread:
 
     def running(self) -> list[str]:
         """The tasks that run in this process, as citizen/task."""
-        if self._fleet is None or not self._thread.is_alive():
+        if not self._thread.is_alive():
             return []
-        snapshots = [scheduler.snapshot() for scheduler in self._fleet.schedulers()]
-        return [f"{one.citizen}/{task.name}" for one in snapshots for task in one.tasks if task.running_since]
+        return [f"{name}/{task}" for name, member in self._members().items() for task in member.running()]
+
+    def _members(self) -> "dict[str, Member]":
+        """The citizens at this moment: a copy, since the fleet's thread may change its own."""
+        return dict(self._fleet.members) if self._fleet else {}
 
     def pulse(self) -> Heartbeat:
         age = self.clock.elapsed() - self._beat

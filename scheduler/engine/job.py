@@ -75,11 +75,16 @@ class Job:
             )
         return self.view
 
+    @property
+    def in_queue(self) -> bool:
+        """Whether its run waits for a worker to begin it."""
+        run = self.run
+        return bool(run and self.task.queue and not run.where and not run.reason)
+
     def _hold(self) -> Hold | None:
-        if self.run and self.task.queue and not self.run.where and not self.run.reason:
-            return Hold(
-                HoldKind.QUEUE, self.run.waits or _no_worker_yet(self.task.queue), about=self.task.queue
-            )
+        if self.run and self.in_queue:
+            why = self.run.waits or _no_worker_yet(self.task.queue)
+            return Hold(HoldKind.QUEUE, why, about=self.task.queue)
         return None if self.busy or self.state.paused else self.held
 
     def _note(self, workers: int) -> str:

@@ -27,6 +27,7 @@ from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.forecast import TimeGrid
 from scheduler.core.task import Outcome
 from scheduler.core.views import OutputChunk, Snapshot, TaskStatus
+from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import (
     PROGRAM,
     AlreadyRunning,
@@ -639,3 +640,27 @@ async def test_what_takes_over_is_told_what_the_files_say_before_it_asks(place):
     with pytest.raises(Managed, match=r"opus is run by experience-opus\.service"):
         await other.look("opus")
     await other.stop()
+
+
+async def test_what_runs_is_known_on_any_thread_and_a_snapshot_is_made_on_its_own(place, monkeypatch):
+    makers: set[str] = set()
+    snapshot = Scheduler.snapshot
+
+    def noted(scheduler: Scheduler) -> Snapshot:
+        makers.add(threading.current_thread().name)
+        return snapshot(scheduler)
+
+    monkeypatch.setattr(Scheduler, "snapshot", noted)
+    thread = FleetThread(FleetOptions(config=place.config, only=("opus",)), lambda *home: None)
+    views = thread.watch()
+    try:
+        async for view in views:
+            if view.controls and not view.loading:
+                break
+        await view.controls[0].force("gate")
+        assert (thread.owners(), thread.running()) == ({"opus": "here"}, ["opus/gate"])
+    finally:
+        await views.aclose()
+        thread.stop_now()
+        await asyncio.to_thread(thread.stop)
+    assert threading.current_thread().name not in makers

@@ -53,6 +53,10 @@ class Verbs:
         """Whether the scheduler has stopped starting runs."""
         return self._registry.stopping
 
+    def running(self) -> list[str]:
+        """The tasks that run now; for any thread."""
+        return [job.task.name for job in self._registry.rows() if job.run and not job.in_queue]
+
     async def force(self, task: str, *, again: bool = False, who: Who | None = None) -> Receipt:
         job, by = self._open(task), who or this_process()
         self._freezing.refuse()
