@@ -280,6 +280,8 @@ class TaskRegistry(RunObserver):
         job.run, job.left = None, run.left if run.left and run.left[1]() else None
         run.result = result
         state = self._after(job, run, result, now, took)
+        if job.again:  # asked for while it ran: the next owner begins it, if this one stops
+            state = state.asked_for(before.asked_by)
         if job.left and run.survivor:  # on disk, so that the next owner knows it
             state = state.orphaned(run.survivor)
         self.update(job, state)

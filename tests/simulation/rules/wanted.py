@@ -126,7 +126,8 @@ class Wanted(Owed):
             self.may, self.slot = True, slot
 
     def _adopt_wishes(self, saved: Any) -> None:
-        if self.forced and not (saved.forced or saved.due_now) and not self.full_disk:
+        kept = saved.forced or (saved.due_now and not saved.paused)
+        if self.forced and not kept and not self.full_disk:
             self._break("forgotten", "a force that was answered is not saved")
         self.forced, self.asked = saved.forced, int(saved.forced)
         if self.reset_saved and not saved.due_now and not self.full_disk:

@@ -515,8 +515,8 @@ async def test_a_run_that_takes_too_long_is_timed_out(build, clock):
 class SlowStore(Store):
     """Says that a start is written when a test lets it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, states: dict[str, TaskState] | None = None) -> None:
+        super().__init__(states)
         self.gate = asyncio.Event()
 
     def written(self) -> Awaitable[bool]:

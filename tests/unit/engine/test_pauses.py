@@ -2,12 +2,15 @@
 
 import pytest
 
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
+from scheduler.core.task import Command, Task
 from scheduler.core.views import TaskStatus
 from scheduler.errors import BadSchedule
 from scheduler.process.who import Who
 from scheduler.storage.state_store import DiskStore
-from tests.fakes import NOON, until
+from tests.fakes import NOON, state_of, until
+from tests.unit.engine.test_engine import SlowStore
 
 HOUR = 3600.0
 
@@ -90,3 +93,16 @@ async def test_the_clock_set_forward_ends_it(build, clock, noting, runs):
     await clock.jump(2 * HOUR)
     await clock.advance(1)
     assert runs == [NOON + 2 * HOUR]
+
+
+async def test_one_run_more_that_was_forced_is_kept_though_its_owner_stops_before_the_first_began(
+    build,
+):
+    tick = Task("tick", Every(HOUR), Command(("true",)))
+    scheduler = await build(tick, store=SlowStore({"tick": TaskState(last_run=NOON)}))
+    await scheduler.force("tick")
+    await scheduler.force("tick", again=True)
+    await scheduler.pause("tick")
+    scheduler.stop_now()
+    await scheduler.stop(0)
+    assert state_of(scheduler, "tick").forced

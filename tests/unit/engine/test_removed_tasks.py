@@ -10,21 +10,10 @@ from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Task
 from scheduler.engine.scheduler import Scheduler
-from scheduler.storage.state_store import Store
 from tests.fakes import NOON, Gate, state_of, until
+from tests.unit.engine.test_engine import SlowStore
 
 RAN = {"tick": TaskState(last_run=NOON)}
-
-
-class SlowStore(Store):
-    """Says that a start is written when a test lets it."""
-
-    def __init__(self) -> None:
-        super().__init__(RAN)
-        self.gate = asyncio.Event()
-
-    def written(self) -> Any:
-        return self.gate.wait()
 
 
 def lose_and_get_back(scheduler: Scheduler, task: Task) -> None:
@@ -52,7 +41,7 @@ async def test_what_was_asked_for_before_is_not_run(
 async def test_neither_its_forced_start_nor_the_run_after_it_is_made_up(
     build: Any, clock: Any, noting: Callable[..., Task], runs: list[float]
 ) -> None:
-    store, tick = SlowStore(), noting("tick")
+    store, tick = SlowStore(RAN), noting("tick")
     scheduler = await build(tick, store=store)
     await asyncio.gather(scheduler.force("tick"), scheduler.force("tick", again=True))
     lose_and_get_back(scheduler, tick)
