@@ -45,11 +45,20 @@ class WakeNote:
 
 
 def settled(note: WakeNote, saved: TaskState | None) -> WakeNote:
-    """The note without a turn that never began: it is written before the state, which the agent waits for."""
-    starting = saved is not None and saved.starting and saved.running is not None
-    if note.number and starting:  # times do not count: the clock may have been set in between
-        return replace(note, number=0, delivered=note.delivered_before, seen=note.seen_before)
-    return note
+    """The note without a turn that never began: it is written before the state, which the agent waits for.
+
+    A turn that began on a full disk is in the state alone, which is saved as soon as there is room.
+    Times do not count: the clock may have been set in between.
+    """
+    if not note.number or saved is None or saved.running is None:
+        return note
+    if saved.run_count < note.number:
+        never_began = replace(note, number=0, delivered=note.delivered_before, seen=note.seen_before)
+        return never_began if saved.starting else note
+    if saved.starting:  # a later turn
+        return replace(note, number=0)
+    turn, agent = saved.run_count + 1, saved.running
+    return replace(note, number=turn, since=agent.since, agents=(*note.agents, agent))
 
 
 def wake_state(

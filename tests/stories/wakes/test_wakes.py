@@ -23,7 +23,7 @@ from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.state_file import FILE_NAME
 from scheduler.storage.state_store import DiskStore, Store
-from scheduler.storage.wake_note import LastDelivered, WakeNote, read_note, wake_state
+from scheduler.storage.wake_note import LastDelivered, WakeNote, read_note, settled, wake_state
 from tests.fakes import NOON, settle, until
 
 HOURLY = 3600.0
@@ -427,6 +427,35 @@ async def test_a_turn_that_never_began_is_forgotten_before_the_next_is_prepared(
     )
     note = read_note(place.home)
     assert (note.number, note.delivered) == (0, LastDelivered("", 0.0))
+
+
+async def test_an_agent_that_a_full_disk_kept_from_the_note_is_waited_for_and_recorded(
+    build, clock, home, living
+):
+    """Its owner was killed once the state was saved again, before another note was written."""
+    turns = Turns()
+    leave_agents(home, 4711, number=1, since=NOON - 900)  # that turn has ended
+    living.add(4712)
+    agent = Running(4712, 1.0, NOON - 300)
+    saved = {WAKE: TaskState(last_run=NOON - 300, run_count=1, running=agent)}
+    scheduler = await build(store=Store(saved), wake=WakeTask(schedule=Every(300), work=Call(turns)))
+    await clock.advance(60)
+    assert not turns.letters and "(pid 4712)" in scheduler.snapshot().wake.note
+    (record,) = json.loads((home / "wake_log.json").read_text())["wakes"]
+    assert (record["wake"], record["outcome"], record["time"][11:19]) == (2, "interrupted", "11:55:00")
+    living.clear()
+    await clock.advance(3)
+    await over(clock, scheduler, 3)
+    assert turns.letters[0]["wake"] == 3
+
+
+def test_the_results_of_a_wake_that_has_ended_stay_delivered_while_the_next_is_prepared():
+    """A full disk kept the end of the first from the note."""
+    told, before = LastDelivered("news", NOON - 60), LastDelivered("", 0.0)
+    note = WakeNote(1, NOON - 900, delivered=told, delivered_before=before)
+    next_one = TaskState(run_count=1, running=Running(4712, 1.0, NOON), starting=True)
+    assert settled(note, next_one).delivered == told
+    assert settled(note, next_one.changed(run_count=0)).delivered == before
 
 
 async def test_results_survive_a_clock_that_was_set_back(place, clock):
