@@ -18,7 +18,7 @@ from scheduler.system.version import VERSION
 
 if TYPE_CHECKING:
     from scheduler.control.threaded import FleetThread
-    from scheduler.core.ports import Editor
+    from scheduler.core.editor import Editor
     from tui.app import ExperienceApp
     from tui.lessons.start_here import Beginning
     from tui.terminal.signals import Endings

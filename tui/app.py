@@ -15,7 +15,8 @@ from textual.driver import Driver
 from textual.events import DeliveryFailed, Event, Key, MouseDown, MouseUp, Paste
 from textual.widgets import Input
 
-from scheduler.core.ports import Citizens, Control, Editor, FleetView
+from scheduler.core.editor import Editor
+from scheduler.core.ports import Citizens, Control, FleetView
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.actions.actions import Actions

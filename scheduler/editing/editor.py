@@ -10,7 +10,7 @@ from pathlib import Path
 from scheduler.config.files import main_candidates
 from scheduler.config.loader import load
 from scheduler.config.new_home import make_citizen
-from scheduler.core.ports import Excerpt, Preview, SettingsPlace
+from scheduler.core.editor import Excerpt, Preview, SettingsPlace
 from scheduler.core.secrets import Masks
 from scheduler.core.task import WAKE
 from scheduler.editing import document, typed

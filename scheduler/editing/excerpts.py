@@ -3,7 +3,7 @@
 import re
 import tomllib
 
-from scheduler.core.ports import Excerpt
+from scheduler.core.editor import Excerpt
 from scheduler.core.secrets import Masks
 from scheduler.editing import document
 

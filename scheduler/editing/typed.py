@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import tzinfo
 from typing import Any, TypeVar
 
-from scheduler.core.ports import Preview
+from scheduler.core.editor import Preview
 from scheduler.core.schedules.schedule import NEVER, Every, Schedule, duration, parse
 from scheduler.core.wording.description import schedule_words
 from scheduler.editing.command_line import command_of

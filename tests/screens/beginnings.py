@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scheduler.core.ports import Excerpt
+from scheduler.core.editor import Excerpt
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Snapshot, TaskStatus, TaskView, WakeView
 from tests.fakes import FakeClock, FakeControl, FakeFleet

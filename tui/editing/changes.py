@@ -10,7 +10,7 @@ from typing import Any
 
 from textual.app import App
 
-from scheduler.core.ports import Editor, Excerpt, SettingsPlace
+from scheduler.core.editor import Editor, Excerpt, SettingsPlace
 from scheduler.core.views import TaskStatus, TaskView
 from scheduler.errors import SchedulerError
 from tui.common.questions.question import STAY, Choice, Question, Words

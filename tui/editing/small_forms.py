@@ -9,7 +9,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from scheduler.core.ports import PlannedChange
+from scheduler.core.editor import PlannedChange
 from scheduler.errors import SchedulerError
 from tui.common.questions.question import Form
 from tui.common.text import clean

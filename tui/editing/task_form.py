@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from scheduler.core.ports import PlannedChange, Preview
+from scheduler.core.editor import PlannedChange, Preview
 from scheduler.errors import SchedulerError
 from tui.common.questions.question import Form
 from tui.common.text import cells, clean, countdown, shorten

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from textual import work
 
-from scheduler.core.ports import Excerpt
+from scheduler.core.editor import Excerpt
 from tui.common.pane import EMPTY, Row, StyledText
 from tui.common.text import cells, clean, plural, shorten, wrapped
 from tui.fleet.broken import near, parted

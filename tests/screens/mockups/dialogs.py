@@ -4,7 +4,7 @@ from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from scheduler.core.ports import SettingsPlace
+from scheduler.core.editor import SettingsPlace
 from scheduler.core.views import OWNER_GONE, Snapshot
 from scheduler.editing.editor import FileEditor
 from tests.fakes import FakeClock, FakeControl, FakeFleet
