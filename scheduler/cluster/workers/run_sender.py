@@ -25,6 +25,7 @@ from scheduler.cluster.workers.run_result import (
     usage_of,
 )
 from scheduler.core.task import Context, Outcome, Progress, Task
+from scheduler.core.wording.text import ordinal
 from scheduler.engine.paid.run_costs import RunCosts
 from scheduler.engine.remote_runs import Began, Wanted
 from scheduler.engine.run import RunHandle
@@ -98,7 +99,7 @@ class Sent:
         if not sight.workers:
             self.handle.waits_for(f"waits for {who}: none is there")
         else:
-            self.handle.waits_for(f"waits for {who}: {_ordinal(sight.place)} of {sight.waiting}")
+            self.handle.waits_for(f"waits for {who}: {ordinal(sight.place)} of {sight.waiting}")
 
 
 class RunSender:
@@ -300,9 +301,3 @@ class CitizenSender:
     ) -> Result | None:
         row = self.store.open_rows[task.name]
         return await self.sender.carry(Sent(row, self.lease, task.queue, run, began, wanted))
-
-
-def _ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 4th, 11th."""
-    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}th" if number % 100 in (11, 12, 13) else f"{number}{suffix}"
