@@ -30,8 +30,8 @@ from scheduler.cluster.leases import Lease, Leases
 from scheduler.cluster.workers.run_messages import run_of
 from scheduler.cluster.workers.run_sender import RunSender, Sent
 from scheduler.config.loader import load
-from scheduler.core.definition import digest
 from scheduler.core.task import Trigger
+from scheduler.core.task_digest import digest
 from scheduler.engine.run import RunHandle
 from scheduler.process.process_info import BOOT, Running
 from tests.cluster.postgres import postgres

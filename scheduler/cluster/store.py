@@ -10,9 +10,9 @@ from typing import Protocol
 from scheduler.cluster.database import PER_SERVER, Database
 from scheduler.cluster.fence import Change, Ended, FencedWriter, Order, Saved, Started, Withdrawn
 from scheduler.cluster.leases import Lease
-from scheduler.core.definition import digest
 from scheduler.core.state import TaskState
 from scheduler.core.task import Trigger
+from scheduler.core.task_digest import digest
 from scheduler.process.process_info import NO_PROCESS, Running
 from scheduler.schema.json_codec import from_json, to_json
 from scheduler.storage.state_file import States

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from scheduler.config.loader import CitizenSettings, Settings, fingerprint, taken_up
-from scheduler.core.definition import digest
 from scheduler.core.task import Task
+from scheduler.core.task_digest import digest
 from scheduler.errors import TaskFailed
 from scheduler.system.clock import elapsed
 from scheduler.system.foreign_home import is_ours

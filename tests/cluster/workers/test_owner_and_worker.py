@@ -11,8 +11,8 @@ from scheduler.cluster.workers import definitions, run_rows
 from scheduler.cluster.workers.definitions import Definitions
 from scheduler.cluster.workers.run_sender import RunSender, Sent
 from scheduler.config.loader import load
-from scheduler.core.definition import digest
 from scheduler.core.task import Outcome, Trigger
+from scheduler.core.task_digest import digest
 from scheduler.engine.run import RunHandle
 from tests.cluster.desk import OK
 

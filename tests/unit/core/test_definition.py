@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.config.loader import load
-from scheduler.core.definition import digest
 from scheduler.core.task import Task
+from scheduler.core.task_digest import digest
 from tests.each import each
 
 TASK = """
