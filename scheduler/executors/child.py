@@ -19,6 +19,7 @@ from scheduler.process.process_info import Running
 from scheduler.process.start_gate import gate, go
 from scheduler.system.clock import SystemClock
 from scheduler.system.foreign_home import User
+from scheduler.system.hanging_disks import on_disk
 
 LAST_WORDS = 1.0  # seconds to read a pipe after the process ended: another process may hold it open
 
@@ -239,8 +240,10 @@ class Subprocess:
 
 
 def _popen(gate: tuple[str, ...], order: SpawnRequest) -> "subprocess.Popen[bytes]":
-    try:
-        return subprocess.Popen(
+    given_up = threading.Event()
+
+    def start() -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(
             (*gate, *order.argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -254,9 +257,23 @@ def _popen(gate: tuple[str, ...], order: SpawnRequest) -> "subprocess.Popen[byte
             group=order.user and order.user.gid,
             extra_groups=[] if order.user else None,
         )
+        if given_up.is_set():
+            _discard(process)
+        return process
+
+    try:
+        return on_disk(order.folder, start)  # it waits until the child has entered the folder
     except (OSError, ValueError) as error:  # out of processes or descriptors; invalid variable names
-        reason = error.strerror if isinstance(error, OSError) else error
+        given_up.set()
+        reason = (isinstance(error, OSError) and error.strerror) or error
         raise TaskFailed(f"could not start {order.argv[0]}: {reason}") from error
+
+
+def _discard(process: "subprocess.Popen[bytes]") -> None:
+    """End a process that waits at the gate and that no one waits for any more."""
+    process.kill()
+    with process:
+        pass
 
 
 def _taken(file: IO[bytes] | None) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.engine.remote_runs import Carrier
 from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.ownership.stream import RemoteStream
+from scheduler.process.thread_pool import UnblockedPool
 from scheduler.process.threads import in_thread
 from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.storage.history_writer import PATIENCE, HistoryWriter
@@ -111,7 +111,7 @@ class LocalCoordinator:
 
     def __init__(self, options: FleetOptions, clock: Clock) -> None:
         self.clock = clock
-        self.disk = ThreadPoolExecutor(DISK_THREADS, "disk")
+        self.disk = UnblockedPool(DISK_THREADS, "disk")
         self._options = options
         self._history_writer = HistoryWriter()
 

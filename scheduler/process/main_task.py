@@ -6,8 +6,11 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from scheduler.errors import SchedulerError
+from scheduler.process.thread_pool import UnblockedPool
 
 T = TypeVar("T")
+
+THREADS = 6  # for short looks at files, besides those that hang
 
 log = logging.getLogger("experience")
 
@@ -19,6 +22,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 async def _named(work: Coroutine[Any, Any, T]) -> T:
     _keep_turning()
+    asyncio.get_running_loop().set_default_executor(UnblockedPool(THREADS, "look"))
     main = _Main(work, loop=asyncio.get_running_loop())
     try:
         return await main

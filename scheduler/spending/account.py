@@ -24,7 +24,7 @@ from scheduler.spending.ledger import Add, Session, SpendingLedger
 from scheduler.spending.money import ZERO
 from scheduler.system.clock import Clock
 from scheduler.system.foreign_home import is_ours
-from scheduler.system.hanging_disks import require_disk
+from scheduler.system.hanging_disks import on_disk
 from scheduler.system.homes import homes
 from scheduler.system.root_folder import root_folder
 
@@ -174,12 +174,22 @@ class AllCitizens:
         today, zone = today_of(together, now), zone_of_days(together)
         day, month = Spending(), Spending()
         for name in homes(self._root):
-            home = self._root / name
-            require_disk(home)
-            if self._of_all_users or is_ours(home):
-                each = _spent_in(self._loaded(home / FOLDER), today, zone, apart_from)
+            if ledger := self._ledger_in(self._root / name):
+                each = _spent_in(ledger, today, zone, apart_from)
                 day, month = day + each[0], month + each[1]
         return Spent(together, day, month, self.ledger().lift(today), together=True)
+
+    def _ledger_in(self, home: Path) -> SpendingLedger | None:
+        """The ledger of this home, None if it does not count; raises OSError, also if its disk hangs."""
+
+        def read() -> SpendingLedger | None:
+            return self._loaded(home / FOLDER) if self._of_all_users or is_ours(home) else None
+
+        try:
+            return on_disk(home, read)
+        except OSError:
+            self._ledgers.pop(home / FOLDER, None)  # a thread that hangs may still be about to change it
+            raise
 
     def ledger(self) -> SpendingLedger:
         """The ledger of what was added by hand to the limits of all."""

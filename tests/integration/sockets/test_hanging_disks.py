@@ -3,9 +3,11 @@
 import asyncio
 import ctypes
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import psutil
@@ -15,15 +17,18 @@ from scheduler.background import read_citizens
 from scheduler.config.loader import fingerprint, load
 from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
+from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Frozen
 from scheduler.process.adopted import is_reaper
+from scheduler.spending.account import Account, AllCitizens
+from scheduler.spending.ledger import SpendingLedger
 from scheduler.system import hanging_disks as disks
 from scheduler.system.hanging_disks import SILENT, hanging
 from tests.crash.loops import Place, command
 from tests.each import each
-from tests.fakes import until
+from tests.fakes import FakeClock, until
 
 PR_SET_CHILD_SUBREAPER = 36
 QUICK = ("tick", "echo $$ >> ticks")
@@ -213,6 +218,64 @@ async def test_a_disk_that_hangs_after_its_answer_holds_up_no_loop(place, hung, 
     finally:
         hung.back.set()
         await fleet.stop(0)
+
+
+async def test_a_disk_that_hangs_as_a_run_enters_its_folder_holds_up_no_loop(place, monkeypatch):
+    real, back, folder = subprocess.Popen, threading.Event(), str(place.root / "mira")
+    hangs, waiting = threading.Event(), list[str]()
+
+    def start(argv, **more):
+        if hangs.is_set() and str(more.get("cwd")) == folder:
+            waiting.append(threading.current_thread().name)
+            back.wait(20)
+        return real(argv, **more)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    fleet = Fleet(FleetOptions(config=place.config, wakes=False))
+    await fleet.start()
+    try:
+        ran = Place(place.root, "mira")
+        await until(lambda: ran.count("tick") > 1 and place.count("tick"), "both run")
+        hangs.set()
+        await until(lambda: waiting, "a run begins")
+        before = place.count("tick")
+        await until(lambda: place.count("tick") > before + 3, "the other one goes on")
+        assert threading.main_thread().name not in waiting
+        hangs.clear()
+        back.set()
+        before = ran.count("tick")
+        await until(lambda: ran.count("tick") > before + 1, "it runs again")
+    finally:
+        back.set()
+        await fleet.stop(0)
+
+
+def test_a_ledger_on_a_disk_that_hangs_is_named_and_keeps_no_other_from_reading(tmp_path, monkeypatch):
+    """The limit of all citizens reads every ledger of the root; the first to hang must not keep the lock."""
+    monkeypatch.setattr("scheduler.system.hanging_disks.PATIENCE", 0.2)
+    monkeypatch.setattr(threading, "active_count", lambda: 2)  # as in an owner
+    homes = [tmp_path / name for name in ("mira", "opus")]
+    for home in homes:
+        home.mkdir()
+        (home / "experience.toml").touch()
+    back, hangs, real = threading.Event(), True, SpendingLedger.load
+
+    def load(ledger: SpendingLedger) -> None:
+        if hangs and "mira" in str(ledger._file):
+            back.wait(20)
+        real(ledger)
+
+    monkeypatch.setattr(SpendingLedger, "load", load)
+    together, clock = AllCitizens(tmp_path), FakeClock(0.0)
+    opus = Account(homes[1], clock, together)
+    opus.rules = SpendingRules(together=Budget(day=Decimal(1)))
+    for _ in range(2):
+        with pytest.raises(OSError, match=f"{homes[0]}: {SILENT}"):
+            opus.limit("wake")
+        assert not together._lock.locked()
+    hangs = False
+    back.set()
+    assert opus.limit("wake") is None
 
 
 def test_who_has_just_answered_is_not_asked_again_by_a_command(tmp_path, monkeypatch):
