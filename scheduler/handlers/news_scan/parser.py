@@ -5,7 +5,6 @@ JSON (`size`, `type`, `base`, `keywords`, `feed`, `mark`) and the bytes of the d
 of JSON: the `problem`, or the `lines`: each item's keys and line ("" without a keyword).
 """
 
-import email.utils
 import hashlib
 import html
 import io
@@ -14,11 +13,11 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, BinaryIO
 from urllib.parse import urljoin
 
 from scheduler.handlers.charsets import codec_of, fits
+from scheduler.handlers.news_scan.dates import ODD, moment_of
 from scheduler.handlers.news_scan.invalid_xml import PROLOGUE, mended, pairs_joined
 
 Item = dict[str, Any]
@@ -28,8 +27,6 @@ MEMORY = 1 << 30  # bytes of address space
 TITLE, LINK, SUMMARY = 300, 2000, 1000  # characters kept
 LOOKED_AT = 50_000  # characters of a summary that are searched for keywords
 
-# The errors of parsers and dates over a strange document; they cost an item, never the feed.
-_ODD = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, OSError)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.ASCII | re.IGNORECASE)
 _DECLARED = re.compile(rb"<\?xml[^>]{0,400}?encoding\s*=\s*[\"']\s*([\w.:-]{1,40})", re.IGNORECASE)
 _DECLARATION = re.compile(r"<\?xml\b[^>]{0,400}?\?>\s*", re.IGNORECASE)
@@ -73,7 +70,7 @@ def _made(make: Callable[[Any, str], Item], found: Iterable[Any], base: str) -> 
     for each in found:
         try:
             made.append(make(each, base))
-        except _ODD:
+        except ODD:
             continue
     return made
 
@@ -82,7 +79,7 @@ def _entries(text: str, page: bool) -> list[Mapping[str, Any]]:
     text = mended(_DECLARATION.sub("", text[_start(text) :], count=1))
     try:
         found = _parsed(text)
-    except _ODD:
+    except ODD:
         places = [each.span() for each in _ITEM.finditer(text)] or [(0, len(text))]
         head, tail = text[: places[0][0]], text[places[-1][1] :]
         return _parsed_apart(head, [text[begin:end] for begin, end in places], tail)
@@ -113,7 +110,7 @@ def _parsed_apart(head: str, found: Sequence[str], tail: str) -> list[Mapping[st
     """The items without those at which the parser fails, found by halving."""
     try:
         return list(_parsed(f"{head}{''.join(found)}{tail}")["entries"])
-    except _ODD:
+    except ODD:
         middle = len(found) // 2
         halves = (found[:middle], found[middle:]) if middle else ()
         return [entry for half in halves for entry in _parsed_apart(head, half, tail)]
@@ -163,7 +160,7 @@ def _of_entry(entry: dict[str, Any], base: str) -> Item:
     return {
         "title": _plain(title.get("value") or entry.get("title"), title.get("type"))[:TITLE],
         "link": _link(entry.get("link"), base),
-        "published": next((moment for date in dates if date and (moment := _moment(date))), None),
+        "published": next((moment for date in dates if date and (moment := moment_of(date))), None),
         "words": words or _plain(content[0].get("value"), content[0].get("type")),
         "id": str(entry.get("id") or ""),
         "raw": entry,
@@ -185,7 +182,7 @@ def _of_json(item: Mapping[str, Any], base: str) -> Item:
     return {
         "title": _plain(item.get("title"), "text/plain")[:TITLE],
         "link": _link(item.get("url") or item.get("external_url"), base),
-        "published": _moment(item.get("date_published")) or _moment(item.get("date_modified")),
+        "published": moment_of(item.get("date_published")) or moment_of(item.get("date_modified")),
         "words": _plain(summary or text, "text/plain") or _plain(item.get("content_html"), "text/html"),
         "id": str(item.get("id") or ""),
         "raw": item,
@@ -207,34 +204,6 @@ def _link(value: Any, base: str) -> str:
     except ValueError:
         return ""
     return "" if re.match(r"(javascript|data|vbscript|file):", link, re.IGNORECASE) else link[:LINK]
-
-
-def _moment(value: Any) -> str | None:
-    """A date in any known format, in UTC; None for an odd one, such as the zero date of MySQL or .NET."""
-    for read in (_of_parts, _of_number, datetime.fromisoformat, email.utils.parsedate_to_datetime):
-        try:
-            found = read(value)
-            moment = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-        except _ODD:
-            continue
-        return moment.isoformat(timespec="seconds") if 1 < moment.year < 9999 else None
-    return None
-
-
-def _of_parts(value: Any) -> datetime:
-    """The date that feedparser has read, which is in UTC."""
-    if isinstance(value, str):
-        raise TypeError(value)
-    year, month, day, hour, minute, second = value[:6]
-    return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
-
-
-def _of_number(value: Any) -> datetime:
-    """The date of Unix seconds or milliseconds; a number below 1e8 is a date such as 20260302."""
-    seconds = float(value)
-    if seconds < 1e8:
-        raise ValueError(value)
-    return datetime.fromtimestamp(seconds / 1000 if seconds > 1e11 else seconds, UTC)
 
 
 # ------------------------------------------------------------------ items to lines
@@ -300,7 +269,7 @@ def _answer(body: bytes, about: Mapping[str, Any]) -> dict[str, Any]:
         found = items(body, about["type"], about["base"])
     except NotAFeed as error:
         return {"problem": str(error)}
-    except _ODD as error:
+    except ODD as error:
         return {"problem": f"cannot be parsed: {type(error).__name__}"}
     return {"lines": list(lines(found, about["feed"], about["mark"], about["keywords"]))}
 
