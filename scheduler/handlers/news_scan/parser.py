@@ -12,6 +12,7 @@ import json
 import re
 import signal
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import urljoin
@@ -24,6 +25,7 @@ Item = dict[str, Any]
 
 PATIENCE = 30  # seconds for one document, after which this process ends
 MEMORY = 1 << 30  # bytes of address space
+MOST = 10 << 20  # bytes of a document
 TITLE, LINK, SUMMARY = 300, 2000, 1000  # characters kept
 LOOKED_AT = 50_000  # characters of a summary that are searched for keywords
 
@@ -37,6 +39,10 @@ _PAGE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ITEM = re.compile(r"<((?:\w{1,20}:)?(?:item|entry))\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+# A channel's picture in an item: the library would take its title and link for the item's.
+_PICTURE = re.compile(
+    r"<image>(?:(?!</?(?:item|image|channel)\b|<!\[CDATA\[).){0,4000}</image\s*>", re.IGNORECASE | re.DOTALL
+)
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _TAG = re.compile(r"</?[a-zA-Z!?][^<>]*>")
@@ -53,6 +59,7 @@ class NotAFeed(ValueError):
 
 def items(body: bytes, content_type: str, base: str) -> list[Item]:
     """The items of the feed; raises NotAFeed."""
+    body = _inflated(body)
     if not body.strip(b"\0 \t\r\n"):
         raise NotAFeed("is empty")
     text = decoded(body, content_type).lstrip("\ufeff \t\r\n")
@@ -62,6 +69,16 @@ def items(body: bytes, content_type: str, base: str) -> list[Item]:
     if page and not _ROOT.search(text, 0, PROLOGUE):
         raise NotAFeed(_WEB_PAGE)
     return _made(_of_entry, _entries(text, bool(page)), base)
+
+
+def _inflated(body: bytes) -> bytes:
+    """The document in a compressed file, which some servers send without saying so; at most MOST bytes."""
+    if not body.startswith(b"\x1f\x8b"):
+        return body
+    try:
+        return zlib.decompressobj(wbits=31).decompress(body, MOST)
+    except zlib.error as error:
+        raise NotAFeed("is a compressed file that cannot be read") from error
 
 
 def _made(make: Callable[[Any, str], Item], found: Iterable[Any], base: str) -> list[Item]:
@@ -76,13 +93,16 @@ def _made(make: Callable[[Any, str], Item], found: Iterable[Any], base: str) -> 
 
 
 def _entries(text: str, page: bool) -> list[Mapping[str, Any]]:
-    text = mended(_DECLARATION.sub("", text[_start(text) :], count=1))
+    text = _PICTURE.sub("", mended(_DECLARATION.sub("", text[_start(text) :], count=1)))
+    places = [each.span() for each in _ITEM.finditer(text)] or [(0, len(text))]
+    head, tail = text[: places[0][0]], text[places[-1][1] :]
+    inside = [text[begin:end] for begin, end in places]
     try:
         found = _parsed(text)
     except ODD:
-        places = [each.span() for each in _ITEM.finditer(text)] or [(0, len(text))]
-        head, tail = text[: places[0][0]], text[places[-1][1] :]
-        return _parsed_apart(head, [text[begin:end] for begin, end in places], tail)
+        return _parsed_apart(head, inside, tail)
+    if found["bozo"] and 0 < len(found["entries"]) < len(inside):  # a tag without its end swallows the rest
+        return [entry for one in inside for entry in _parsed_apart(head, [one], tail)]
     if not found.get("version") and not found["entries"]:
         raise NotAFeed(_WEB_PAGE if page else "is not a feed")
     return list(found["entries"])

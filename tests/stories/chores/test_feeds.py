@@ -1,5 +1,6 @@
 """What users of feed readers saw elsewhere: one bad byte, item or date, and the feed is garbled or gone."""
 
+import gzip
 import json
 import socket
 
@@ -88,6 +89,32 @@ async def test_an_odd_item_does_not_end_the_process_that_reads(tmp_path):
 
 
 @each(
+    "odd",
+    [
+        "<title>odd</title><description><div><div><div>",
+        "<title>odd</title><!-- left open",
+        "<title>odd</title><description><![CDATA[left open",
+    ],
+)
+def test_a_tag_that_is_left_open_swallows_no_other_item(odd):
+    found = titles(rss(odd, GOOD, GOOD.replace("fine", "last")))
+    assert found[-2:] == ["fine", "last"]
+
+
+def test_a_picture_in_an_item_does_not_give_it_its_title():
+    picture = "<image><url>http://a/b.png</url><title>logo</title><link>http://logo/</link></image>"
+    document = rss(f"<title>news</title><link>http://a/1</link>{picture}", GOOD)
+    first, second = items(document.encode(), "application/xml", "http://a/")
+    assert (first["title"], first["link"], second["title"]) == ("news", "http://a/1", "fine")
+
+
+def test_a_compressed_file_is_read_and_a_broken_one_is_said():
+    assert titles(gzip.compress(rss(GOOD).encode())) == ["fine"]
+    with pytest.raises(NotAFeed, match="compressed file that cannot be read"):
+        titles(gzip.compress(rss(GOOD).encode())[:9] + b"\xff" * 50)
+
+
+@each(
     ("date", "moment"),
     [
         ("Mon, 02 Mar 2026 12:00:00 GMT", "2026-03-02T12:00:00+00:00"),
@@ -97,6 +124,18 @@ async def test_an_odd_item_does_not_end_the_process_that_reads(tmp_path):
         ("20260302", "2026-03-02T00:00:00+00:00"),
         ("1772452800", "2026-03-02T12:00:00+00:00"),
         ("1772452800000", "2026-03-02T12:00:00+00:00"),
+        ("Mon, 02 Mar 2026 13:00:00 +01:00", "2026-03-02T12:00:00+00:00"),
+        ("Mon, 02 Mar 2026 17:30:00 UTC+5:30", "2026-03-02T12:00:00+00:00"),
+        ("Mon, 02 Mar 2026 13:00:00 GMT+1", "2026-03-02T12:00:00+00:00"),
+        ("Mon, 02 Mar 2026 13:00:00 CET", "2026-03-02T12:00:00+00:00"),
+        ("Mon, 02 Mar 2026 21:00:00 JST", "2026-03-02T12:00:00+00:00"),
+        ("Mon,02 Mar 2026 12:00:00 GMT", "2026-03-02T12:00:00+00:00"),
+        ("Mo, 02 Mär 2026 13:00:00 +0100", "2026-03-02T12:00:00+00:00"),
+        ("lun., 02 mars 2026 13:00:00 +0100", "2026-03-02T12:00:00+00:00"),
+        ("2026/03/02 12:00:00", "2026-03-02T12:00:00+00:00"),
+        ("March 2, 2026", "2026-03-02T00:00:00+00:00"),
+        ("Mar 2, 2026", "2026-03-02T00:00:00+00:00"),
+        ("2026-03-02T12:00:00+00:00", "2026-03-02T12:00:00+00:00"),
     ],
 )
 def test_dates_in_their_dresses(date, moment):
