@@ -18,6 +18,7 @@ from scheduler.system.hanging_disks import require_disk
 
 ROOM = 64 << 20  # bytes of runs that may wait to be written
 ROW = 1024  # bytes counted for a run, in addition to its texts
+KEPT = 96 << 10  # bytes that are in memory of a run's output, however much it printed
 GATHER = 0.5  # seconds for which finished runs are gathered into one transaction
 SHARE = 4  # after a slow write the pause is this many times as long as the write
 LONGEST = 10.0  # seconds: the longest pause
@@ -201,5 +202,5 @@ Item = Row | Mark
 
 
 def _size(run: FinishedRun) -> int:
-    output = min(run.output.size, ROOM) if run.output else 0
+    output = min(run.output.size, KEPT) if run.output else 0
     return ROW + len(run.text) + len(run.traceback) + output

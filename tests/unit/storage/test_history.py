@@ -531,6 +531,19 @@ async def test_what_there_is_no_room_for_is_left_out_and_counted(home, build, cl
     await writer.close()
 
 
+async def test_a_run_that_printed_more_than_there_is_room_for_is_recorded(home, build, clock, noting):
+    """Only its first and last bytes are kept, so a gigabyte takes no more room than a page."""
+    writer = HistoryWriter()
+    recorder = writer.of(home, Retention())
+    output = written(b"begins ")
+    output.skip(1 << 30)
+    output.write(b"ends")
+    recorder.record(FINE._replace(output=output))
+    await writer.close()
+    (run,) = listed(home)
+    assert history.output(home, run.id).startswith("begins ") and recorder.lost == 0
+
+
 async def test_a_disk_that_hangs_keeps_no_one_from_ending(home, build, clock, noting, monkeypatch):
     monkeypatch.setattr("scheduler.storage.history_writer.PATIENCE", 0.05)
     go_on = threading.Event()
