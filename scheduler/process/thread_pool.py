@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from time import monotonic, sleep
+from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 from scheduler.system.hanging_disks import PATIENCE
@@ -16,15 +17,22 @@ WAITING = 0.05  # seconds between two looks at whether the last calls are done
 
 
 class _Call(NamedTuple):
+    """A function to call; as a context manager it passes what is raised inside to whoever waits for it."""
+
     done: "Future[Any]"
     function: Callable[[], Any]
 
     def carry_out(self) -> None:
         if self.done.set_running_or_notify_cancel():
-            try:
+            with self:
                 self.done.set_result(self.function())
-            except BaseException as error:  # it belongs to who waits for the result
-                self.done.set_exception(error)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> bool:
+        if error:
+            self.done.set_exception(error)
+        return True
 
 
 class UnblockedPool(ThreadPoolExecutor):
