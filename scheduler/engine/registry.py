@@ -120,13 +120,14 @@ class TaskRegistry(RunObserver):
 
     def start(self, job: Job, trigger: Trigger) -> RunHandle:
         """Note that the task runs, in its state, before its handler gets control."""
-        task, state, run = job.task, job.state, self._new_run(job, trigger)
+        task, state = job.task, job.state
+        run, running = self._new_run(job, trigger)
         self.runs[task.name] = run
         served = self._served(job, trigger, run.since)
         starting = not job.inside  # its own process will carry it, or a worker
         if task.queue:
             run.started_at = self._clock.elapsed()  # used until a worker begins the run
-        self.update(job, state.started(self._running(run), served, starting))
+        self.update(job, state.started(running, served, starting))
         attempt = job.attempt() if trigger is RETRY else ""
         self.bus.add_event("started", task.name, None, attempt, trigger, None, run.late, run.who)
         for listener in self.bus.listeners:
@@ -176,28 +177,23 @@ class TaskRegistry(RunObserver):
 
         First a wake runs the tasks that are due, and a run that costs money is entered in the ledger.
         """
-        run = self._new_run(job, trigger)
+        run, running = self._new_run(job, trigger)
         run.opened, run.started_at = False, self._clock.elapsed()
         (self.wakes if job.is_wake else self.runs)[run.name] = run
         job.held, job.announced = None, ("", "")
-        self.update(job, job.state.prepared(self._running(run), self._served(job, trigger, run.since)))
+        self.update(job, job.state.prepared(running, self._served(job, trigger, run.since)))
         return run
 
-    def _new_run(self, job: Job, trigger: Trigger) -> RunHandle:
-        """A run of the task, which counts from its slot if it is hardly late."""
-        now, when, state = self._clock.now(), job.when, job.state
+    def _new_run(self, job: Job, trigger: Trigger) -> tuple[RunHandle, Running]:
+        """A run, which counts from its slot if it is hardly late, and what its task's state says of it."""
+        now, when, state, (pid, ticks) = self._clock.now(), job.when, job.state, self._process
         since = job.task.schedule.counted(when, now) if trigger is SCHEDULE else now
         run = RunHandle(job.task.name, trigger, since, self, job, self._citizen, state.asked_by)
         run.late = now - when if 0.0 < when < now else 0.0
         job.run, job.waiting, job.again = run, None, False
         if job.task.queue:
-            run.before = state
-        return run
-
-    def _running(self, run: RunHandle) -> Running:
-        """What the state says of a run that has no process of its own yet."""
-        pid, ticks = (NO_PROCESS, 0.0) if run.before else self._process
-        return Running(pid, ticks, run.since, BOOT)
+            run.before, pid, ticks = state, NO_PROCESS, 0.0
+        return run, Running(pid, ticks, since, BOOT)
 
     def open_turn(self, job: Job, run: RunHandle, why: str = "") -> None:
         """Begin a prepared run."""
