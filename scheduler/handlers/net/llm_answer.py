@@ -13,7 +13,7 @@ WORDS = 64 << 10  # characters kept of an answer, since a model that repeats its
 _NOT_A_MODEL = "answers, but not as a language model does; correct url or api in [llm]"
 # Servers' names for the end of a whole answer, and of one that was stopped. Any other reason is a failure:
 # abort, error, safety, insufficient_system_resource, and those still to be invented.
-_WHOLE = {"", "stop", "stop_sequence", "eos", "eos_token", "end_turn", "complete", "completed"}
+_WHOLE = {"", "stop", "stop_sequence", "eos", "eos_token", "end_turn", "end_of_turn", "complete", "completed"}
 _CUT = {"length", "max_tokens", "max_output_tokens", "model_length"}
 _NO_ANSWER = {
     "tool_calls": "asked for a tool instead of answering",
@@ -186,7 +186,8 @@ def _part(message: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
         case _:
             return None, ""
     ended = ended.get("type") if isinstance(ended, dict) else ended
-    return (part if isinstance(part, dict) else {}), str(ended or "").lower()
+    reason = str(ended or "").lower().removeprefix("finish_reason_")
+    return (part if isinstance(part, dict) else {}), "" if reason in ("null", "none") else reason
 
 
 def _first_choice(choices: Sequence[Any]) -> Mapping[str, Any] | None:

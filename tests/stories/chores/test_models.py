@@ -79,9 +79,20 @@ async def test_words_before_a_wish_for_a_tool_are_no_dream(home, reason):
     assert "asked for a tool instead of answering" in said
 
 
-@each("reason", ["stop", "STOP", "eos_token", "stop_sequence", "end_turn", "COMPLETE"])
+@each(
+    "reason",
+    [
+        *("stop", "STOP", "eos_token", "stop_sequence", "end_turn", "COMPLETE"),
+        *("end_of_turn", "FINISH_REASON_STOP"),
+    ],
+)
 async def test_a_whole_answer_under_any_name(home, reason):
     assert await dreamt(home, streamed(part(SEA), part("", reason), DONE)) == SEA
+
+
+async def test_a_reason_that_is_none_ends_no_answer(home):
+    """Some servers write "null" as a text with each piece."""
+    assert await dreamt(home, streamed(part("The sea ", "null"), part("folded.", "stop"), DONE)) == SEA
 
 
 @each("reason", ["length", "max_tokens", "MAX_TOKENS", "model_length"])
@@ -203,6 +214,19 @@ async def test_parts_without_text(home):
         "<|start|>assistant<|channel|>final <|constrain|>text<|message|>The sea folded.<|return|>",
         "hm<|end|><|start|>assistant<|channel|>final<|message|>The sea folded.<|return|>",
         "analysisThe user wants a dream.assistantfinalThe sea folded.",
+        "<antThinking>hm</antThinking>The sea folded.",
+        "<minimax:think>hm</minimax:think>The sea folded.",
+        "<inner_monologue>hm</inner_monologue>The sea folded.",
+        "<|thinking|>hm<|/thinking|>The sea folded.",
+        "<unused94>thought\nhm<unused95>The sea folded.",
+        "&lt;think&gt;hm&lt;/think&gt;The sea folded.",
+        "```thinking\nhm\n```\nThe sea folded.",
+        '<details type="reasoning" done="true"><summary>Thought</summary>hm</details>The sea folded.',
+        "<think>hm</think><answer>The sea folded.</answer>",
+        "<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>The sea folded.<|END_RESPONSE|>",
+        "<|im_start|>assistant\nThe sea folded.<|im_end|>",
+        "The sea folded.<|eot_id|>",
+        "The sea folded.</s>",
     ],
 )
 async def test_thoughts_are_no_part_of_the_dream_in_any_dress(home, text):
@@ -216,7 +240,13 @@ async def test_thoughts_alone_are_no_dream(home, text):
     assert "sent only its thoughts" in await failed(home, answer(text))
 
 
-@each("text", ["I think <b>so</b>.", "analysis of the sea", "a < b > c", "The final word.", "</b>x"])
+@each(
+    "text",
+    [
+        *("I think <b>so</b>.", "analysis of the sea", "a < b > c", "The final word.", "</b>x"),
+        *("The <answer>42</answer> is known.", "```python\nx\n```", "<details>more</details>"),
+    ],
+)
 def test_what_only_looks_like_thoughts_stays(text):
     assert without_thoughts(text) == text
 
