@@ -78,7 +78,9 @@ FLEET_KEYS = (
 TABLE_KEYS = (
     _key("v", "app.table", "panels", "table", "back to the panels"),
     _key("R", "reverse", "reverse", "reverse", "reverse the order"),
-    *(key for key in FLEET_KEYS if key.id not in ("table", "lower")),
+    *(key for key in FLEET_KEYS if key.id not in ("table", "lower", "left", "right", "next", "before")),
+    _hidden("tab", "move('panel', 1)", "next", "the next row of another citizen"),
+    _hidden("shift+tab", "move('panel', -1)", "before", "the row before of another citizen"),
 )
 
 DETAILS_KEYS = (

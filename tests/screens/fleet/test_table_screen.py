@@ -34,6 +34,23 @@ def rows(pilot) -> list[str]:
     return ["/".join(names) for names in found if len(names) == 2]
 
 
+async def test_tab_goes_to_the_next_row_of_another_citizen_and_back():
+    async with screen(fleet()) as pilot:
+        await press(pilot, "v", "G", "s", "g")  # citizen after citizen
+        places = []
+        for key in ("tab", "tab", "shift+tab", "shift+tab"):
+            await press(pilot, key)
+            places.append(cursor(pilot).partition("/")[0])
+        assert places == ["opus", "opus", "aria", "aria"]
+        assert cursor(pilot) == rows(pilot)[1]
+
+
+async def test_keys_of_the_panels_that_a_table_lacks_say_where_the_keys_are():
+    async with screen(fleet()) as pilot:
+        await press(pilot, "v", "right")
+        assert shown(pilot).splitlines()[-1].strip() == "? shows the keys"
+
+
 async def test_v_shows_all_tasks_as_rows_and_leads_back_with_the_same_cursor():
     async with screen(fleet()) as pilot:
         await press(pilot, "down", "v")

@@ -279,6 +279,10 @@ class TaskTable(FleetRows, inherit_bindings=False):
             self._go(self.at + step)
         elif how == "end":
             self._go(0 if step < 0 else len(self.order.rows) - 1)
+        elif how == "panel":
+            rows, at = self.order.rows, self.at
+            beyond = range(at + 1, len(rows)) if step > 0 else range(at - 1, -1, -1)
+            self._go(next((n for n in beyond if rows[n].citizen != rows[at].citizen), at))
 
     def action_page(self, step: int) -> None:
         """Move by a screenful less one row, to keep the context."""
