@@ -102,8 +102,10 @@ def retried(outage: Outage, now: float) -> Outage:
     return replace(outage, until=min(outage.until, now))
 
 
-def believed(outage: Outage, now: float, alive: Callable[[Running], bool]) -> Outage | None:
+def believed(outage: Outage | None, now: float, alive: Callable[[Running], bool]) -> Outage | None:
     """The outage without a dead probe and without moments of a clock that was ahead; None if it is over."""
+    if outage is None:
+        return None
     if (probe := outage.probe) is not None:
         if not alive(probe.process):
             outage = released(outage, probe.run)

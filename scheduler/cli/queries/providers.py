@@ -14,6 +14,7 @@ from scheduler.core.wording.spans import moment
 from scheduler.core.wording.text import clean
 from scheduler.errors import SchedulerError
 from scheduler.providers.outage import Outage
+from scheduler.providers.outage_files import OutageFiles
 from scheduler.providers.outages import Outages
 from scheduler.system.clock import SystemClock
 
@@ -34,7 +35,7 @@ def providers_command(provider: str | None, retry: bool, as_json: bool, config: 
     """
     clock = SystemClock()
     try:
-        outages = Outages(load(config=config).root, clock)
+        outages = OutageFiles(load(config=config).root, clock)
         if retry:
             return _retry(outages, provider)
         away = [each for each in outages.all() if provider in (None, each.provider)]

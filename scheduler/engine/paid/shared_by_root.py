@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from scheduler.providers.outage_files import OutageFiles
 from scheduler.providers.outages import Outages
 from scheduler.spending.account import AllCitizens
 from scheduler.system.clock import Clock
@@ -17,4 +18,4 @@ class SharedByRoot:
 
 
 def shared_by_root(root: Path, clock: Clock) -> SharedByRoot:
-    return SharedByRoot(AllCitizens(root), Outages(root, clock))
+    return SharedByRoot(AllCitizens(root), OutageFiles(root, clock))

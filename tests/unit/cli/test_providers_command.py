@@ -9,7 +9,7 @@ import pytest
 from scheduler.cli.main import run
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.providers.outage import Probe, Refused
-from scheduler.providers.outages import Outages
+from scheduler.providers.outage_files import OutageFiles
 from scheduler.system.clock import SystemClock
 from tests.crash.loops import Place
 from tui.__main__ import monitor
@@ -25,8 +25,8 @@ def asked(place: Place, *words: str) -> int:
     return run(monitor, ["providers", *words, "--config", str(place.config)], "experience-tui")
 
 
-def refuse(place: Place) -> Outages:
-    outages = Outages(place.root, SystemClock)
+def refuse(place: Place) -> OutageFiles:
+    outages = OutageFiles(place.root, SystemClock)
     owner = Running(os.getpid(), born(os.getpid()) or 0.0, time.time(), BOOT)
     outages.refused("anthropic", Refused(Probe("m", "mira", owner), "usage_limit", time.time() + 3600))
     return outages

@@ -17,7 +17,7 @@ from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors.executor import Executor
-from scheduler.providers.outages import Outages
+from scheduler.providers.outage_files import OutageFiles
 from scheduler.storage.state_store import Store
 from tests import fakes
 from tests.fakes import NOON, FakeClock, settle
@@ -209,7 +209,7 @@ async def test_a_forced_run_waits_too_and_a_person_may_have_it_tried(root, clock
     ):
         await scheduler.force("ask")
     assert len(service.calls) == 1
-    Outages(root.root, clock).retry("anthropic")
+    OutageFiles(root.root, clock).retry("anthropic")
     service.refusal = ""
     await scheduler.force("ask")
     await clock.advance(1)
@@ -266,7 +266,7 @@ async def test_a_provider_that_cannot_be_noted_makes_an_ordinary_failure(root, c
     def full(self: Any, *arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Outages, "refused", full)
+    monkeypatch.setattr(OutageFiles, "refused", full)
     service.refusal = BUSY
     scheduler = await root.citizen("mira", service.task())
     await clock.advance(1)

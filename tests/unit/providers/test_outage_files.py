@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.providers.outage import Probe, Refused
-from scheduler.providers.outages import Outages
+from scheduler.providers.outage_files import OutageFiles
 from tests.each import each
 from tests.fakes import NOON, FakeClock
 
@@ -21,16 +21,16 @@ def run(name: str) -> Probe:
 
 
 @pytest.fixture
-def outages(tmp_path: Path, clock: FakeClock) -> Outages:
-    return Outages(tmp_path, clock)
+def outages(tmp_path: Path, clock: FakeClock) -> OutageFiles:
+    return OutageFiles(tmp_path, clock)
 
 
-def is_away(outages: Outages, *, named: float | None = None) -> None:
+def is_away(outages: OutageFiles, *, named: float | None = None) -> None:
     outages.refused("anthropic", Refused(run("mira"), "usage_limit", named))
 
 
 def test_a_provider_is_there_until_it_refuses_and_no_file_tells_of_it(
-    outages: Outages, tmp_path: Path
+    outages: OutageFiles, tmp_path: Path
 ) -> None:
     assert outages.begin("anthropic", run("opus")) is None
     assert outages.all() == [] and list(tmp_path.iterdir()) == []
@@ -57,19 +57,19 @@ async def test_a_probe_that_did_not_find_out_leaves_its_place_to_the_next(outage
     assert outages.begin("anthropic", run("mira")) is None
 
 
-def test_a_run_that_began_before_and_ends_well_does_not_bring_it_back(outages: Outages) -> None:
+def test_a_run_that_began_before_and_ends_well_does_not_bring_it_back(outages: OutageFiles) -> None:
     is_away(outages)
     assert not outages.ended("anthropic", "opus", tried=True)
     assert outages.of("anthropic") is not None
 
 
 async def test_of_many_in_several_processes_one_is_the_probe(tmp_path, clock) -> None:
-    is_away(Outages(tmp_path, clock))
+    is_away(OutageFiles(tmp_path, clock))
     await clock.advance(60)
     went: list[str] = []
 
     def start(name: str) -> None:
-        if Outages(tmp_path, clock).begin("anthropic", run(name)) is None:
+        if OutageFiles(tmp_path, clock).begin("anthropic", run(name)) is None:
             went.append(name)
 
     threads = [threading.Thread(target=start, args=(f"c{n}",)) for n in range(20)]
@@ -80,7 +80,7 @@ async def test_of_many_in_several_processes_one_is_the_probe(tmp_path, clock) ->
     assert len(went) == 1
 
 
-def test_the_files_are_for_their_user_alone(outages: Outages, tmp_path: Path) -> None:
+def test_the_files_are_for_their_user_alone(outages: OutageFiles, tmp_path: Path) -> None:
     is_away(outages)
     folder = tmp_path / ".experience" / "providers"
     assert folder.parent.stat().st_mode & 0o777 == folder.stat().st_mode & 0o777 == 0o700
@@ -89,7 +89,7 @@ def test_the_files_are_for_their_user_alone(outages: Outages, tmp_path: Path) ->
 
 @each("content", ["", "{", "[]", '{"provider": "anthropic"}', "\x00"])
 def test_a_file_that_says_nothing_is_no_outage(tmp_path: Path, clock: FakeClock, content: str) -> None:
-    outages = Outages(tmp_path, clock)
+    outages = OutageFiles(tmp_path, clock)
     is_away(outages)
     (tmp_path / ".experience" / "providers" / "anthropic.json").write_text(content)
     assert outages.of("anthropic") is None
@@ -97,7 +97,7 @@ def test_a_file_that_says_nothing_is_no_outage(tmp_path: Path, clock: FakeClock,
 
 
 def test_what_another_user_wrote_or_is_about_another_provider_is_not_believed(
-    outages: Outages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outages: OutageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_away(outages)
     file = tmp_path / ".experience" / "providers" / "anthropic.json"
@@ -107,7 +107,7 @@ def test_what_another_user_wrote_or_is_about_another_provider_is_not_believed(
     assert outages.of("anthropic") is None
 
 
-def test_a_person_may_end_the_waiting(outages: Outages) -> None:
+def test_a_person_may_end_the_waiting(outages: OutageFiles) -> None:
     is_away(outages, named=NOON + 86_400)
     found = outages.retry("anthropic")
     assert found is not None and found.until == NOON
