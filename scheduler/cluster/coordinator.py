@@ -19,6 +19,8 @@ from scheduler.cluster.history import ClusterHistory, read_output, read_runs
 from scheduler.cluster.leases import ENDING, RUN_BY_ANOTHER, Lease, Leases, has_ended, too_slow
 from scheduler.cluster.membership import move
 from scheduler.cluster.presence import Presence, overview
+from scheduler.cluster.providers.outage_rows import Noter
+from scheduler.cluster.providers.shared_outages import SharedOutages
 from scheduler.cluster.shared_files import FOLDER, ROOT, Notes, read_notes, was_replaced, write_files
 from scheduler.cluster.store import ClusterStore, read_committed
 from scheduler.cluster.workers.run_messages import run_of
@@ -32,6 +34,7 @@ from scheduler.errors import PROGRAM, DatabaseAway, Owned, Unreadable
 from scheduler.ownership.coordinator import Claim, LocalCoordinator
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import this_process
+from scheduler.providers.outages import Outages
 from scheduler.spending.account import AllCitizens
 from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.storage.shared_home import is_shared, shared_home
@@ -103,6 +106,8 @@ class ClusterCoordinator:
         )
         self._overview: Cluster | None = None
         self._notes = Notes(self._database)
+        noter = Noter(self._leases.holder, local.clock, engine.failover)
+        self._outages = SharedOutages(self._database, noter)
         self._claims: dict[str, ClusterClaim] = {}
         self._end = end
         self._reading: set[asyncio.Task[None]] = set()
@@ -192,6 +197,8 @@ class ClusterCoordinator:
 
     async def free(self) -> Collection[str]:
         self._bus.begin()  # a freeze of all also concerns citizens that are not shared
+        if self._outages.unsaved:
+            self._on_note(ROOT)
         try:
             rows = await self._database.rows(_FREE, (self.machine, self._leases.holder))
         except DatabaseAway:
@@ -214,6 +221,9 @@ class ClusterCoordinator:
             return self._notes.of(ROOT)
         return self._notes.of(citizen.name) if is_shared(citizen.home) else NO_COPIES
 
+    def outages(self, root: Path) -> Outages:
+        return self._outages
+
     def _on_note(self, citizen: str | None) -> None:
         """Write new notes from the database into the files of this citizen, or of all if None."""
         reading = asyncio.create_task(self._read(citizen), name="notes")
@@ -225,6 +235,7 @@ class ClusterCoordinator:
         with contextlib.suppress(DatabaseAway):  # everything is read when it answers again
             for name in names:
                 if name == ROOT:
+                    await asyncio.to_thread(self._outages.refresh)
                     await self._fetch(ROOT, root_folder(self._root), owned=True)
                 elif known := self._known.get(name):
                     claim = self._claims.get(name)

@@ -18,7 +18,7 @@ from scheduler.config.sections.engine import passwords
 from scheduler.errors import PROGRAM, DatabaseAway, SchedulerError
 
 # Each step adds to the one before; a released step never changes.
-STEPS = ("schema.sql", "workers.sql", "machines.sql", "server.sql", "costs.sql")
+STEPS = ("schema.sql", "workers.sql", "machines.sql", "server.sql", "costs.sql", "providers.sql")
 VERSION = len(STEPS)
 CONNECT_WITHIN = 5.0  # seconds
 PER_SERVER = 1_000_000  # added to epochs and run numbers: more than a replica can lack

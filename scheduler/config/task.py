@@ -100,7 +100,8 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     most = pause_after(table, at, problems)
     if table.options is not None and not table.handler:
         problems.add((*at, "options"), "goes with handler; a command gets arguments, input or environment")
-    _check_queue(table, at, place, problems)
+    if table.queue and not place.engine:
+        problems.add((*at, "queue"), "needs the database that machines share; add [engine] to the main file")
     if schedule is None or len(problems.found) > before:
         return None
     hidden = frozenset(k for k, value in given.items() if holds_sensitive(value))
@@ -111,16 +112,6 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
         problems.add((*at, "active"), f"no time of {schedule} is in these hours; {fix}")
         return None
     return made
-
-
-def _check_queue(table: TaskTable, at: At, place: Place, problems: Problems) -> None:
-    """Note what prevents the task's runs on a worker."""
-    if not table.queue:
-        return
-    if not place.engine:
-        problems.add((*at, "queue"), "needs the database that machines share; add [engine] to the main file")
-    if table.provider:
-        problems.add((*at, "provider"), "is not known of runs on a worker; remove it, or queue")
 
 
 def _zone_advice(name: str, place: Place) -> str:

@@ -27,7 +27,7 @@ from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
 from scheduler.core.views import Snapshot
 from scheduler.engine.event_bus import Subscribers
-from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
+from scheduler.engine.paid.shared_by_root import SharedByRoot
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import (
     BadSettings,
@@ -42,6 +42,7 @@ from scheduler.errors import (
 from scheduler.executors.executor import Executor
 from scheduler.ownership.coordinator import Coordinator, LocalCoordinator
 from scheduler.ownership.stream import RemoteStream
+from scheduler.spending.account import AllCitizens
 from scheduler.storage.lock import LOOP, MONITOR, check_free
 from scheduler.system.clock import Clock, SystemClock
 from scheduler.system.hanging_disks import hanging
@@ -79,6 +80,7 @@ class Fleet:
         self._settings_now, self._homes_now = asyncio.Event(), asyncio.Event()
         self._reloaded: list[Callable[[], None]] = []
         self._shared: dict[Path, SharedByRoot] = {}
+        self._sharing = asyncio.Lock()
         self._gone: set[str] = set()  # citizens whose homes were removed while they ran
         self._displaced = DisplacedHomes(self.clock.elapsed)
 
@@ -317,7 +319,7 @@ class Fleet:
             workers=self._workers,
             rules=rules_of(citizen, self._options),
             recorder=claim.recorder,
-            shared=self._shared_by_root(citizen.home.parent),
+            shared=await self._shared_by_root(citizen.home.parent),
             carrier=claim.carrier,
             copies=claim.copies,
         )
@@ -348,10 +350,14 @@ class Fleet:
     def _role(self) -> str:
         return LOOP if self.on_stop else MONITOR if self.on_hand_over else ""
 
-    def _shared_by_root(self, root: Path) -> SharedByRoot:
+    async def _shared_by_root(self, root: Path) -> SharedByRoot:
         """What the citizens of this root share in this process."""
-        if root not in self._shared:
-            self._shared[root] = shared_by_root(root, self.clock)
+        async with self._sharing:
+            if root not in self._shared:
+                outages = self._coordinator.outages(root)
+                with contextlib.suppress(SchedulerError):  # they are read when the database answers
+                    await asyncio.to_thread(outages.refresh)
+                self._shared[root] = SharedByRoot(AllCitizens(root), outages)
         return self._shared[root]
 
     # -------------------------------------------------------------- following the files

@@ -11,7 +11,7 @@ from scheduler.errors import PROGRAM, TaskFailed
 from scheduler.executors.result import Result
 from scheduler.system.clock import elapsed
 
-BUDGET_LOOK = 1.0  # seconds between two checks whether a waiting run fits its budget
+LOOK = 1.0  # seconds between two checks whether the budget and the provider of a waiting run allow it
 
 Began = Callable[[str], Awaitable[None]]  # called with the machine that begins the run
 Wanted = Callable[[], bool]
@@ -25,7 +25,8 @@ class Carrier(Protocol):
     ) -> Result | None:
         """Return the result; `began` is called with the machine that begins it. A cancel waits for its end.
 
-        Return None if the run was no longer `wanted` before it began.
+        Return None if the run was no longer `wanted` before it began. A run that its worker skipped never
+        began, either.
         """
 
 
@@ -39,11 +40,11 @@ class RemoteRuns:
         runner: Runner,
         carrier: Carrier | None,
         wanted: Callable[[RunHandle, Task], bool],
-        fits: Callable[[RunHandle, Task], bool],
+        allowed: Callable[[RunHandle, Task], bool],
     ) -> None:
-        """`wanted` says whether a waiting run may still begin, `fits` whether its budget allows it."""
+        """`wanted` says whether a waiting run may still begin, `allowed` whether budget and provider do."""
         self._citizen, self._registry, self._runner = citizen, registry, runner
-        self._carrier, self._wanted, self._fits = carrier, wanted, fits
+        self._carrier, self._wanted, self._allowed = carrier, wanted, allowed
 
     async def carry_out(self, task: Task, context: Context, run: RunHandle) -> Result:
         """Return the result of the run, whichever worker of its queue carries it out."""
@@ -59,15 +60,17 @@ class RemoteRuns:
 
         def wanted() -> bool:
             nonlocal looked
-            if elapsed() - looked >= BUDGET_LOOK:
+            if elapsed() - looked >= LOOK:
                 looked = elapsed()
-                return self._wanted(run, task) and self._fits(run, task)
+                return self._wanted(run, task) and self._allowed(run, task)
             return self._wanted(run, task)
 
         if self._registry.fenced:
             await self._registry.put_on_record(run)
         result = await self._carrier.run(task, context, run, began, wanted)
-        if result is not None:
+        if result is None:
+            result = Result(Outcome.SKIPPED, "it waited for a worker until it might not begin any more")
+        elif not (run.never_began and result.outcome is Outcome.SKIPPED):
             return result
         run.put_back, run.never_began, run.opened = True, True, False
-        return Result(Outcome.SKIPPED, "it waited for a worker until it might not begin any more")
+        return result

@@ -85,8 +85,8 @@ class Scheduler(Verbs):
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
         shared = shared or shared_by_root(home.parent, clock)
         self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._tell_of_provider, copies)
-        wanted, fits = self._dispatch.wants, self._paid.still_fits
-        self._remote = RemoteRuns(citizen, self._registry, self._runner, carrier, wanted, fits)
+        wanted, allowed = self._dispatch.wants, self._paid.may_still_begin
+        self._remote = RemoteRuns(citizen, self._registry, self._runner, carrier, wanted, allowed)
         plan = self._rules.wake
         self._wake = self._wake_requests(plan) if plan else None
         self._jump: Timer | None = None

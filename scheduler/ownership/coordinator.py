@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from scheduler.config.settings import CitizenSettings
@@ -14,6 +15,8 @@ from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.ownership.stream import RemoteStream
 from scheduler.process.thread_pool import UnblockedPool
 from scheduler.process.threads import in_thread
+from scheduler.providers.outage_files import OutageFiles
+from scheduler.providers.outages import Outages
 from scheduler.storage.file_copies import NO_COPIES, FileCopies
 from scheduler.storage.history_writer import PATIENCE, HistoryWriter
 from scheduler.storage.lock import Ownership, acquire
@@ -69,6 +72,9 @@ class Coordinator(Protocol):
 
     def copies(self, citizen: CitizenSettings | None) -> FileCopies:
         """Where other machines read the citizen's files (None: those about all citizens)."""
+
+    def outages(self, root: Path) -> Outages:
+        """The outages of the providers that citizens of this root name."""
 
     async def overview(self) -> Cluster | None:
         """Return the machines that share citizens; None if there is only this one."""
@@ -133,6 +139,9 @@ class LocalCoordinator:
 
     def copies(self, citizen: CitizenSettings | None) -> FileCopies:
         return NO_COPIES
+
+    def outages(self, root: Path) -> Outages:
+        return OutageFiles(root, self.clock)
 
     async def overview(self) -> Cluster | None:
         return None

@@ -39,6 +39,12 @@ def admission(run: Probe) -> Decision[Outage | None]:
     return decide
 
 
+def handover(kept: Outage | None, now: float, alive: Alive) -> tuple[Outage | None, Outage | None]:
+    """Answers the outage for which a run waits here; None if a worker may decide whether it begins."""
+    found = believed(kept, now, alive)
+    return kept, None if found is None or may_try(found, now) else found
+
+
 def refusal(provider: str, by: Refused) -> Decision[Outage]:
     """Answers the outage after this refusal."""
 

@@ -119,3 +119,11 @@ def believed(outage: Outage | None, now: float, alive: Callable[[Running], bool]
 def may_try(outage: Outage, now: float) -> bool:
     """Whether a run may be the probe now."""
     return outage.probe is None and outage.until <= now
+
+
+def moved(outage: Outage, seconds: float) -> Outage:
+    """The outage with all of its moments so many seconds later, as by another clock."""
+    probe = outage.probe
+    if probe is not None:
+        probe = replace(probe, process=replace(probe.process, since=probe.process.since + seconds))
+    return replace(outage, since=outage.since + seconds, until=outage.until + seconds, probe=probe)

@@ -30,6 +30,9 @@ class OutageFiles(Outages):
         self._folder = root_folder(root) / FOLDER
         self._seen: dict[str, tuple[FileStamp | None, Outage | None]] = {}  # each look is a stat
 
+    def refresh(self) -> None:
+        """Do nothing: each look reads the file if it has changed."""
+
     def all(self) -> list[Outage]:
         names = sorted(name.removesuffix(SUFFIX) for name in names_in(self._folder) if name.endswith(SUFFIX))
         return [found for name in names if (found := self.of(name))]
@@ -45,7 +48,7 @@ class OutageFiles(Outages):
     def _file(self, provider: str) -> Path:
         return self._folder / f"{provider}{SUFFIX}"
 
-    def _alive(self, process: Running) -> bool:
+    def _alive(self, provider: str, process: Running) -> bool:
         return alive(process)
 
     def _change(self, provider: str, decide: Decision[T]) -> T:
@@ -56,7 +59,7 @@ class OutageFiles(Outages):
         try:
             with FileLock(path, mode=0o600, timeout=PATIENCE):
                 before = self._known(provider)
-                after, answer = decide(before, self._clock.now(), self._alive)
+                after, answer = decide(before, self._clock.now(), alive)
                 if after is not before:
                     self._write(provider, after)
                 return answer

@@ -14,7 +14,6 @@ from scheduler.core.wording.spans import moment
 from scheduler.core.wording.text import clean
 from scheduler.errors import SchedulerError
 from scheduler.providers.outage import Outage
-from scheduler.providers.outage_files import OutageFiles
 from scheduler.providers.outages import Outages
 from scheduler.system.clock import SystemClock
 
@@ -33,19 +32,18 @@ def providers_command(provider: str | None, retry: bool, as_json: bool, config: 
 
     All citizens that name a provider wait for it together.
     """
-    clock = SystemClock()
-    try:
-        outages = OutageFiles(load(config=config).root, clock)
-        if retry:
-            return _retry(outages, provider)
-        away = [each for each in outages.all() if provider in (None, each.provider)]
-        if as_json:
-            click.echo(json.dumps([_document(each) for each in away], indent=2))
-        else:
-            rows = [TITLES, *(_row(each, clock.now()) for each in away)]
-            click.echo("\n".join(table(rows, 200)) if away else "no provider is away")
-    finally:
-        clock.close()
+    from scheduler.control.coordinator import coordinator_of_a_command
+
+    outages = coordinator_of_a_command(settings := load(config=config)).outages(settings.root)
+    outages.refresh()
+    if retry:
+        return _retry(outages, provider)
+    away = [each for each in outages.all() if provider in (None, each.provider)]
+    if as_json:
+        click.echo(json.dumps([_document(each) for each in away], indent=2))
+    else:
+        rows = [TITLES, *(_row(each, SystemClock.now()) for each in away)]
+        click.echo("\n".join(table(rows, 200)) if away else "no provider is away")
     return 0
 
 

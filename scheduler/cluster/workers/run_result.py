@@ -31,10 +31,12 @@ SELECT q.run, q.task, q.charge, q.result, r.started, s.state
 FROM experience.remote q JOIN experience.runs r ON r.id = q.run
 LEFT JOIN experience.states s ON (s.citizen, s.task) = (q.citizen, q.task)
 WHERE q.citizen = %(citizen)s AND q.epoch < %(epoch)s AND q.result IS NOT NULL AND r.outcome IS NULL
+    AND q.result->>'began' IS DISTINCT FROM 'false'
 """
-_WAITED = """
+_NEVER_BEGAN = """
 SELECT charge FROM experience.remote
-WHERE citizen = %(citizen)s AND epoch < %(epoch)s AND worker IS NULL AND charge <> ''
+WHERE citizen = %(citizen)s AND epoch < %(epoch)s AND charge <> ''
+    AND (worker IS NULL OR result->>'began' = 'false')
 """
 _RECORD = """
 WITH saved AS (
@@ -146,7 +148,7 @@ async def record_endings(
     runs that only waited for a worker cost nothing.
     """
     asked = {"citizen": citizen, "epoch": epoch}
-    for (charge,) in await (await connection.execute(_WAITED, asked)).fetchall():
+    for (charge,) in await (await connection.execute(_NEVER_BEGAN, asked)).fetchall():
         await asyncio.to_thread(_count, costs, charge, "", None, {"began": False})
     ended = await (await connection.execute(_UNRECORDED, asked)).fetchall()
     for run, task, charge, raw, started, state in ended:

@@ -90,16 +90,19 @@ _OWNS = """
 SELECT 1 FROM experience.owners WHERE (citizen, epoch) = (%s, %s) AND until > clock_timestamp() FOR KEY SHARE
 """
 _TAKE_OVER = """
-WITH before AS (
+WITH probes AS (  -- their owner, which would say how they went, is gone
+    UPDATE experience.providers p SET run = '' FROM experience.remote q
+    WHERE q.citizen = %(citizen)s AND q.epoch < %(epoch)s AND q.charge = p.run AND p.run <> ''),
+before AS (
     DELETE FROM experience.remote q WHERE q.citizen = %(citizen)s AND q.epoch < %(epoch)s
         AND (q.worker IS NULL OR q.result IS NOT NULL)
-    RETURNING q.task, q.job, q.worker),
+    RETURNING q.task, q.job, q.worker IS NOT NULL AND q.result->>'began' IS DISTINCT FROM 'false' AS began),
 gone AS (DELETE FROM procrastinate_jobs j USING before WHERE j.id = before.job AND j.status = 'todo'),
 asked AS (
     UPDATE experience.remote q SET stop = true WHERE q.citizen = %(citizen)s AND q.epoch < %(epoch)s
         AND q.worker IS NOT NULL AND q.result IS NULL
     RETURNING q.task, q.worker)
-SELECT task FROM before WHERE worker IS NOT NULL UNION SELECT task FROM asked
+SELECT task FROM before WHERE began UNION SELECT task FROM asked
 """
 # Knock again: the worker could not claim the run while a run of an earlier owner had not ended.
 _KNOCK_AGAIN = f"""

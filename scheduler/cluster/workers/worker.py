@@ -16,7 +16,9 @@ import psycopg
 from scheduler.cluster.bus import Bus, Stream, own_channel
 from scheduler.cluster.database import Connection, Database
 from scheduler.cluster.guard import Guard
-from scheduler.cluster.leases import ENDING
+from scheduler.cluster.leases import ENDING, too_slow
+from scheduler.cluster.providers import outage_rows
+from scheduler.cluster.providers.outage_rows import Noter
 from scheduler.cluster.workers import run_rows
 from scheduler.cluster.workers.definitions import Definitions
 from scheduler.cluster.workers.procrastinate_jobs import hear
@@ -28,6 +30,7 @@ from scheduler.config.loader import Settings
 from scheduler.config.settings import EngineSettings
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Trigger
+from scheduler.engine.paid.holds import away
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle, RunObserver
 from scheduler.engine.runner import WRITE_OFF, Runner
@@ -35,6 +38,7 @@ from scheduler.errors import DatabaseAway, TaskFailed
 from scheduler.executors.executor import IN_PROCESS, Executor
 from scheduler.executors.result import Result
 from scheduler.process.process_info import BOOT, Running, born
+from scheduler.providers.outage import Probe
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
 
@@ -231,6 +235,9 @@ class Worker(RunObserver):
             handle.result = Result(Outcome.FAILED, str(error))
             return
         citizen, task = found
+        if task.provider and (why := await self._waits(carried, task.provider)):
+            handle.result = Result(Outcome.SKIPPED, why)
+            return
         handle.masks = Masks(citizen.hidden)
         carried.charge = charge_of(citizen, task, claimed.charge, self._clock)
         says = carried.charge.variables if carried.charge else {}
@@ -252,6 +259,20 @@ class Worker(RunObserver):
             self._guard.begins_inside()
             handle.began_at = self._clock.elapsed()
         await self._runner.run(task, handle, context)
+
+    async def _waits(self, carried: Carried, provider: str) -> str:
+        """Why the run may not begin, which perhaps tries its provider from now on; empty if it may."""
+        claimed, now = carried.claimed, self._clock.now()
+        noter = Noter(carried.worker, self._clock, self._lease.seconds)
+        process = Running(os.getpid(), born(os.getpid()) or 0.0, now, BOOT)
+        probe = Probe(claimed.charge, claimed.citizen, process)
+        try:
+            async with asyncio.timeout(self._lease.seconds / 2), self._asking:
+                outage = await outage_rows.begin(await self._connected(), noter, provider, probe)
+        except (psycopg.Error, DatabaseAway, TimeoutError) as error:
+            why = str(error) or too_slow(self._database, noter.failover)
+            return f"whether {provider} is away is not known: {why}"
+        return away(outage, claimed.task, now)[0].why if outage else ""
 
     async def _finish(self, carried: Carried, teller: RunReporter) -> None:
         """Record the result, however long the database is away; it may be refused."""

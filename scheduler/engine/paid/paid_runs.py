@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +28,7 @@ from scheduler.engine.run import RunHandle
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors.result import Result
 from scheduler.process.process_info import BOOT, Running, born
-from scheduler.providers.outage import Probe, Refused, may_try
+from scheduler.providers.outage import Outage, Probe, Refused, is_probe, may_try
 from scheduler.spending.account import has_limits
 from scheduler.spending.budget import today_of, zone_of_days
 from scheduler.spending.money import dollars
@@ -168,7 +169,7 @@ class PaidRuns:
     def _admit(self, task: Task) -> Admission | Hold:
         charge, now, pid = self.costs.new_charge(task.name), self._clock.now(), os.getpid()
         probe = Probe(charge.run, self._citizen, Running(pid, born(pid) or 0.0, now, BOOT))
-        if task.provider and (outage := self._outages.begin(task.provider, probe)):
+        if outage := self._awaited(task, probe):
             self.costs.close(charge)
             return away(outage, f"{self._citizen}/{task.name}", now)[0]
         try:
@@ -180,6 +181,14 @@ class PaidRuns:
             self._give_back(task, charge)
             return over_budget(limit)[0]
         return Admission(charge, probe)
+
+    def _awaited(self, task: Task, run: Probe) -> Outage | None:
+        """The outage for which the run waits; a worker claims the probe itself, when it begins the run."""
+        if not task.provider:
+            return None
+        if task.queue:
+            return self._outages.before_handover(task.provider)
+        return self._outages.begin(task.provider, run)
 
     def _give_back(self, task: Task, charge: RunCharge) -> None:
         """Note that the run, perhaps the probe of its provider, does not begin."""
@@ -195,11 +204,19 @@ class PaidRuns:
             self._give_back(task, admitted.charge)
         except OSError as error:  # its cost stays unknown, counted as the highest of the last runs
             self._warn("cost not noted", error)
+        if task.provider:
+            with suppress(SchedulerError):  # its worker may know more
+                self._outages.refresh()
         return ended.result
 
-    def still_fits(self, run: RunHandle, task: Task) -> bool:
-        """Whether a run that waits for a worker may still begin under its budget; reads small files."""
+    def may_still_begin(self, run: RunHandle, task: Task) -> bool:
+        """Whether provider and budget still allow a run that waits for a worker; reads small files."""
         if run.job is None or not run.job.paid:
+            return True
+        outage = self._outages.of(task.provider) if task.provider else None
+        if outage and not (may_try(outage, self._clock.now()) or is_probe(outage, run.charge)):
+            return False
+        if not self._pays(task):
             return True
         try:
             return on_disk(self._home, lambda: self.costs.account.still_fits(run.charge, task.name))
@@ -248,7 +265,7 @@ class PaidRuns:
         failure = None
         try:
             result = await self._execute(task, context, run)
-            ended = Ended(result, self._clock.elapsed() - begun)
+            ended = Ended(result, self._clock.elapsed() - begun, asked=_has_run(task, result))
         except TaskFailed as error:
             took, never_began = self._clock.elapsed() - begun, isinstance(task.work, Command)
             failure, ended = error, Ended(Result(Outcome.FAILED, str(error)), took, asked=not never_began)
@@ -379,3 +396,9 @@ class PaidRuns:
 
     def _warn(self, text: str, error: OSError) -> None:
         log.warning(text, extra={"citizen": self._citizen, "error": str(error)})
+
+
+def _has_run(task: Task, result: Result) -> bool:
+    """Whether its program got control; one that a worker could not start has no exit code."""
+    failed = result.outcome is Outcome.FAILED and result.code is None
+    return not (task.queue and isinstance(task.work, Command) and failed)
