@@ -22,7 +22,7 @@ from scheduler.cluster.presence import Presence, overview
 from scheduler.cluster.providers.outage_rows import Noter
 from scheduler.cluster.providers.shared_outages import SharedOutages
 from scheduler.cluster.shared_files import FOLDER, ROOT, Notes, read_notes, was_replaced, write_files
-from scheduler.cluster.store import ClusterStore, read_committed
+from scheduler.cluster.store import ClusterStore, cancel_unbegun, read_committed
 from scheduler.cluster.workers.run_messages import run_of
 from scheduler.cluster.workers.run_sender import RunSender
 from scheduler.config.settings import CitizenSettings, EngineSettings
@@ -142,6 +142,7 @@ class ClusterCoordinator:
             tasks, costs = {task.name: task for task in citizen.tasks}, self._costs(citizen, lease)
             begun = await self._sender.take_over(lease, tasks, self._local.clock.now(), costs)
             committed = await read_committed(self._database, citizen.name, begun)
+            await cancel_unbegun(self._database, citizen.name, tasks.values(), costs, committed.never_began)
             if not lease.held:  # lost in the meantime
                 raise DatabaseAway(f"{citizen.name}: {too_slow(self._database, self._leases.seconds)}")
             undo.pop_all()

@@ -30,7 +30,7 @@ _OWNERS = """
 WITH batch AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%(batch)s) AS each (
     citizen text, epoch bigint, task text, number bigint, slot text, attempt integer, trigger text,
     started float8, state jsonb, finished float8, seconds float8, outcome text, text text, output text,
-    traceback text, facts text, withdrawn boolean, "order" jsonb)),
+    traceback text, facts text, withdrawn boolean, charge text, "order" jsonb)),
 owner AS MATERIALIZED (
     SELECT citizen, epoch FROM experience.owners
     WHERE until > clock_timestamp() AND (citizen, epoch) IN (SELECT citizen, epoch FROM batch)
@@ -81,8 +81,8 @@ _STARTS = (
     _OWNERS
     + f""",
 begun AS (
-    INSERT INTO experience.runs (citizen, task, number, slot, attempt, epoch, trigger, started)
-    SELECT citizen, task, number, slot, attempt, epoch, trigger, started FROM allowed
+    INSERT INTO experience.runs (citizen, task, number, slot, attempt, epoch, trigger, started, charge)
+    SELECT citizen, task, number, slot, attempt, epoch, trigger, started, charge FROM allowed
     ON CONFLICT DO NOTHING RETURNING citizen, task, id),
 again AS (  -- committed before, but the answer was lost
     SELECT citizen, task, id FROM experience.runs JOIN allowed USING (citizen, task, number, epoch)
@@ -95,10 +95,10 @@ SELECT citizen, task, id FROM ours
 # Runs for workers wait here, each with a job that notifies a worker.
 _WAITING = f""",
 orders AS (
-    SELECT row_number() OVER (ORDER BY id) AS place, id AS run, a.citizen, a.task, a.epoch, o.*
+    SELECT row_number() OVER (ORDER BY id) AS place, id AS run, a.citizen, a.task, a.epoch, a.charge, o.*
     FROM begun JOIN allowed a USING (citizen, task),
         jsonb_to_record(a."order") AS o (
-            queue text, digest text, priority integer, last_success float8, charge text)
+            queue text, digest text, priority integer, last_success float8)
     WHERE a."order" IS NOT NULL),
 jobs AS MATERIALIZED ({jobs("orders")}),
 waiting AS (
@@ -117,7 +117,6 @@ class Order:
     digest: str  # digest of the definition
     priority: int  # highest first
     last_success: float | None
-    charge: str = ""  # the name of its cost in the ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +130,7 @@ class Started:
     trigger: str
     started: float  # Unix seconds
     state: Mapping[str, Any]  # the task's state from now on
+    charge: str = ""  # the name of its cost in the ledger
     order: Order | None = None  # for workers, if one of them is to carry it out
 
 

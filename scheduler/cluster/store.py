@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -11,8 +12,9 @@ from scheduler.cluster.database import PER_SERVER, Database
 from scheduler.cluster.fence import Change, Ended, FencedWriter, Order, Saved, Started, Withdrawn
 from scheduler.cluster.leases import Lease
 from scheduler.core.state import TaskState
-from scheduler.core.task import Trigger
+from scheduler.core.task import Task, Trigger
 from scheduler.core.task_digest import digest
+from scheduler.engine.paid.run_costs import RunCosts
 from scheduler.process.process_info import NO_PROCESS, Running
 from scheduler.schema.json_codec import from_json, to_json
 from scheduler.storage.state_file import States
@@ -27,7 +29,20 @@ GATHER = 0.005  # seconds in which changes without a waiting caller are gathered
 _NEVER_BEGAN = """
 UPDATE experience.runs SET outcome = 'skipped', finished = started, seconds = 0,
     text = 'its owner died before it began'
-WHERE citizen = %s AND task = ANY(%s) AND outcome IS NULL RETURNING task
+WHERE citizen = %s AND task = ANY(%s) AND outcome IS NULL RETURNING charge
+"""
+
+
+# Charges without a run. The task's last run must be older, and of a program that noted its charge.
+_NOT_ON_RECORD = """
+SELECT entered.charge
+FROM unnest(%(tasks)s::text[], %(charges)s::text[], %(times)s::float8[]) AS entered (task, charge, at)
+JOIN LATERAL (
+    SELECT charge, started FROM experience.runs WHERE (citizen, task) = (%(citizen)s, entered.task)
+    ORDER BY id DESC LIMIT 1) AS last ON last.charge IS NOT NULL AND last.started <= entered.at + 1
+WHERE NOT EXISTS (
+    SELECT FROM experience.runs r
+    WHERE (r.citizen, r.task, r.charge) = (%(citizen)s, entered.task, entered.charge))
 """
 
 
@@ -37,6 +52,7 @@ class Committed:
 
     states: dict[str, TaskState]
     numbers: dict[str, int]
+    never_began: tuple[str, ...] = ()  # the charges of runs that were on record and never began
 
 
 async def read_committed(database: Database, citizen: str, begun: Collection[str] = ()) -> Committed:
@@ -53,8 +69,29 @@ async def read_committed(database: Database, citizen: str, begun: Collection[str
         if state.running and state.running.pid == os.getpid():
             found[task] = state.changed(running=replace(state.running, pid=NO_PROCESS, born=0.0))
     never = [task for task, state in found.items() if state.starting]
-    await database.rows(_NEVER_BEGAN, (citizen, never))
-    return Committed(found, dict(numbers))
+    closed = await database.rows(_NEVER_BEGAN, (citizen, never))
+    return Committed(found, dict(numbers), tuple(charge for (charge,) in closed if charge))
+
+
+async def cancel_unbegun(
+    database: Database, citizen: str, tasks: Iterable[Task], costs: RunCosts, never_began: Iterable[str]
+) -> None:
+    """Count no run that earlier owners entered in the ledger and that never began; raises DatabaseAway.
+
+    `never_began` are the charges of those on record. A run for a worker is entered before it is on record.
+    """
+    with suppress(OSError):  # what is not cancelled counts as the highest of the last runs
+        newest = await asyncio.to_thread(costs.account.newest)
+        last = [each for task in tasks if task.queue and (each := newest.get(task.name))]
+        entered = [each for each in last if each.cost is None and each.at is not None]
+        values = {
+            "citizen": citizen,
+            "tasks": [each.task for each in entered],
+            "charges": [each.run for each in entered],
+            "times": [each.at for each in entered],
+        }
+        found = await database.rows(_NOT_ON_RECORD, values) if entered else []
+        await asyncio.to_thread(costs.cancel, [*never_began, *(charge for (charge,) in found)])
 
 
 @dataclass(slots=True)
@@ -201,13 +238,13 @@ class ClusterStore(DiskStore):
         (self._remote.add if start.remote else self._remote.discard)(start.task)
         which = start.task, asked.number, self._slot(asked), start.attempt
         given = *which, start.trigger, start.started, state
-        return Started(*given, order=self._order(start) if start.remote else None)
+        return Started(*given, start.charge, self._order(start) if start.remote else None)
 
     def _order(self, start: RunStart) -> Order:
         assert start.remote
         forced = FORCED if start.trigger == Trigger.FORCE else 0
         priority, known = forced - start.remote.priority, digest(start.remote, self._home)
-        return Order(start.remote.queue, known, priority, start.state.last_success, start.charge)
+        return Order(start.remote.queue, known, priority, start.state.last_success)
 
     def _slot(self, asked: _Start) -> str:
         """The id of the slot, the same for each attempt: its time, or the number of the first run."""

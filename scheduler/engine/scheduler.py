@@ -360,6 +360,8 @@ class Scheduler(Verbs):
         task, paid, rules = job.task, job.paid, self._rules
         run = self._registry.prepare(job, trigger) if paid else self._registry.start(job, trigger)
         run.masks = rules.masks
+        if paid:
+            run.charge = self._paid.costs.new_name(task.name)
         # A run that also knew its context would be a cycle: collecting it takes a third of the run's time.
         context = Context(
             self.citizen,

@@ -125,6 +125,12 @@ class Account:
             self.ledger.load()
             return self.ledger.knows(run)
 
+    def newest(self) -> dict[str, Charge]:
+        """The newest charge of each task; raises OSError."""
+        with self._lock:
+            self.ledger.load()
+            return {each.task: each for each in self.ledger.charges(date.min, date.max)}
+
     def _limit(self, task: str, entered: str = "") -> OverBudget | None:
         """The limit that another run could exceed; `entered` is that run, if the ledger has it already."""
         now, next_run = self._clock.now(), self.ledger.dearest().get(task, ZERO)

@@ -43,7 +43,7 @@ class RunStart(NamedTuple):
     state: TaskState
     remote: Task | None = None  # the task, if a worker carries the run
     inside: bool = False  # its handler runs in this process
-    charge: str = ""  # the name under which its cost is counted, if a worker carries it
+    charge: str = ""  # the name under which its cost is counted
 
 
 class Store:

@@ -26,8 +26,9 @@ class Desk:
     writer: FencedWriter
     lease: Lease
 
-    async def start(self, number: int = 1, task: str = "render") -> int:
-        start = Started(task, number, f"slot{number}", 1, "schedule", 1.0, {"run_count": number}, ORDER)
+    async def start(self, number: int = 1, task: str = "render", charge: str = "") -> int:
+        slot, state = f"slot{number}", {"run_count": number}
+        start = Started(task, number, slot, 1, "schedule", 1.0, state, charge, ORDER)
         (row,) = await self.writer.write(self.lease, [start])
         return row
 

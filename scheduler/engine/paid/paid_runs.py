@@ -155,8 +155,14 @@ class PaidRuns:
 
     async def begin(self, task: Task, run: RunHandle, start: Callable[[], None]) -> Admission | Result:
         """Enter the run and `start` it; return its result if it does not begin."""
+        admitting = asyncio.ensure_future(asyncio.to_thread(self._admit, task, run.charge))
         try:
-            admitted = await asyncio.to_thread(self._admit, task)
+            admitted = await asyncio.shield(admitting)
+        except asyncio.CancelledError:
+            with suppress(OSError):
+                if isinstance(entered := await admitting, Admission):
+                    await self.give_back(task, entered)
+            raise
         except OSError as error:
             start()
             return Result(Outcome.FAILED, f"not started: {uncounted(error)[0].why}")
@@ -166,8 +172,9 @@ class PaidRuns:
         start()
         return admitted
 
-    def _admit(self, task: Task) -> Admission | Hold:
-        charge, now, pid = self.costs.new_charge(task.name), self._clock.now(), os.getpid()
+    def _admit(self, task: Task, name: str) -> Admission | Hold:
+        charge = self.costs.opened(name, task.name)
+        now, pid = self._clock.now(), os.getpid()
         probe = Probe(charge.run, self._citizen, Running(pid, born(pid) or 0.0, now, BOOT))
         if outage := self._awaited(task, probe):
             self.costs.close(charge)
@@ -197,17 +204,24 @@ class PaidRuns:
             self._outages.ended(task.provider, charge.run, tried=False)
 
     def _withdraw(self, task: Task, run: RunHandle, admitted: Admission, ended: Ended) -> Result:
-        """Cancel the entry of a run that waited for a worker and never began. Blocks."""
-        try:
-            self.costs.account.cancel(admitted.charge.run)
-            self._summary = self._summarise(self._clock.now())
-            self._give_back(task, admitted.charge)
-        except OSError as error:  # its cost stays unknown, counted as the highest of the last runs
-            self._warn("cost not noted", error)
+        """Cancel the entry of a run that never began. Blocks."""
+        self._cancel(task, admitted)
         if task.provider:
             with suppress(SchedulerError):  # its worker may know more
                 self._outages.refresh()
         return ended.result
+
+    async def give_back(self, task: Task, admitted: Admission) -> None:
+        """Cancel the entry of an admitted run that does not begin."""
+        await asyncio.to_thread(self._cancel, task, admitted)
+
+    def _cancel(self, task: Task, admitted: Admission) -> None:
+        try:
+            self.costs.cancel([admitted.charge.run])
+            self._summary = self._summarise(self._clock.now())
+            self._give_back(task, admitted.charge)
+        except OSError as error:  # its cost stays unknown, counted as the highest of the last runs
+            self._warn("cost not noted", error)
 
     def may_still_begin(self, run: RunHandle, task: Task) -> bool:
         """Whether provider and budget still allow a run that waits for a worker; reads small files."""

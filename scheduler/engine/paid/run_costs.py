@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -60,9 +60,13 @@ class RunCosts:
         self.account.take_over()
         self.settle_left_over()
 
+    def new_name(self, task: str) -> str:
+        """The name in the ledger for a new run."""
+        return f"{task}-{self._clock.now():.0f}-{secrets.token_hex(4)}"
+
     def new_charge(self, task: str) -> RunCharge:
         """A charge for a new run; unless it is entered, the run counts only if it reports its cost."""
-        return self.opened(f"{task}-{self._clock.now():.0f}-{secrets.token_hex(4)}", task)
+        return self.opened(self.new_name(task), task)
 
     def opened(self, run: str, task: str) -> RunCharge:
         """The charge of a run that already has a name in the ledger."""
@@ -134,6 +138,12 @@ class RunCosts:
         if known is not None and known.cost is not None:
             return RunCost(str(known.cost), False, known.tokens_in, known.tokens_out)
         return self.settle(self.opened(run, task), program, "", failed=False, used=used, said=said)
+
+    def cancel(self, runs: Iterable[str]) -> None:
+        """Count these runs no more, as far as they are entered with an unknown cost: they never began."""
+        for run in runs:
+            if (charge := self.account.knows(run)) and charge.cost is None:
+                self.account.cancel(run)
 
     def left_over(self) -> list[RunCharge]:
         """The runs with a report file that are not open."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ class Wake:
             self._registry.open_turn(run.job, run, turn.why)
             self._runner.watch(run, turn.task.timeout)
 
-        if self._paid.concerns(turn.task):
+        if self.plan.configured and self._paid.concerns(turn.task):
             return await self._paid.begin(turn.task, run, start)
         start()
         return None
@@ -182,25 +183,29 @@ class Wake:
         if not self.plan.configured:
             self._registry.results.delivered(results)
             return Result(Outcome.OK, "no wake command set")
-        seen = await self._sees(results)
-        if results:
-            await self._recorded()
 
         async def begin(*agents: Running) -> None:
             await self.record.begin(run.since, _last_of(results), agents, seen)
             self._registry.results.delivered(results)
             self._noted.set()
 
-        given = (self._citizen, number, turn.why or run.trigger, results, turn.late, self._home)
-        content = await asyncio.to_thread(letter, *given)
-        if isinstance(work, Command):
-            wake = {"EXPERIENCE_WAKE": str(number)}
-            text = json.dumps(content).encode() + b"\n"
-            work = replace(work, input=text, environment={**work.environment, **wake})
-        run.before_carried = begin
-        if not isinstance(work, Command | Isolated):  # the work has no process of its own
-            await begin()
-            await self._registry.began(run)
+        async with AsyncExitStack() as undo:
+            if admitted:  # a freeze may take it back
+                undo.push_async_callback(self._paid.give_back, turn.task, admitted)
+            seen = await self._sees(results)
+            if results:
+                await self._recorded()
+            given = (self._citizen, number, turn.why or run.trigger, results, turn.late, self._home)
+            content = await asyncio.to_thread(letter, *given)
+            if isinstance(work, Command):
+                wake = {"EXPERIENCE_WAKE": str(number)}
+                text = json.dumps(content).encode() + b"\n"
+                work = replace(work, input=text, environment={**work.environment, **wake})
+            run.before_carried = begin
+            if not isinstance(work, Command | Isolated):  # the work has no process of its own
+                await begin()
+                await self._registry.began(run)
+            undo.pop_all()
         context = replace(turn.context, options=content)
         return await self._paid.carry_out(turn.task.with_work(work), context, run, admitted)
 

@@ -138,7 +138,7 @@ async def test_whoever_dies_after_this_step(desk: Desk, step: str) -> None:
 RUNNING = {"pid": 1, "born": 1.0, "since": 10.0, "boot": "another"}
 ENDED = {**OK, "seconds": 5.0, "machine": "g1", "printed": [[0, "half"], [0, " done"]]}
 ENDED["reported"] = {"cost_usd": "0.25", "tokens_in": 7}
-PAID = replace(ORDER, charge="render-1")
+CHARGE = "render-1"
 
 
 def account(home: Path) -> RunCosts:
@@ -175,10 +175,11 @@ async def test_the_end_of_a_run_that_a_dead_owner_had_not_recorded_is_recorded_b
         await desk.connection.execute("TRUNCATE runs, states, remote, workers, procrastinate_jobs CASCADE")
         desk.lease = await desk.another()
         costs = account(tmp_path / str(last))
-        for charge in (PAID.charge, "waits-1"):
+        for charge in (CHARGE, "waits-1"):
             assert costs.account.enter(charge, charge[:-2]) is None
-        start = Started("render", 1, "1", 1, "schedule", 9.0, {"running": RUNNING, "last_run": 10.0}, PAID)
-        waits = replace(start, task="waits", order=replace(PAID, charge="waits-1"))
+        state = {"running": RUNNING, "last_run": 10.0}
+        start = Started("render", 1, "1", 1, "schedule", 9.0, state, CHARGE, ORDER)
+        waits = replace(start, task="waits", charge="waits-1")
         run, _ = await desk.writer.write(desk.lease, [start, waits])
         worker = await desk.enter()
         assert await desk.claim(run, worker) and await run_rows.finish(desk.connection, run, worker, ENDED)
