@@ -171,6 +171,8 @@ def shop(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             assert answer.returncode == 0, answer.stderr
         owner.start()
         shop.until("SELECT 1 FROM owners WHERE until > clock_timestamp()", 1)
+        while not (owner.home("opus") / ".experience" / "control.sock").exists():  # it answers from then on
+            time.sleep(0.02)
         shop.gpu_worker()
         yield shop
     finally:
