@@ -18,7 +18,7 @@ from tests.cluster.postgres import Postgres
 # What the provider answers is in a file: a refusal, an answer, or nothing for a long time.
 ASK = "case $(cat {notes}/answer) in away) echo 429 too many requests; exit 1;;"
 ASK += " stays) exec sleep 300;; esac; echo hi"
-SETTINGS = """failover = "5s"
+SETTINGS = """failover = "10s"
 [citizens.{citizen}.tasks.ask]
 every = "1000h"
 enabled = false

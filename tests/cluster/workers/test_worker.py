@@ -20,7 +20,7 @@ from scheduler.spending.ledger import SpendingLedger
 from tests.cluster.machines import Machine
 from tests.cluster.postgres import Postgres
 
-FAILOVER = 3.0
+FAILOVER = 10.0  # seconds: on a busy machine a shorter lease may be lost
 SETTINGS = f"""failover = "{FAILOVER:.0f}s"
 [citizens.opus]
 workers = 16
