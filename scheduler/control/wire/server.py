@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from scheduler.errors import NotALoop, NotOurs, SchedulerError
 from scheduler.ownership.stream import RemoteStream, Writer
 from scheduler.schema.json_codec import to_json
 from scheduler.system.files import file_id
-from scheduler.system.hanging_disks import hanging
+from scheduler.system.hanging_disks import on_disk
 from scheduler.system.log_once import CountedWarning
 from scheduler.system.time_zones import local_zone_name
 from scheduler.system.unix_socket import (
@@ -157,7 +157,7 @@ class Server:
     async def _listen(self, path: Path, group: int | None) -> None:
         listener = socket.socket(socket.AF_UNIX)
         try:
-            prepare(path, group)
+            on_disk(self._home, partial(prepare, path, group))
             self._user = bind(listener, path, group)
             identity = file_id(path)
             serve, limit = partial(self._serve, group), messages.LINE_LIMIT
@@ -168,16 +168,20 @@ class Server:
             if path not in self._open:  # it failed or was cancelled
                 asyncio.get_running_loop().remove_reader(listener)
                 listener.close()
-                remove(path)
+                with suppress(OSError):
+                    on_disk(self._home, partial(remove, path))
 
     def _close(self, path: Path) -> None:
         server, identity = self._open.pop(path, (None, None))
         if server:
             server.close()
-        if hanging((str(self._home),)):  # leave it: the next owner replaces it
-            return
-        if identity is None or file_id(path) in (identity, None):  # otherwise another owner has bound it
-            remove(path)
+
+        def clear() -> None:
+            if identity is None or file_id(path) in (identity, None):  # otherwise another owner has bound it
+                remove(path)
+
+        with suppress(OSError):  # on a disk that hangs it stays: the next owner replaces it
+            on_disk(self._home, clear)
 
     async def _serve(
         self, group: int | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

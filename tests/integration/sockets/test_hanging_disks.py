@@ -1,6 +1,7 @@
 """A disk that hangs: the citizens on it are said to be silent, and no one else waits."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import subprocess
@@ -215,6 +216,26 @@ async def test_a_disk_that_hangs_after_its_answer_holds_up_no_loop(place, hung, 
         hung.back.set()
         before = ran.count("tick")
         await until(lambda: ran.count("tick") > before + 1, "it runs again")
+    finally:
+        hung.back.set()
+        await fleet.stop(0)
+
+
+async def test_a_disk_that_hangs_as_a_socket_is_closed_or_opened_holds_up_no_loop(place, hung):
+    hung.back.set()
+    fleet = Fleet(FleetOptions(config=place.config, wakes=False))
+    await fleet.start(dispatch=False)
+    try:
+        server = fleet.members["mira"].server
+        for step in (server.close, server.open):
+            hung.touched.clear()
+            hung.answers = hung.catches = True
+            hung.back.clear()
+            with contextlib.suppress(OSError):
+                await step()
+            assert not hung.touched, "by the thread of the loop"
+            hung.back.set()
+            await until(lambda: not hanging([hung.folder]), "it answers")
     finally:
         hung.back.set()
         await fleet.stop(0)
