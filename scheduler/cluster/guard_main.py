@@ -5,7 +5,7 @@ import select
 import signal
 import sys
 
-from scheduler.executors.process_tree import Family, Identity, ProcessEntry, descendants, everybody
+from scheduler.executors.process_tree import Family, Identity, ProcessEntry, all_processes, descendants
 from scheduler.process.process_info import Running, alive
 from scheduler.system.clock import elapsed
 
@@ -28,12 +28,12 @@ class Ward:
 
     def add(self, leader: Running) -> None:
         """Add a run that the owner starts."""
-        mark = next((one.mark for one in everybody() if one.identity == (leader.pid, leader.born)), "")
+        mark = next((one.mark for one in all_processes() if one.identity == (leader.pid, leader.born)), "")
         self._families.append(Family(mark, leader))
 
     def look(self) -> list[ProcessEntry]:
         """Return the living processes of all runs; known ones are kept, since they may lose their parent."""
-        machine = everybody()
+        machine = all_processes()
         found = {family: family.members(machine) for family in self._families}
         self._families = [
             family._replace(seen=frozenset(one.identity for one in members))

@@ -86,9 +86,8 @@ def _check_file(program: str, file: Path) -> None:
 
 def _check_on_path(program: str, folder: Path, path: str | None) -> None:
     places = (path if path is not None else os.defpath).split(os.pathsep)
-    path = os.pathsep.join(
-        str(folder / place) for place in places
-    )  # relative ones start at the child's folder
+    # The child looks up relative places from its own folder.
+    path = os.pathsep.join(str(folder / place) for place in places)
     if shutil.which(program, path=path):
         return
     if found := shutil.which(program, mode=os.F_OK, path=path):

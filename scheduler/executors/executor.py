@@ -12,7 +12,7 @@ from scheduler.executors.environment import check_program, environment, new_mark
 from scheduler.executors.in_process import InProcessExecutor
 from scheduler.executors.isolated import run_isolated
 from scheduler.executors.process_tree import Origin
-from scheduler.executors.result import Result, RunListener, ended
+from scheduler.executors.result import Result, RunListener, exit_result
 from scheduler.executors.subprocesses import SubprocessPool
 from scheduler.process.adopted import Makers
 from scheduler.process.startup import as_utf8
@@ -33,18 +33,18 @@ class Executor:
         """The number of handlers that run inside this process."""
         return len(self._makers.calls())
 
-    def run(self, task: Task, context: Context, watcher: RunListener) -> Awaitable[Result]:
+    def run(self, task: Task, context: Context, listener: RunListener) -> Awaitable[Result]:
         """Return the result of the run; raises whatever a handler in this process raises.
 
         Cancelling ends the run at once, except that a process gets `kill_grace` seconds to exit by itself.
         """
         work = task.work
         if isinstance(work, IN_PROCESS):
-            return self._calls.run(task, work, context, watcher)
+            return self._calls.run(task, work, context, listener)
         if isinstance(work, Command):
-            return run_command(self._processes, work, context, watcher)
+            return run_command(self._processes, work, context, listener)
         if isinstance(work, Isolated):
-            return run_isolated(self._processes, work, context, watcher)
+            return run_isolated(self._processes, work, context, listener)
         raise NotSetUp(work.advice or f"{task.name} needs {work.setting}")
 
     def begin(self) -> None:
@@ -69,11 +69,11 @@ class Executor:
 
 
 async def run_command(
-    processes: SubprocessPool, work: Command, context: Context, watcher: RunListener
+    processes: SubprocessPool, work: Command, context: Context, listener: RunListener
 ) -> Result:
     """The result of the command; its text is the last line, or the first if that is urgent."""
-    code = await processes.run(partial(_order, work, context), watcher)
-    return ended(code, watcher.output)
+    code = await processes.run(partial(_order, work, context), listener)
+    return exit_result(code, listener.output)
 
 
 def _order(work: Command, context: Context) -> SpawnRequest:

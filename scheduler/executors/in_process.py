@@ -15,7 +15,7 @@ from typing import Any
 
 from scheduler.core.task import Call, Context, Handler, Imported, Task
 from scheduler.errors import TaskFailed
-from scheduler.executors.result import Result, RunListener, answer
+from scheduler.executors.result import Result, RunListener, handler_result
 from scheduler.executors.stdout_capture import current
 from scheduler.process import standard_streams
 from scheduler.process.adopted import Makers
@@ -212,20 +212,20 @@ class InProcessExecutor:
         self._shapes: dict[int, tuple[object, Signature]] = {}
         self._imported: dict[Imported, Handler] = {}
 
-    async def run(self, task: Task, work: Call | Imported, context: Context, watcher: RunListener) -> Result:
-        token = current.set(watcher)
-        self._makers.begin(watcher, True)
+    async def run(self, task: Task, work: Call | Imported, context: Context, listener: RunListener) -> Result:
+        token = current.set(listener)
+        self._makers.begin(listener, True)
         try:
-            function = work.function if isinstance(work, Call) else await self._import(task, work, watcher)
+            function = work.function if isinstance(work, Call) else await self._import(task, work, listener)
             how = (self._shapes.get(id(function)) or self._remember(function))[1]
             if how.is_async:
                 made = function(context) if how.takes is CONTEXT else how.call(function, context)
                 done = first_step(made)
-                return answer(await done if isinstance(done, _Steps) else done)
-            return answer(await self._threaded(task, partial(how.call, function, context), watcher))
+                return handler_result(await done if isinstance(done, _Steps) else done)
+            return handler_result(await self._threaded(task, partial(how.call, function, context), listener))
         finally:
             current.reset(token)
-            self._makers.end(watcher)
+            self._makers.end(listener)
             if not self._guard.soon:
                 self._guard.put_back_soon()
 
@@ -235,19 +235,19 @@ class InProcessExecutor:
         known = self._shapes[id(function)] = (function, shape(function))
         return known
 
-    async def _import(self, task: Task, work: Imported, watcher: RunListener) -> Handler:
+    async def _import(self, task: Task, work: Imported, listener: RunListener) -> Handler:
         """The function; its module is imported at the first run, by the process and user of the run."""
         if work not in self._imported:
-            self._imported[work] = await self._in_thread(task, partial(_function, work), watcher)
+            self._imported[work] = await self._in_thread(task, partial(_function, work), listener)
         return self._imported[work]
 
-    async def _threaded(self, task: Task, call: partial[Any], watcher: RunListener) -> Any:
-        value = await self._in_thread(task, call, watcher)
+    async def _threaded(self, task: Task, call: partial[Any], listener: RunListener) -> Any:
+        value = await self._in_thread(task, call, listener)
         return await guarded(_outcome_of(value)) if inspect.isawaitable(value) else value
 
-    async def _in_thread(self, task: Task, call: partial[Any], watcher: RunListener) -> Any:
+    async def _in_thread(self, task: Task, call: partial[Any], listener: RunListener) -> Any:
         def left(thread: Thread) -> None:
-            watcher.left_behind(THREAD, thread.is_alive)
+            listener.left_behind(THREAD, thread.is_alive)
 
         return await in_thread(partial(self._alone, call), task.name, left)
 

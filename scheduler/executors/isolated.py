@@ -13,7 +13,7 @@ from scheduler.executors.child import Reader, SpawnRequest
 from scheduler.executors.environment import check_folder, environment, new_mark
 from scheduler.executors.isolated_protocol import LONGEST, order_letter, read_line
 from scheduler.executors.output import OutputBuffer
-from scheduler.executors.result import Result, RunListener, ended, how
+from scheduler.executors.result import Result, RunListener, exit_result, exit_words
 from scheduler.executors.subprocesses import SubprocessPool
 
 _ROOT = str(Path(__file__).parents[2])  # the folder that holds this package, checked out or installed
@@ -21,7 +21,7 @@ _PATH = "PYTHONPATH"
 
 
 async def run_isolated(
-    processes: SubprocessPool, work: Isolated, context: Context, watcher: RunListener
+    processes: SubprocessPool, work: Isolated, context: Context, listener: RunListener
 ) -> Result:
     """The function's answer; a process that exits without one has failed."""
     if os.name != "posix":
@@ -31,11 +31,11 @@ async def run_isolated(
     reader = Reader(fd, mail.take)
     try:
         # Its last messages are read in the same turn of the loop as its exit.
-        code = await processes.run(partial(_order, work, context, childs_fd), watcher)
+        code = await processes.run(partial(_order, work, context, childs_fd), listener)
     finally:
         reader.close()
         os.close(childs_fd)
-    return _judged(mail.answer, code, watcher.output)
+    return _judged(mail.answer, code, listener.output)
 
 
 def _order(work: Isolated, context: Context, fd: int) -> SpawnRequest:
@@ -51,9 +51,11 @@ def _order(work: Isolated, context: Context, fd: int) -> SpawnRequest:
 
 def _judged(answer: Result | None, code: int | None, output: OutputBuffer) -> Result:
     if answer is None:
-        return ended(code, output) if code else Result(Outcome.FAILED, "it left before it had an answer")
+        return (
+            exit_result(code, output) if code else Result(Outcome.FAILED, "it left before it had an answer")
+        )
     if code and not answer.outcome.bad:
-        return Result(Outcome.FAILED, f"{how(code)} after it had answered: {answer.text}")
+        return Result(Outcome.FAILED, f"{exit_words(code)} after it had answered: {answer.text}")
     return answer
 
 

@@ -17,7 +17,7 @@ from scheduler.core.task import Context, Outcome, Progress
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors.in_process import exit_if_forked, guarded, shape
 from scheduler.executors.isolated_protocol import answer_line, context_of, progress_line, usage_line
-from scheduler.executors.result import Result, answer, plain
+from scheduler.executors.result import Result, handler_result, storable_text
 
 TRACEBACK = 20_000  # characters: enough for the innermost calls of an endless recursion
 
@@ -62,7 +62,7 @@ def _called(function: Callable[..., Any], context: Context) -> Result:
             value = _awaited(value)
     finally:
         exit_if_forked()
-    return answer(value)
+    return handler_result(value)
 
 
 def _awaited(awaitable: Awaitable[Any]) -> Any:
@@ -105,7 +105,7 @@ class _Sender:
         expected = isinstance(error, TaskFailed | SchedulerError)
         text = str(error) if expected else f"{kind.__name__}: {error}".rstrip(": ")
         story = "" if expected else "".join(traceback.format_exception(kind, error, trace))[-TRACEBACK:]
-        self.send(answer_line(Result(Outcome.FAILED, plain(text), traceback=story)))
+        self.send(answer_line(Result(Outcome.FAILED, storable_text(text), traceback=story)))
 
 
 if __name__ == "__main__":

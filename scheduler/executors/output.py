@@ -49,7 +49,7 @@ class OutputBuffer:
         self._notify()
 
     def skip(self, size: int) -> None:
-        """Count bytes that were lost on the way here; the tail begins anew with the next bytes."""
+        """Count bytes that were lost on the way here; the tail starts over with the next bytes."""
         with self._lock:
             self.size += size
             self._parted = True

@@ -60,27 +60,27 @@ class Family(NamedTuple):
     pipe: int = -1  # the inode of its output
     seen: Collection[Identity] = ()
 
-    def members(self, everybody: Collection[ProcessEntry]) -> list[ProcessEntry]:
+    def members(self, processes: Collection[ProcessEntry]) -> list[ProcessEntry]:
         """The processes that show one of these signs, and all their descendants."""
         leader = self.leader
-        reused = any(one.pid == leader.pid and one.born != leader.born for one in everybody)
+        reused = any(one.pid == leader.pid and one.born != leader.born for one in processes)
         group = -1 if reused else leader.pid  # a reused pid leads a foreign group
         signs = {
             one.pid
-            for one in everybody
+            for one in processes
             if (self.mark and one.mark == self.mark)  # an empty mark would match all others
             or group in (one.group, one.session)
             or self.pipe in one.outputs
             or one.identity in self.seen
         }
-        inside = descendants(signs, everybody)
-        return [one for one in everybody if one.pid in inside]
+        inside = descendants(signs, processes)
+        return [one for one in processes if one.pid in inside]
 
 
-def descendants(roots: Iterable[int], everybody: Iterable[ProcessEntry]) -> set[int]:
+def descendants(roots: Iterable[int], processes: Iterable[ProcessEntry]) -> set[int]:
     """The pids of these processes and of all their present descendants."""
     children = defaultdict(list)
-    for one in everybody:
+    for one in processes:
         children[one.parent].append(one.pid)
     inside, new = set(roots), list(roots)
     while new:
@@ -106,7 +106,7 @@ class ProcessTree:
     async def _look(self) -> list[ProcessEntry]:
         async with self._looking:
             self._next = None  # later requests need a later scan
-            return await in_thread(everybody, "census", lambda thread: None)
+            return await in_thread(all_processes, "census", lambda thread: None)
 
 
 def line_of(pid: int) -> "Line | None":
@@ -133,7 +133,7 @@ class Line(NamedTuple):
     ours: bool
 
 
-def everybody() -> list[ProcessEntry]:
+def all_processes() -> list[ProcessEntry]:
     """Every living process of the machine but this one; blocks."""
     look = _from_proc if facts.LINUX else _from_psutil
     found = (look(pid) for pid in facts.pids() if pid != os.getpid())

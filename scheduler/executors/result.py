@@ -46,7 +46,7 @@ URGENT = "URGENT"
 _NOTHING_TO_SAY = Result(Outcome.OK)
 
 
-def answer(value: object) -> Result:
+def handler_result(value: object) -> Result:
     """The result of a handler that returned: text, a Report or nothing; anything else is a failure."""
     if value is None:
         return _NOTHING_TO_SAY
@@ -58,16 +58,16 @@ def answer(value: object) -> Result:
     raise TaskFailed(f"returned {_a(type(value).__name__)}, not text")
 
 
-def ended(code: int | None, output: OutputBuffer) -> Result:
+def exit_result(code: int | None, output: OutputBuffer) -> Result:
     """The result of a process that ended, judged by its exit code and what it wrote."""
     if code != 0:
         last = output.tail_line()
-        return Result(Outcome.FAILED, f"{how(code)}: {last}" if last else how(code), code=code)
+        return Result(Outcome.FAILED, f"{exit_words(code)}: {last}" if last else exit_words(code), code=code)
     first = output.first_line()
     return _said(first if first.startswith(URGENT) else output.tail_line(), code=code)
 
 
-def how(code: int | None) -> str:
+def exit_words(code: int | None) -> str:
     """How a process ended, in words: an exit code, or the signal that killed it."""
     if code is None:
         return "exit code unknown, something else in this process took it"
@@ -79,14 +79,14 @@ def how(code: int | None) -> str:
         return f"killed by signal {-code}"
 
 
-def plain(text: str) -> str:
+def storable_text(text: str) -> str:
     """Text that can be stored and sent: bounded, and without lone surrogates (from odd file names)."""
     text = text[:ERROR_LIMIT]
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _said(text: str, outcome: Outcome = Outcome.OK, urgent: bool = False, code: int | None = None) -> Result:
-    return Result(outcome, plain(text), urgent or text.startswith(URGENT), "", code)
+    return Result(outcome, storable_text(text), urgent or text.startswith(URGENT), "", code)
 
 
 def _a(noun: str) -> str:

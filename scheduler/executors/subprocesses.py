@@ -16,9 +16,7 @@ from scheduler.process.threads import in_thread
 HELD = 64  # pipes of background processes that runs left behind
 REMEMBERED = 1000  # runs whose background processes are recognised when they ask for something
 POLL = 0.02  # seconds between the first two looks at whether a child has exited
-KILLING = (
-    3.0  # seconds of killing and looking again; what is left then hangs in the kernel or is another user's
-)
+KILLING = 3.0  # seconds of killing and looking again; what is left hangs in the kernel or is another user's
 LOOK, IDLE_LOOK = 0.1, 1.0  # seconds between two looks at adopted children: while there may be some, and else
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
@@ -40,24 +38,24 @@ class SubprocessPool:
         self.spared: set[int] = set()  # children that are no runs
         self._marks: dict[str, RunListener] = {}  # the newest runs by mark, ended or not
 
-    async def run(self, prepare: Callable[[], SpawnRequest], watcher: RunListener) -> int | None:
-        """The exit code, once all output is with the watcher. Cancelled, it returns when no process is left.
+    async def run(self, prepare: Callable[[], SpawnRequest], listener: RunListener) -> int | None:
+        """The exit code, once all output is with the listener. Cancelled, it returns when no process is left.
 
         The request is prepared when its turn comes: 500 at once take 50 ms, too long for a turn of the loop.
         """
         child: Subprocess | None = None
         try:
             async with self._starts:
-                child = await self._start(prepare, watcher)
-                await watcher.carried_by(child.running)
+                child = await self._start(prepare, listener)
+                await listener.carried_by(child.running)
                 child.go()
-            child.exited.add_done_callback(lambda _: watcher.exited())
+            child.exited.add_done_callback(lambda _: listener.exited())
             await asyncio.wait([child.exited])  # a plain await would cancel the future, too
             await child.last_words()
             return child.exited.result()
         except asyncio.CancelledError:
             if child:
-                await self._end(child, watcher)
+                await self._end(child, listener)
             raise
         finally:
             if child:
@@ -128,7 +126,7 @@ class SubprocessPool:
         """Kill what still runs; the runs report it."""
         self.stop_now()
         children = dict(self._children)
-        await asyncio.gather(*(self._kill(child, watcher) for child, watcher in children.items()))
+        await asyncio.gather(*(self._kill(child, listener) for child, listener in children.items()))
         if children:  # at most so long, since some may hang in the kernel
             await asyncio.wait([child.closed for child in children], timeout=2 * LAST_WORDS)
         for pipe in tuple(self._held):
@@ -136,39 +134,39 @@ class SubprocessPool:
         if self._next_look:
             self._next_look.cancel()
 
-    async def _start(self, prepare: Callable[[], SpawnRequest], watcher: RunListener) -> Subprocess:
+    async def _start(self, prepare: Callable[[], SpawnRequest], listener: RunListener) -> Subprocess:
         async with self._turn:
             await asyncio.sleep(0)  # one start, about a millisecond, in a turn of the loop
-            child = Subprocess(prepare(), watcher.output)
-            child.listener = watcher
-            self._remember(child.mark, watcher)
-            self._children[child] = watcher
+            child = Subprocess(prepare(), listener.output)
+            child.listener = listener
+            self._remember(child.mark, listener)
+            self._children[child] = listener
             self._makers.begin(child)
             soon = asyncio.get_running_loop().time() + LOOK  # by then a short run may have left children
             if self._next_look and self._next_look.when() > soon:
                 self._look_in(LOOK)
             return child
 
-    def _remember(self, mark: str, watcher: RunListener) -> None:
+    def _remember(self, mark: str, listener: RunListener) -> None:
         """Remember the run by its mark, to recognise what it leaves in the background."""
-        self._marks[mark] = watcher
+        self._marks[mark] = listener
         if len(self._marks) > REMEMBERED:
             del self._marks[next(iter(self._marks))]
 
-    async def _end(self, child: Subprocess, watcher: RunListener) -> None:
+    async def _end(self, child: Subprocess, listener: RunListener) -> None:
         """Stop the child even if this is cancelled; cancelled again, kill it."""
-        stopping = asyncio.ensure_future(self._stop(child, watcher))
+        stopping = asyncio.ensure_future(self._stop(child, listener))
         while not stopping.done():
             try:
                 await asyncio.shield(stopping)
             except asyncio.CancelledError:
                 child.hurried = True
 
-    async def _stop(self, child: Subprocess, watcher: RunListener) -> None:
+    async def _stop(self, child: Subprocess, listener: RunListener) -> None:
         child.stopped = True
         await self._ask(child)
-        if await self._went(child) or await self._kill(child, watcher):
-            self._report_doubtful(child, watcher)
+        if await self._went(child) or await self._kill(child, listener):
+            self._report_doubtful(child, listener)
         await child.last_words(0.05 if self._hurried else LAST_WORDS)
 
     async def _ask(self, child: Subprocess) -> None:
@@ -191,7 +189,7 @@ class SubprocessPool:
             pause = min(0.1, pause * 1.5)
         return False
 
-    async def _kill(self, child: Subprocess, watcher: RunListener) -> bool:
+    async def _kill(self, child: Subprocess, listener: RunListener) -> bool:
         """Kill all processes of the child's run; whether none is left."""
         loop, pause = asyncio.get_running_loop(), POLL
         end = loop.time() + KILLING
@@ -200,18 +198,18 @@ class SubprocessPool:
             for one in left:
                 one.send(_KILL)
             if loop.time() > end:
-                _report(left, watcher, child.running)
+                _report(left, listener, child.running)
                 return False
             await asyncio.sleep(pause)
             pause = min(0.1, pause * 1.5)
         return True
 
-    def _report_doubtful(self, child: Subprocess, watcher: RunListener) -> None:
+    def _report_doubtful(self, child: Subprocess, listener: RunListener) -> None:
         """Report processes that may belong to this run or to another: they are not killed or waited for."""
         doubtful = [Running(*each, 0.0) for each in self._adopted.maybe_left_by(child) - child.seen]
         if living := [each for each in doubtful if alive(each)]:
             names = ", ".join(f"process {each.pid} ({name(each.pid)})" for each in living)
-            watcher.left_behind(f"{names}, of this run or another", lambda: False, living[0])
+            listener.left_behind(f"{names}, of this run or another", lambda: False, living[0])
 
     async def _left(self, child: Subprocess) -> list[ProcessEntry]:
         """The living processes of the child's run; each is remembered once found."""
@@ -222,11 +220,11 @@ class SubprocessPool:
         return found
 
 
-def _report(left: Collection[ProcessEntry], watcher: RunListener, leader: Running) -> None:
+def _report(left: Collection[ProcessEntry], listener: RunListener, leader: Running) -> None:
     """Report the processes that cannot be ended: the task does not start again while they live."""
     processes = [Running(one.pid, one.born, leader.since, leader.boot) for one in left] or [leader]
     names = ", ".join(f"process {one.pid} ({name(one.pid)})" for one in processes)
-    watcher.left_behind(names, lambda: any(map(alive, processes)), processes[0])
+    listener.left_behind(names, lambda: any(map(alive, processes)), processes[0])
 
 
 def _one_of(makers: Collection[object]) -> Origin:

@@ -77,17 +77,17 @@ class ScriptExecutor(Executor):
         super().__init__()
         self._clock = clock
 
-    def run(self, task: Task, context: Context, watcher: RunListener) -> Awaitable[Result]:
-        return self._play(context, watcher)
+    def run(self, task: Task, context: Context, listener: RunListener) -> Awaitable[Result]:
+        return self._play(context, listener)
 
-    async def _play(self, context: Context, watcher: RunListener) -> Result:
+    async def _play(self, context: Context, listener: RunListener) -> Result:
         chance = random.Random(f"{context.citizen}/{context.task} after {context.last_success}")
         result, text = outcome(context.citizen, context.task)
         hostile = (context.citizen, context.task) == HOSTILE
         lines = script(context.task, result, hostile).splitlines(keepends=True)
         pause = MESSAGES[context.task][0] * chance.uniform(0.7, 1.6) / len(lines)
         for number, line in enumerate(lines):
-            watcher.output.write(line.encode())
+            listener.output.write(line.encode())
             if len(lines) > FILES:
                 context.progress(min(number, FILES), FILES, f"{min(number, FILES)}/{FILES} files")
             await self._sleep(pause)

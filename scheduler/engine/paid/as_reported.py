@@ -5,7 +5,7 @@ from dataclasses import replace
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.core.state import first_line
 from scheduler.core.task import Outcome
-from scheduler.executors.result import Result, how, plain
+from scheduler.executors.result import Result, exit_words, storable_text
 
 _LIMITS = {Ending.TURN_LIMIT: "reached its limit of turns", Ending.BUDGET_LIMIT: "reached its budget"}
 
@@ -18,8 +18,8 @@ def as_reported(result: Result, report: AgentReport) -> Result:
     said = report.summary if report.ending is Ending.OK else report.failure.text
     text = first_line(said) or _LIMITS.get(report.ending, "")
     if text and report.ending is Ending.OK and result.outcome.bad:  # an answer is no reason for a failure
-        text = f"{how(result.code)}: {text}"
-    return replace(result, outcome=outcome, text=plain(text) or result.text)
+        text = f"{exit_words(result.code)}: {text}"
+    return replace(result, outcome=outcome, text=storable_text(text) or result.text)
 
 
 def _outcome(outcome: Outcome, ending: Ending) -> Outcome:
