@@ -103,7 +103,7 @@ class Freezer:
         try:
             await asyncio.to_thread(self._root.freeze, freeze)
         except OSError as error:
-            return [Answer(ALL, error=_unwritten(error, self._root.path))]
+            return [Answer(ALL, error=_write_error(error, self._root.path))]
         said = Answer(ALL, f"{ALL}: {freeze_words(freeze, self._now())}", freeze)
 
         async def joined(citizen: CitizenSettings) -> Answer:
@@ -122,7 +122,7 @@ class Freezer:
         try:
             await asyncio.to_thread(self._root.thaw, self._now())
         except OSError as error:
-            return [Answer(ALL, error=_unwritten(error, self._root.path))]
+            return [Answer(ALL, error=_write_error(error, self._root.path))]
         lifted = await self._each(self._citizens, self._thaw)
         was = _in_force(note, self._now())
         said = [Answer(ALL, f"{ALL}: thawed")] if was else []
@@ -151,14 +151,14 @@ class Freezer:
         freeze = Freeze(now, end(local_zone()), by, Masks(citizen.hidden).hide(why))
         own = HomeFreezes(citizen.home, self._copies(citizen)).own
         if may_write:  # first, since an owner reads it before each start and may take seconds to answer
-            await _written(own.freeze, freeze)
+            await _write(own.freeze, freeze)
         async with self._owner_of(citizen) as owner:
             if (until := end(_zone_of(owner))) != freeze.until:
                 freeze = replace(freeze, until=until)
                 if may_write:
-                    await _written(own.freeze, freeze)
+                    await _write(own.freeze, freeze)
             if may_write and not isinstance(owner, MachineControl):
-                await self._look(citizen, owner)
+                await self._notify_owner(citizen, owner)
             elif owner:
                 await owner.freeze(until=until, why=why)
             else:
@@ -169,9 +169,9 @@ class Freezer:
     async def _confirmed(self, citizen: CitizenSettings, stop_runs: bool) -> Answer:
         """Make sure that the citizen's owner knows that all are frozen."""
         async with self._owner_of(citizen) as owner:
-            await self._look(citizen, owner)
+            await self._notify_owner(citizen, owner)
             if isinstance(owner, MachineControl):
-                await _knows(owner, frozen=True)
+                await _wait_until_read(owner, frozen=True)
             return Answer(citizen.name, stopped=await _stop_runs(owner) if stop_runs else ())
 
     async def _thaw(self, citizen: CitizenSettings) -> Answer:
@@ -187,19 +187,19 @@ class Freezer:
             files = HomeFreezes(citizen.home, self._copies(citizen))
             before = await asyncio.to_thread(files.read, now)
             was = _in_force(before.own, now)
-            await _written(files.own.thaw, now)
+            await _write(files.own.thaw, now)
             if isinstance(owner, MachineControl):
-                await _knows(owner, frozen=_in_force(before.root, now) is not None)
+                await _wait_until_read(owner, frozen=_in_force(before.root, now) is not None)
                 await owner.thaw()
             else:
-                await self._look(citizen, owner)
+                await self._notify_owner(citizen, owner)
             if left := (await asyncio.to_thread(files.read, self._now())).now(self._now()):
                 words = freeze_words(left, now)
                 raise Frozen(f"{name} is still {words}; thaw all citizens: {PROGRAM} thaw")
         return Answer(name, f"{name}: thawed" if was else f"{name}: is not frozen", was)
 
-    async def _look(self, citizen: CitizenSettings, owner: Owner | None) -> None:
-        """Let the owner read the files; raises NotConfirmed if it does not or cannot."""
+    async def _notify_owner(self, citizen: CitizenSettings, owner: Owner | None) -> None:
+        """Have the owner read the files; raises NotConfirmed if it does not or cannot."""
         if owner is None:
             if silent := await asyncio.to_thread(living_owner, citizen.home):
                 raise NotConfirmed(f"{citizen.name}: {IN_FILE}: pid {silent.pid} does not answer")
@@ -242,13 +242,13 @@ def _not_ours(citizen: CitizenSettings) -> NotOurs:
     )
 
 
-def _unwritten(error: OSError, otherwise: object) -> SchedulerError:
+def _write_error(error: OSError, otherwise: object) -> SchedulerError:
     if isinstance(error, NotCopied):
         return NotConfirmed(f"{IN_FILES_HERE}: {error.strerror}")
     return SchedulerError(file_error(error, otherwise))
 
 
-async def _knows(owner: MachineControl, *, frozen: bool) -> None:
+async def _wait_until_read(owner: MachineControl, *, frozen: bool) -> None:
     """Return when the owner's machine has read whether all citizens are frozen; raises Disconnected."""
     for wait in SEEN_AFTER:
         freeze = await owner.look_at_freeze()
@@ -258,11 +258,11 @@ async def _knows(owner: MachineControl, *, frozen: bool) -> None:
     raise Disconnected("its machine has not read them yet")
 
 
-async def _written(write: Callable[..., None], value: Freeze | float) -> None:
+async def _write(write: Callable[..., None], value: Freeze | float) -> None:
     try:
         await asyncio.to_thread(write, value)
     except OSError as error:
-        raise _unwritten(error, "the freeze") from error
+        raise _write_error(error, "the freeze") from error
 
 
 async def _stop_runs(owner: Owner | None) -> tuple[str, ...]:

@@ -52,8 +52,8 @@ class WorkerCharge:
         charge = Charge(run, task, day, cost, report.tokens_in, report.tokens_out)
         return late_line(charge) if cost else ""
 
-    def told(self) -> None:
-        """Remove the report, which is now known; blocks."""
+    def remove_report(self) -> None:
+        """Remove the report, which its owner now has; blocks."""
         self.costs.close(self.charge)
         self.costs.remove(self.charge)
 
@@ -92,7 +92,7 @@ async def tell(
     """Add the run's report to the ledger if its owner has not read it, and remove its file."""
     if report and (line := charge.late(report)):
         await run_rows.tell_cost(connection, citizen, line)
-    await asyncio.to_thread(charge.told)
+    await asyncio.to_thread(charge.remove_report)
 
 
 def _costs(citizen: CitizenSettings, clock: Clock) -> RunCosts:
