@@ -12,11 +12,8 @@ from scheduler.core.values import copier, value
 from scheduler.process.process_info import Running
 from scheduler.process.who import Who
 
-OK, SKIPPED, STOPPED = (
-    Outcome.OK,
-    Outcome.SKIPPED,
-    Outcome.STOPPED,
-)  # members of an enumeration are slow to look up
+# Members of an enumeration are slow to look up.
+OK, SKIPPED, STOPPED = Outcome.OK, Outcome.SKIPPED, Outcome.STOPPED
 RECENT = 10  # runs whose outcomes are kept
 _SIGNS = {OK: "o", Outcome.WARNING: "w", STOPPED: "s", Outcome.REFUSED: "r"}  # any other: failed
 ERROR_LIMIT = 2000  # characters of an error kept in the state file

@@ -247,9 +247,8 @@ def view(task: Task, state: TaskState, when: float, *, held: Hold | None = None,
 
 
 # What a row takes over as it is.
-_OF_STATE = {each.name for each in fields(TaskView)} & {each.name for each in fields(TaskState)} - {
-    "schedule"
-}
+_FIELDS = {each.name for each in fields(TaskView)}
+_OF_STATE = _FIELDS & {each.name for each in fields(TaskState)} - {"schedule"}
 _OF_TASK = ("name", "timeout", "enabled", "priority", "description", "queue")
 
 

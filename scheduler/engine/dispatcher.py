@@ -17,11 +17,8 @@ from scheduler.engine.run import RunHandle
 from scheduler.system.clock import Clock, ClockSteps, Timer
 
 SLICE = 256  # dispatches before other work on the loop gets its turn
-SCHEDULE, FORCE, CATCH_UP = (
-    Trigger.SCHEDULE,
-    Trigger.FORCE,
-    Trigger.CATCH_UP,
-)  # members of an enumeration are slow to look up
+# Members of an enumeration are slow to look up.
+SCHEDULE, FORCE, CATCH_UP = Trigger.SCHEDULE, Trigger.FORCE, Trigger.CATCH_UP
 AGAIN = 1.0  # seconds until a dispatch that failed is tried again
 
 

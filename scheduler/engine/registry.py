@@ -32,17 +32,14 @@ log = logging.getLogger("experience")
 
 SAVED_WITHIN = 5.0  # seconds that a verb waits for the disk; its client waits ten seconds for the answer
 # Members of an enumeration are slow to look up, and `A | B` makes a new object for each run.
-OK, INTERRUPTED, REFUSED, SKIPPED, SCHEDULE, FORCE, URGENT = (
-    *(Outcome.OK, Outcome.INTERRUPTED, Outcome.REFUSED, Outcome.SKIPPED),
-    *(Trigger.SCHEDULE, Trigger.FORCE, Trigger.URGENT),
-)
-RETRY = Trigger.RETRY
+OK, INTERRUPTED, REFUSED, SKIPPED = Outcome.OK, Outcome.INTERRUPTED, Outcome.REFUSED, Outcome.SKIPPED
+SCHEDULE, FORCE, RETRY, URGENT = Trigger.SCHEDULE, Trigger.FORCE, Trigger.RETRY, Trigger.URGENT
 RECEIPTS = (HoldKind.BUDGET, HoldKind.PROVIDER)  # the kinds of hold that get a row in the history
-BY_SCHEDULE = frozenset({Trigger.SCHEDULE, Trigger.CATCH_UP, Trigger.RETRY})
+BY_SCHEDULE = frozenset({SCHEDULE, Trigger.CATCH_UP, RETRY})
 
 
 @lru_cache(1)
-def _process(pid: int) -> tuple[int, float]:
+def _this_process(pid: int) -> tuple[int, float]:
     """The id and start time of this process, for runs that it carries itself; read once for all citizens."""
     return pid, start_ticks(pid) or 0.0
 
@@ -82,7 +79,7 @@ class TaskRegistry(RunObserver):
 
     def begin(self) -> None:
         """Save every change from now on; runs belong to this process."""
-        self._process = _process(os.getpid())
+        self._process = _this_process(os.getpid())
         self.store.begin(lambda: self.states, self._adopt, self.bus.notify)
         for name in self._unbegun:
             self.store.withdrawn(name)
@@ -128,8 +125,8 @@ class TaskRegistry(RunObserver):
         if task.queue:
             run.started_at = self._clock.elapsed()  # used until a worker begins the run
         self.update(job, state.started(running, served, starting))
-        attempt = job.attempt() if trigger is RETRY else ""
-        self.bus.add_event("started", task.name, None, attempt, trigger, None, run.late, run.who)
+        text = job.attempt() if trigger is RETRY else ""
+        self.bus.add_event("started", task.name, text=text, trigger=trigger, late=run.late, who=run.who)
         for listener in self.bus.listeners:
             listener.started(task)
         return run
@@ -138,11 +135,17 @@ class TaskRegistry(RunObserver):
         """Return when the run is on record; it does not begin if another process owns the citizen by then."""
         job = run.job
         assert job is not None
-        slot = "" if job.state.slot is None or run.trigger is FORCE else repr(job.state.slot)
-        task = job.task if job.task.queue else None
-        attempt, inside = job.state.attempt + 1, job.inside
-        began = run.trigger.value, run.since, job.state
-        start = RunStart(run.name, slot, attempt, *began, task, inside, run.charge)
+        start = RunStart(
+            task=run.name,
+            slot="" if job.state.slot is None or run.trigger is FORCE else repr(job.state.slot),
+            attempt=job.state.attempt + 1,
+            trigger=run.trigger.value,
+            started=run.since,
+            state=job.state,
+            remote=job.task if job.task.queue else None,
+            inside=job.inside,
+            charge=run.charge,
+        )
         run.variables = {}  # if it ends while it waits, its record may be there
         run.variables = await self.store.started(start)
         if run.variables is None:
@@ -165,7 +168,7 @@ class TaskRegistry(RunObserver):
                 listener.held(job.task, hold)
 
     def let_go(self, job: Job, about: str, why: str) -> None:
-        """Record in one row of history, over restarts too, that times of the wake are skipped from now on."""
+        """Record once, in a row of the history, that the wake is skipped from now on because of `about`."""
         if not job.is_wake or job.state.let_go == about:
             return
         now = self._clock.now()
@@ -209,9 +212,15 @@ class TaskRegistry(RunObserver):
         if job.is_wake and run.trigger in BY_SCHEDULE:
             state = state.counted(self._day(now), skipped=False)
         self.update(job, state)
-        why = job.attempt() if run.trigger is RETRY else why
-        asked = (run.trigger, None, run.late, run.who)
-        self.bus.add_event("started", run.name, None, why, *asked, number=run.number)
+        self.bus.add_event(
+            "started",
+            run.name,
+            text=job.attempt() if run.trigger is RETRY else why,
+            trigger=run.trigger,
+            late=run.late,
+            who=run.who,
+            number=run.number,
+        )
         for listener in self.bus.listeners:
             listener.started(job.task)
 
@@ -295,15 +304,38 @@ class TaskRegistry(RunObserver):
 
     def _log_end(self, run: RunHandle, result: Result, attempt: int, now: float, took: float) -> None:
         """Log the end of the run as an event and in the history."""
-        name, trigger, who, cost = run.name, run.trigger, run.who, run.cost
-        outcome, text, trace, output = result.outcome, result.text, result.traceback, run.printed
-        lasted = None if outcome is SKIPPED else took
-        self.bus.add_event("finished", name, outcome, text, trigger, lasted, None, who, cost, run.number)
-        if output is not None:
-            output.close()
-        begun, stopped_by, why = run.since, run.stopped_by, run.begun_for
-        facts = begun, now, took, outcome, text, trace, output, cost, who, stopped_by, why, run.where
-        self.bus.record(FinishedRun(name, trigger, attempt + 1, *facts))
+        self.bus.add_event(
+            "finished",
+            run.name,
+            result.outcome,
+            result.text,
+            run.trigger,
+            duration=None if result.outcome is SKIPPED else took,
+            who=run.who,
+            cost=run.cost,
+            number=run.number,
+        )
+        if run.printed is not None:
+            run.printed.close()
+        self.bus.record(
+            FinishedRun(
+                task=run.name,
+                trigger=run.trigger,
+                attempt=attempt + 1,
+                started=run.since,
+                finished=now,
+                seconds=took,
+                outcome=result.outcome,
+                text=result.text,
+                traceback=result.traceback,
+                output=run.printed,
+                cost=run.cost,
+                who=run.who,
+                stopped_by=run.stopped_by,
+                why=run.begun_for,
+                machine=run.where,
+            )
+        )
 
     def _after(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> TaskState:
         """The task's state after a run with this result."""

@@ -9,9 +9,7 @@ from scheduler.providers.outage import Outage
 from scheduler.spending.budget import OverBudget
 
 BUDGET_LOOK = 15.0  # seconds between two checks whether the budget was lifted
-PROBE_LOOK = (
-    15.0  # seconds between two checks whether a probe has ended, plus up to as much again, by citizen
-)
+PROBE_LOOK = 15.0  # seconds between two checks whether a probe has ended, at most doubled by `away`
 AWAY_LOOK = 45.0  # seconds between two checks whether a person wants the provider tried early
 AT_LEAST = 0.5  # seconds
 
