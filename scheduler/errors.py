@@ -162,7 +162,7 @@ class NotConfirmed(SchedulerError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The one of these names that somebody who writes `name` may mean; "" if none is near."""
+    """The one of these names that is probably meant by `name`; "" if none is near."""
     from difflib import get_close_matches  # only a mistake asks
 
     return next(iter(get_close_matches(name, list(known), n=1)), "")

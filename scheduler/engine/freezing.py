@@ -107,8 +107,8 @@ class Freezing:
         """Raise Frozen if the citizen is frozen."""
         if freeze := self.look():
             whose = "" if freeze.together else f" {self._citizen}"
-            mend = "" if freeze.problem.endswith(SILENT) else f"; thaw it first: {PROGRAM} thaw{whose}"
-            raise Frozen(f"{self._citizen} is {freeze_words(freeze, self._clock.now())}{mend}")
+            fix = "" if freeze.problem.endswith(SILENT) else f"; thaw it first: {PROGRAM} thaw{whose}"
+            raise Frozen(f"{self._citizen} is {freeze_words(freeze, self._clock.now())}{fix}")
 
     def _take_up(self, now: float) -> None:
         self._looked_at = self._clock.elapsed()

@@ -23,7 +23,7 @@ PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 
 
 class RunObserver:
-    """Hears what becomes of a run, and keeps or shows it; this one does neither."""
+    """Records and shows the progress of runs; this one does neither."""
 
     async def carried_by(self, run: "RunHandle", running: Running) -> None:
         """Record the process of the run, which waits at its gate; it starts when this returns."""

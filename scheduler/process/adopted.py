@@ -73,7 +73,7 @@ class _Child:
 
 
 class AdoptedChildren:
-    """Notices new children, remembers which runs may have made them, collects those that nobody waits for."""
+    """Notices new children, remembers which runs may have made them, collects those that no one waits for."""
 
     def __init__(self, makers: Makers) -> None:
         self._makers = makers

@@ -29,7 +29,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 6048
 _NAMES = r"ms|w(?:eeks?)?|d(?:ays?)?|h(?:ours?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?"
 _PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*({_NAMES})\s*")
 _SIZES = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
-_PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 ON_TIME = 0.1  # seconds of delay at which a run still counts as on time
 DRIFT = 1.0  # seconds: a run that begins earlier than its slot by more shows a clock that was set back
 LONGEST = 100 * 365 * 86400.0  # seconds: timers and dates overflow far beyond a century
@@ -93,7 +93,7 @@ class Cron:
 
     def __post_init__(self) -> None:
         try:
-            check(_plain(self.expression))
+            check(_for_cronsim(self.expression))
         except CronSimError as error:
             fix = next((fix for what, fix in FIXES.items() if str(error).endswith(what)), "")
             raise BadSchedule(f"cron expression {self.expression!r}: {error}{fix and '; '}{fix}") from error
@@ -102,7 +102,7 @@ class Cron:
         return self.after(since)
 
     def after(self, last: float) -> float:
-        return self._next(last)
+        return next_slot(_for_cronsim(self.expression), self.zone, last)
 
     def skip(self, last: float, now: float) -> float:
         """The first slot after `now`."""
@@ -122,15 +122,12 @@ class Cron:
 
     def upcoming(self, last: float, count: int) -> list[float]:
         """The first `count` slots after `last`, fewer if there are no more."""
-        return next_slots(_plain(self.expression), self.zone, last, count)
-
-    def _next(self, last: float) -> float:
-        return next_slot(_plain(self.expression), self.zone, last)
+        return next_slots(_for_cronsim(self.expression), self.zone, last, count)
 
     def in_english(self) -> str:
         """`at 09:00, Monday to Friday`."""
         last = datetime(2000, 1, 1, tzinfo=UTC)
-        return plain(str(CronSim(_plain(self.expression), last).explain()))
+        return plain(str(CronSim(_for_cronsim(self.expression), last).explain()))
 
     def __str__(self) -> str:
         return self.expression
@@ -177,7 +174,7 @@ def parse(text: str, zone: tzinfo | None = None) -> Schedule:
         return Every(length)
     if text.startswith("@") or len(text.split()) in (5, 6):
         return Cron(text, zone or local_zone())
-    raise BadSchedule(f"{text!r} is no schedule: write 30s, 5m, 2h or 1d, or the five fields of cron")
+    raise BadSchedule(f"{text!r} is not a schedule: write 30s, 5m, 2h or 1d, or the five fields of cron")
 
 
 def duration(text: str | float) -> float:
@@ -192,7 +189,7 @@ def duration(text: str | float) -> float:
 
 def _length(text: str) -> float | None:
     rest = text.strip().lower()
-    if _PLAIN.fullmatch(rest):
+    if _NUMBER.fullmatch(rest):
         return float(rest)
     total, position = 0.0, 0
     while match := _PART.match(rest, position):
@@ -228,7 +225,7 @@ def _parts(seconds: float) -> list[tuple[int, str]]:
     return parts
 
 
-def _plain(expression: str) -> str:
+def _for_cronsim(expression: str) -> str:
     """The expression for cronsim: macros expanded, `?` as `*`."""
     return MACROS.get(expression.lower(), expression).replace("?", "*")
 

@@ -119,7 +119,7 @@ class Panel:
 
     @property
     def silent(self) -> bool:
-        """Whether the citizen's machine is silent, so that nobody knows what runs."""
+        """Whether the citizen's machine is silent, so that what runs is unknown."""
         return self.host is not None and self.host.silent_since is not None
 
     def shape(self, width: int, longest: tuple[int, int], density: Density, joined: bool = False) -> int:
