@@ -1,12 +1,13 @@
 """Questions before a key starts more than expected: a wake, a reset, one more run."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from scheduler.core.records import RunRecord
 from scheduler.core.views import Hold, HoldKind, TaskView
 from scheduler.core.wording.description import TaskDetails
-from scheduler.spending.money import ZERO, dollars, total
+from scheduler.spending.money import dollars, total
+from tui.common.amounts import amount
 from tui.common.questions.question import STAY, Choice, Words
 from tui.common.text import elapsed, plural
 
@@ -65,9 +66,5 @@ def again_facts(task: TaskView, now: float) -> Iterator[Words]:
 def costs(runs: Iterable[RunRecord]) -> Iterator[Decimal]:
     """The cost of each run that cost anything."""
     for run in runs:
-        try:
-            amount = Decimal(run.cost.cost_usd) if run.cost and run.cost.cost_usd else ZERO
-        except InvalidOperation:  # written by another program
-            continue
-        if amount > ZERO:
-            yield amount
+        if run.cost and (cost := amount(run.cost.cost_usd)):
+            yield cost
