@@ -25,7 +25,7 @@ from scheduler.engine.paid.summary import Summary
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.remote_runs import Carrier, RemoteRuns
 from scheduler.engine.run import RunHandle
-from scheduler.engine.runner import DEAF, Execute, Runner
+from scheduler.engine.runner import DEAF, WRITE_OFF, Execute, Runner
 from scheduler.engine.verbs.stop import Stop
 from scheduler.engine.verbs.verbs import Verbs
 from scheduler.engine.wake.requests import WakeRequests
@@ -163,6 +163,8 @@ class Scheduler(Verbs):
         """Start nothing new, give runs `grace` seconds, end the rest as interrupted, save."""
         self._stop_starting()
         await self._runner.stop(self._rules.grace if grace is None else grace)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=WRITE_OFF)
         if self._wake:
             await self._wake.wake.record.close()
         await self._freezing.close()

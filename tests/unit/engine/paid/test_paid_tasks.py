@@ -1,5 +1,6 @@
 """Tasks cost money like wakes: entered before they start, held by the budget, settled by what they say."""
 
+import asyncio
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -13,10 +14,11 @@ from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Llm, Outcome, Task, WakeTask
+from scheduler.engine.paid.paid_runs import PaidRuns
 from scheduler.errors import SchedulerError
 from scheduler.spending.budget import spending
 from scheduler.spending.ledger import SpendingLedger
-from tests.fakes import NOON, until
+from tests.fakes import NOON, state_of, until
 
 DAY = date(2026, 3, 2)
 RESULT = '{"type":"result","subtype":"success","session_id":"s","total_cost_usd":0.40}'
@@ -195,6 +197,31 @@ async def test_a_handler_that_breaks_or_is_ended_has_used_what_it_used(build, cl
     await ran(clock, scheduler, 1)
     assert recorder.runs[-1].outcome is Outcome.FAILED
     assert costs(home) == [Decimal(1)]
+
+
+async def test_a_run_whose_tokens_are_being_noted_when_the_scheduler_stops_has_ended(
+    build, clock, monkeypatch
+):
+    begun, noted, settle_used = asyncio.Event(), asyncio.Event(), PaidRuns.settle_used
+
+    async def on_a_slow_disk(paid: PaidRuns, *run: Any) -> None:
+        begun.set()
+        await noted.wait()
+        await settle_used(paid, *run)
+
+    async def dream(context: Any) -> str:
+        context.used("llama", 10, 20)
+        return "dreamt"
+
+    monkeypatch.setattr(PaidRuns, "settle_used", on_a_slow_disk)
+    scheduler = await build(Task("render", Every(100_000), Call(dream)))
+    await clock.advance()
+    await begun.wait()
+    stopping = asyncio.create_task(scheduler.stop(0))
+    await asyncio.wait({stopping}, timeout=0.2)
+    noted.set()
+    await stopping
+    assert state_of(scheduler, "render").outcome is Outcome.OK
 
 
 async def test_a_task_whose_cost_cannot_be_noted_fails_and_does_not_run(build, clock, home):
