@@ -56,13 +56,15 @@ def play_hours(hours: float, first: int = 0, workers: int = 2) -> Iterator[Playe
     """Seed after seed in their order, until they have lived for so many hours."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         seeds, waiting = count(first), deque[Future[Played]]()
-        while hours > 0:
-            while len(waiting) < workers + AHEAD:
-                waiting.append(pool.submit(play_seed, next(seeds)))
-            played = waiting.popleft().result()
-            hours -= played.hours
-            yield played
-        pool.shutdown(cancel_futures=True)
+        try:
+            while hours > 0:
+                while len(waiting) < workers + AHEAD:
+                    waiting.append(pool.submit(play_seed, next(seeds)))
+                played = waiting.popleft().result()
+                hours -= played.hours
+                yield played
+        finally:  # also for who has seen enough
+            pool.shutdown(cancel_futures=True)
 
 
 def story_of(seed: int, broken: Broken) -> str:
