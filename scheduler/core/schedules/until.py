@@ -23,7 +23,8 @@ def moment_from(text: str, now: float, zone: tzinfo) -> float:
     except (ValueError, OverflowError, BadSchedule) as error:
         raise BadSchedule(f"{text!r} is not a time: {FORMS}") from error
     if not now < when <= now + LONGEST:
-        raise BadSchedule(f"{text!r} is not ahead of now: {FORMS}")
+        wrong = "is not ahead of now" if when <= now else "is more than a century ahead"
+        raise BadSchedule(f"{text!r} {wrong}: {FORMS}")
     return when
 
 

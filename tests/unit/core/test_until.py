@@ -49,6 +49,7 @@ def test_what_is_typed_is_the_next_such_moment_there(now, text, when):
         ("soon", "is not a time"),
         ("0s", "is not ahead of now"),
         ("2026-01-01", "is not ahead of now"),
+        ("9999-12-31", "is more than a century ahead"),
     ],
 )
 def test_what_is_no_moment_is_one_line_with_the_forms(text, problem):
