@@ -166,9 +166,9 @@ class HistoryRecorder:
             self._call_on_loop(self._recovered)
 
     def _call_on_loop(self, action: Callable[..., None], *arguments: object) -> None:
-        with suppress(RuntimeError):  # the loop has ended
-            if self._loop:
-                self._loop.call_soon_threadsafe(action, *arguments)
+        if loop := self._loop:  # `close` sets it to None on another thread
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(action, *arguments)
 
     def _count_lost(self, runs: int, reason: str) -> None:
         """Report the first loss; then only count, until runs are recorded again."""
