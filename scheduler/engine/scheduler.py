@@ -84,7 +84,7 @@ class Scheduler(Verbs):
         self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held, self._freezing)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
         shared = shared or shared_by_root(home.parent, clock)
-        self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._tell_of_provider, copies)
+        self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._announce_provider, copies)
         wanted, allowed = self._dispatch.wants, self._paid.may_still_begin
         self._remote = RemoteRuns(citizen, self._registry, self._runner, carrier, wanted, allowed)
         plan = self._rules.wake
@@ -352,7 +352,7 @@ class Scheduler(Verbs):
     async def _run_due_before_wake(self, patience: float) -> list[str]:
         return await self.run_due_once(patience) if self._rules.background else []
 
-    def _tell_of_provider(self, provider: str, kind: str, text: str) -> None:
+    def _announce_provider(self, provider: str, kind: str, text: str) -> None:
         self._registry.bus.add_event(kind, text=text, provider=provider)
 
     # -------------------------------------------------------------- a run

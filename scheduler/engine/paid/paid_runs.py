@@ -274,7 +274,7 @@ class PaidRuns:
     async def _carry_out_admitted(
         self, task: Task, context: Context, run: RunHandle, admitted: Admission
     ) -> Result:
-        context = self._told_where(context, run, admitted.charge)
+        context = self._with_variables(context, run, admitted.charge)
         begun, ended = self._clock.elapsed(), Ended(Result(Outcome.FAILED))
         failure = None
         try:
@@ -301,7 +301,7 @@ class PaidRuns:
         except OSError as error:
             raise TaskFailed(f"not started: {uncounted(error)[0].why}") from error
         try:
-            return await self._execute(task, self._told_where(context, run, charge), run)
+            return await self._execute(task, self._with_variables(context, run, charge), run)
         finally:
             said = (run.reported or run.used) if task.queue else self.costs.is_reported(charge)
             if said:
@@ -309,7 +309,7 @@ class PaidRuns:
                 await asyncio.to_thread(self._settle_unasked, task, run, charge)
             self.costs.close(charge)
 
-    def _told_where(self, context: Context, run: RunHandle, charge: RunCharge) -> Context:
+    def _with_variables(self, context: Context, run: RunHandle, charge: RunCharge) -> Context:
         """The context with the variables that say where the run reports its cost and what it may cost."""
         run.charge = charge.run
         return replace(context, variables={**(context.variables or {}), **self.costs.environment(charge)})

@@ -29,7 +29,7 @@ class Results(deque[TaskResult]):
     def __init__(self) -> None:
         super().__init__(maxlen=RESULTS_KEPT)
 
-    def untold(self, results: Iterable[TaskResult]) -> None:
+    def give_back(self, results: Iterable[TaskResult]) -> None:
         """Keep these for the next wake: the wake that was given them was refused, or did not begin."""
         known = set(map(id, self))
         self._keep([*(each for each in results if id(each) not in known), *self])

@@ -170,7 +170,7 @@ class Wake:
         if result.outcome is Outcome.REFUSED or run.put_back:  # the next wake gets its number and its letter
             if self.record.begun:
                 await self.record.withdraw()
-            self._registry.results.untold(self._told)
+            self._registry.results.give_back(self._told)
             return
         known: dict[str, Any] = to_json(run.cost) if run.cost else {}
         known.pop("unknown", None)
