@@ -130,6 +130,7 @@ class ExperienceApp(App[str]):
         self.run_worker(self._typed.run(), group="keys")
         if self._around.problem:
             self._actions.toast(self._around.problem, "warning")
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         if not self.is_headless:
             end_on_signals(self)
 

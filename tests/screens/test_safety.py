@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from base64 import b64decode
 from pathlib import Path
@@ -118,6 +119,16 @@ class Terminal:
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         self.code = os.waitstatus_to_exitcode(status) if pid else None
         return bool(pid)
+
+    def is_cooked(self) -> bool:
+        """Does the terminal give whole lines, as a shell wants it?"""
+        return bool(termios.tcgetattr(self._fd)[3] & termios.ICANON)
+
+    def cook(self) -> None:
+        """Set the terminal as a shell does that takes it back."""
+        mode = termios.tcgetattr(self._fd)
+        mode[3] |= termios.ICANON | termios.ECHO
+        termios.tcsetattr(self._fd, termios.TCSANOW, mode)
 
     def close(self) -> None:
         os.close(self._fd)
