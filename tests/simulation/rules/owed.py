@@ -78,8 +78,9 @@ class Owed:
         self.asked = 0  # forces that may bring a run
         self.asked_again = 0  # of these: one more run, and not answered yet
         self.unanswered = Counter[str]()  # how often each was asked of the owner that lives
-        self.forced = False  # one was answered, too
+        self.forced = False  # its scheduler knows of one,
         self.force_by = NEVER
+        self.force_saved = False  # and it was answered; a power cut may take back what was only renamed
         self.pause_saved = False  # it was answered, and it was not resumed
         self.reset_saved = False  # it was answered, and has not brought a run
 
@@ -126,7 +127,7 @@ class Owed:
         """Is something overdue?"""
         if at > max(self.force_by, self.worker_since) + self.allowed and not self._no_worker:
             self._break("forgotten", "a force that was answered did not bring a run", self.force_by)
-            self.forced, self.force_by = False, NEVER
+            self._forget_force()
         if self._hindered:
             return
         until = self.at + max(0.0, self.until - self.wall)
@@ -140,6 +141,10 @@ class Owed:
 
     def _break(self, rule: str, text: str, at: float | None = None) -> None:
         self.broken.append(Broken(rule, self.at if at is None else at, self.name, text))
+
+    def _forget_force(self) -> None:
+        self.forced = self.force_saved = False
+        self.force_by = NEVER
 
     # ------------------------------------------------------------------ the state of things
 

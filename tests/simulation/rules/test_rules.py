@@ -3,6 +3,8 @@
 from collections import Counter
 from types import SimpleNamespace
 
+from scheduler.core.state import TaskState
+from tests.each import each
 from tests.simulation.history import HOUR, History, Plan, Step
 from tests.simulation.play import play
 from tests.simulation.rules.freezing import a_timed_pause_ends_by_itself
@@ -42,3 +44,16 @@ def test_of_two_things_that_happen_one_slot_is_left_open_and_the_next_is_judged(
         found = wanted(a_history(), [*trace, Fact(hours * HOUR, hours * HOUR, "end")], judged)
         assert [each.rule for each in found] == broken
         assert judged[False] == left_open
+
+
+@each("verb", ("force", "pause"))
+def test_a_power_cut_may_only_take_back_what_was_not_answered(verb):
+    """The next owner may have found it in the file before: it was renamed, and not synced."""
+    found = TaskState(forced=True, due_now=True) if verb == "force" else TaskState(paused=True)
+    asked = [("up", 1), ("asked", verb), *([("pause", None)] if verb == "pause" else [])]
+    answered = ("answered", (verb, True, 0))
+    for answers, broken in (([], []), ([answered], ["forgotten"])):
+        happened = [("planned", Plan("a", every=HOUR)), *asked, *answers]
+        happened += [("killed", {"a": found}), ("killed", {"a": TaskState()})]
+        trace = [Fact(at / 10, at / 10, kind, "a", more) for at, (kind, more) in enumerate(happened)]
+        assert [one.rule for one in wanted(a_history(), trace, Counter())] == broken

@@ -127,14 +127,15 @@ class Wanted(Owed):
 
     def _adopt_wishes(self, saved: Any) -> None:
         kept = saved.forced or (saved.due_now and not saved.paused)
-        if self.forced and not kept and not self.full_disk:
+        if self.force_saved and not kept and not self.full_disk:
             self._break("forgotten", "a force that was answered is not saved")
         self.forced, self.asked = saved.forced, int(saved.forced)
+        self.force_saved = self.force_saved and saved.forced
         if self.reset_saved and not saved.due_now and not self.full_disk:
             self._break("forgotten", "a reset that was answered is not saved")
         if self.pause_saved and not saved.paused and not self.full_disk:
             self._break("forgotten", "a pause that was answered is not saved")
-        self.reset_saved, self.pause_saved = False, saved.paused
+        self.reset_saved, self.pause_saved = False, self.pause_saved and saved.paused
         self.wanted = self.wanted or saved.due_now
         self.paused = saved.paused
 
@@ -163,7 +164,7 @@ class Wanted(Owed):
         self.retry_from = self.retry_by = NEVER
         self.last, self.over = self.wall, NEVER
         self.running, self.begun, self.started_at, self.trigger = True, False, self.at, trigger
-        self.forced, self.force_by = False, NEVER
+        self._forget_force()
         self.asked = self.asked_again if trigger in SCHEDULED else 0
         self.reset_saved = False
 
@@ -276,7 +277,7 @@ class Wanted(Owed):
         if not saved or self.unanswered[verb]:  # what is wanted now may be of a later one, which is not saved
             return
         if verb in ("force", "wake") and self.asked and not self.plan.removed:
-            self.forced, self.force_by = True, self.at
+            self.forced, self.force_saved, self.force_by = True, True, self.at
         elif verb == "pause":
             self.pause_saved = self.paused
         elif verb == "reset":
@@ -375,7 +376,7 @@ class Wanted(Owed):
 
     def _forget_wishes(self) -> None:
         """Whatever was asked of it is over, unless no owner sees that it is gone."""
-        self.forced, self.force_by = False, NEVER
+        self._forget_force()
         if self.up:
             self.wanted = self.reset_saved = False
             self.asked = self.asked_again = 0
