@@ -34,9 +34,19 @@ def send_twice() -> None:
 
 
 def forget_numbers() -> None:
+    """The owner forgets which requests are under way, too: it refuses a second one with the same number."""
     from scheduler.cluster.bus import Bus
+    from scheduler.control.wire.server import _Client
+
+    start = _Client._start
+
+    def start_again(client: _Client, line: bytes) -> None:
+        client._requests.clear()
+        start(client, line)
 
     Bus._is_known = lambda bus, session, number: False  # type: ignore[method-assign]
+    _Client._start = start_again  # type: ignore[method-assign]
+    _Client._ended = lambda client, number, task: client._requests.pop(number, None)  # type: ignore[method-assign]
 
 
 def forget_epochs() -> None:
