@@ -23,19 +23,39 @@ class Looks:
     """The checks of one fleet, each in its own task."""
 
     def __init__(self) -> None:
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._said: dict[Look, str] = {}  # why a check broke, until it succeeds again
         self._one_at_a_time = threading.Lock()
 
     def begin(self, look: Look, asked: asyncio.Event | None = None, *, first: float | None = None) -> None:
-        """Repeat the check until `cancel`, at once when `asked` is set; the first after `first` seconds."""
+        """Repeat the check until `cancel`, at once when `asked` is set; the first after `first` seconds.
+
+        A check that breaks is logged, and repeated after the same time as at first.
+        """
+        asked = asked or asyncio.Event()
         pause = pause_after(0) if first is None else first
-        task = asyncio.create_task(_repeat(look, asked or asyncio.Event(), pause), name="look")
-        task.add_done_callback(_log_failure)
-        self._tasks.append(task)
+        task = asyncio.create_task(self._repeat(look, asked, pause), name="look")
+        task.add_done_callback(lambda task: self._broke(task, look, asked, pause))
+        self._tasks.add(task)
 
     def cancel(self) -> None:
         for task in self._tasks:
             task.cancel()
+        self._tasks.clear()
+
+    async def _repeat(self, look: Look, asked: asyncio.Event, pause: float) -> None:
+        while True:
+            pause = await look(await _set_within(asked, pause))
+            self._said.pop(look, None)
+
+    def _broke(self, task: "asyncio.Task[None]", look: Look, asked: asyncio.Event, pause: float) -> None:
+        if task.cancelled() or not (error := task.exception()) or task not in self._tasks:
+            return
+        self._tasks.remove(task)
+        if self._said.get(look) != repr(error):
+            self._said[look] = repr(error)
+            log.error("a regular check broke and is repeated", exc_info=error)
+        self.begin(look, asked, first=pause)
 
     async def timed(self, work: Callable[[], T]) -> tuple[T, float]:
         """Do the work in a thread; return its result and its processor seconds, which leave out waiting.
@@ -59,11 +79,6 @@ def pause_after(cost: float) -> float:
     return min(max(CHECK_EVERY, CHECK_SHARE * cost), max(CHECK_EVERY, LONGEST))
 
 
-async def _repeat(look: Look, asked: asyncio.Event, pause: float) -> None:
-    while True:
-        pause = await look(await _set_within(asked, pause))
-
-
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
     """Whether the event is set within this time; clears it."""
     with contextlib.suppress(TimeoutError):
@@ -71,8 +86,3 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
     was_set = event.is_set()
     event.clear()
     return was_set
-
-
-def _log_failure(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.error("a regular check broke and is not repeated", exc_info=error)

@@ -53,5 +53,47 @@ async def test_a_check_that_fails_lets_the_next_one_go_on(monkeypatch: pytest.Mo
     await asyncio.wait_for(looks.timed(lambda: None), 20.0)
 
 
+async def test_a_check_that_breaks_goes_on_and_the_log_says_it_once(caplog: pytest.LogCaptureFixture) -> None:
+    looks, through, looked = Looks(), asyncio.Event(), 0
+    breaks: list[Exception | None] = [OSError("gone"), OSError("gone"), None, OSError("gone"), None]
+
+    async def look(asked: bool) -> float:
+        nonlocal looked
+        looked += 1
+        if error := breaks[looked - 1]:
+            raise error
+        if looked == len(breaks):
+            looks.cancel()
+            through.set()
+        return 0.0
+
+    looks.begin(look, first=0.0)
+    await asyncio.wait_for(through.wait(), 20.0)
+    broke = [record for record in caplog.records if record.message.startswith("a regular check broke")]
+    assert len(broke) == 2  # it worked in between
+    assert "OSError: gone" in caplog.text
+
+
+async def test_no_check_begins_again_after_the_end() -> None:
+    looks, began, looked = Looks(), asyncio.Event(), 0
+
+    async def look(asked: bool) -> float:
+        nonlocal looked
+        looked += 1
+        began.set()
+        try:
+            await asyncio.sleep(50.0)
+        finally:
+            raise OSError("gone")
+
+    looks.begin(look, first=0.0)
+    await began.wait()
+    looks.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert looked == 1
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "look"] == []
+
+
 def _raise() -> None:
     raise OSError("gone")
