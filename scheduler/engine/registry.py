@@ -192,7 +192,8 @@ class TaskRegistry(RunObserver):
         now, when, state, (pid, ticks) = self._clock.now(), job.when, job.state, self._process
         since = job.task.schedule.counted(when, now) if trigger is SCHEDULE else now
         run = RunHandle(job.task.name, trigger, since, self, job, self._citizen, state.asked_by)
-        run.late = now - when if 0.0 < when < now else 0.0
+        if 0.0 < when < now and trigger is not FORCE and trigger is not URGENT:  # they wait for no time
+            run.late = now - when
         job.run, job.waiting, job.again = run, None, False
         if job.task.queue:
             run.before, pid, ticks = state, NO_PROCESS, 0.0

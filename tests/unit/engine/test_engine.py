@@ -52,6 +52,18 @@ async def test_a_late_process_runs_a_missed_task_once(build, clock, noting, runs
     assert started.late == 9 * 300 + 7
 
 
+async def test_a_forced_run_is_not_late_although_its_time_has_come(build, clock, noting):
+    gate = Gate()
+    scheduler = await build(task("slow", gate, priority=1), noting("a"), noting("b"), workers=1)
+    await clock.advance(108)
+    await scheduler.force("b")
+    gate.open.set()
+    await clock.advance()
+    started = {event.task: event for event in scheduler.snapshot().events if event.kind == "started"}
+    assert (started["b"].trigger, started["b"].late) == (Trigger.FORCE, 0.0)
+    assert started["a"].late == 108  # it waited for the worker
+
+
 async def test_without_catch_up_a_missed_interval_waits_for_its_next_beat(build, clock, noting, runs):
     await build(noting(catch_up=False), states={"tick": TaskState(last_run=NOON - 700)})
     await clock.advance(minutes=5)
