@@ -310,28 +310,29 @@ class Fleet:
         if not self._options.own:
             raise SchedulerError(f"{citizen.name}: not run here: this process was started to own nothing")
         claim = await self._coordinator.acquire(citizen, self._role())
-        scheduler = Scheduler(
-            citizen.name,
-            citizen.home,
-            citizen.tasks,
-            store=claim.store,
-            clock=self.clock,
-            workers=self._workers,
-            rules=rules_of(citizen, self._options),
-            recorder=claim.recorder,
-            shared=await self._shared_by_root(citizen.home.parent),
-            carrier=claim.carrier,
-            copies=claim.copies,
-        )
-        claim.counts(scheduler.inside)
-        try:
+        async with contextlib.AsyncExitStack() as given_up:
+            given_up.push_async_callback(claim.release)
+            scheduler = Scheduler(
+                citizen.name,
+                citizen.home,
+                citizen.tasks,
+                store=claim.store,
+                clock=self.clock,
+                workers=self._workers,
+                rules=rules_of(citizen, self._options),
+                recorder=claim.recorder,
+                shared=await self._shared_by_root(citizen.home.parent),
+                carrier=claim.carrier,
+                copies=claim.copies,
+            )
+            claim.counts(scheduler.inside)
             scheduler.add_listener(await self._alarms.listener(citizen))
             await scheduler.start(dispatch=self._dispatch)
-        except SchedulerError:
-            await claim.release()
-            raise
-        process = Process(self._request_stop, self._request_hand_over)
-        return await owned(citizen, scheduler, claim, process, self._workers.origin)
+            given_up.push_async_callback(scheduler.stop, 0)
+            process = Process(self._request_stop, self._request_hand_over)
+            member = await owned(citizen, scheduler, claim, process, self._workers.origin)
+            given_up.pop_all()
+        return member
 
     def _request_stop(self) -> None:
         """End this process at the request of a client of a socket."""
