@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from scheduler.errors import TaskFailed
 from scheduler.executors.output import OutputBuffer
@@ -148,7 +147,7 @@ class Subprocess:
     def __init__(self, order: SpawnRequest, output: OutputBuffer) -> None:
         self._loop = asyncio.get_running_loop()
         self._gate = gate(order.environment)
-        self._process = _popen(self._gate, order)
+        self._process, stdin, stdout = _popen(self._gate, order)
         pid = self._process.pid
         self.mark, self._input = order.mark, order.input
         self.hurried = self.stopped = False
@@ -157,8 +156,7 @@ class Subprocess:
         self.running = Running(pid, facts.born(pid) or 0.0, SystemClock.now(), facts.BOOT)
         self.exited: asyncio.Future[int | None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        self._stdin = Feeder(_taken(self._process.stdin))
-        stdout = _taken(self._process.stdout)
+        self._stdin = Feeder(stdin)
         self._pipe = os.fstat(stdout).st_ino
         self._stdout = Reader(stdout, output.write)
         self._pidfd = -1
@@ -239,7 +237,8 @@ class Subprocess:
             self.exited.set_result(code)
 
 
-def _popen(gate: tuple[str, ...], order: SpawnRequest) -> "subprocess.Popen[bytes]":
+def _popen(gate: tuple[str, ...], order: SpawnRequest) -> "tuple[subprocess.Popen[bytes], int, int]":
+    """The process with the descriptors of its standard input and output; raises TaskFailed."""
     given_up = threading.Event()
 
     def start() -> "subprocess.Popen[bytes]":
@@ -262,7 +261,8 @@ def _popen(gate: tuple[str, ...], order: SpawnRequest) -> "subprocess.Popen[byte
         return process
 
     try:
-        return on_disk(order.folder, start)  # it waits until the child has entered the folder
+        process = on_disk(order.folder, start)  # it waits until the child has entered the folder
+        return process, *_pipes(process)
     except (OSError, ValueError) as error:  # out of processes or descriptors; invalid variable names
         given_up.set()
         reason = (isinstance(error, OSError) and error.strerror) or error
@@ -276,7 +276,18 @@ def _discard(process: "subprocess.Popen[bytes]") -> None:
         pass
 
 
-def _taken(file: IO[bytes] | None) -> int:
-    assert file is not None
-    with file:
-        return os.dup(file.fileno())
+def _pipes(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
+    """Take over its pipes; without a descriptor left, end it and raise OSError."""
+    assert process.stdin and process.stdout
+    stdin = stdout = -1
+    try:
+        stdin = os.dup(process.stdin.fileno())
+        stdout = os.dup(process.stdout.fileno())
+    finally:
+        if stdout < 0:
+            _discard(process)
+            if stdin >= 0:
+                os.close(stdin)
+    process.stdin.close()
+    process.stdout.close()
+    return stdin, stdout

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import resource
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -99,6 +101,31 @@ async def test_arguments_reach_the_program_as_they_are(run):
 async def test_how_it_ended_is_the_result(run, script, outcome, text, urgent):
     result = await run(shell(script))
     assert (result.outcome, result.text, result.urgent) == (outcome, text, urgent)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+async def test_a_start_for_whose_pipes_no_descriptor_is_left_leaves_nothing(run, monkeypatch, left):
+    started, dup, before = list[subprocess.Popen[bytes]](), os.dup, descriptors()
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments, **more):
+            super().__init__(*arguments, **more)
+            started.append(self)
+
+    def scarce(fd: int) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return dup(fd)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", Noted)
+        patch.setattr(os, "dup", scarce)
+        with pytest.raises(TaskFailed, match="could not start true: Too many open files"):
+            await run(Command(("true",)))
+    assert [process.returncode for process in started] == [-signal.SIGKILL]
+    assert descriptors() == before
 
 
 async def test_what_cannot_be_started_is_said_clearly(run, home):
