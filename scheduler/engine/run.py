@@ -46,6 +46,7 @@ class RunHandle:
     reported: AgentReport | None = None  # what a worker on another machine read of its cost
     before: "TaskState | None" = None  # the task's state before a run that waits for a worker
     refusal = ""  # why a provider refused it
+    used: list[Usage] | None = None  # tokens of models, as its handler counts them
     begun_for = ""  # why the gate let the wake begin
     charge = ""  # the name of its cost in the ledger
     never_began = False  # nothing of it ran
@@ -78,7 +79,6 @@ class RunHandle:
         self.reason: Outcome | None = None
         self.left: tuple[str, Callable[[], bool]] | None = None
         self.cost: RunCost | None = None
-        self.used: list[Usage] | None = None  # tokens of models, as its handler counts them
         self.result: Result | None = None  # set when the run has ended
         self._output: OutputBuffer | None = None
         self.began = self._exited = False
@@ -128,8 +128,7 @@ class RunHandle:
 
     def use(self, usage: Usage) -> None:
         """Count tokens of a model for the run; for any thread."""
-        self.used = self.used or []
-        self.used.append(usage)
+        self.__dict__.setdefault("used", []).append(usage)  # in one step: two threads may be the first
 
     def report(self, progress: Progress) -> None:
         """Publish the newest progress at most ten times a second; for any thread."""
