@@ -32,7 +32,7 @@ async def said(stream: Stream) -> AsyncIterator[dict[str, Any]]:
     while line := await stream.reader.readline():
         try:
             message = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(message, dict):
             return
