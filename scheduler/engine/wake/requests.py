@@ -92,7 +92,7 @@ class WakeRequests:
             self._ask(Trigger.URGENT, who)
 
     async def whole(self, wait: Wait) -> Outcome:
-        """Return the outcome of one whole wake; skipped if the last has not ended or the budget is spent."""
+        """Return the outcome of one whole wake; skipped if it may not begin now."""
         job = self._job
         if job.run is None and (job.left or self.held(job)):
             why = job.held.why if job.held else self._why_asleep()
@@ -100,8 +100,8 @@ class WakeRequests:
             return Outcome.SKIPPED
         if job.run is None:
             self._ask(Trigger.FORCE, this_process())
-        run = job.run
-        assert run
+        if (run := job.run) is None:  # nothing begins while the scheduler stops
+            return Outcome.SKIPPED
         await wait([WAKE], None)
         return run.result.outcome if run.result else Outcome.INTERRUPTED
 

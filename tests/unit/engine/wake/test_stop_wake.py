@@ -40,6 +40,14 @@ async def test_a_stopped_wake_keeps_its_number_is_no_failure_and_not_retried(bui
     await until(lambda: gate.entered == 2, "the next one comes at its time")
 
 
+async def test_a_whole_wake_is_skipped_once_its_scheduler_has_stopped(build, clock):
+    gate = Gate()
+    scheduler = await build(wake=WakeTask(schedule=Every(600), work=Call(gate)))
+    await scheduler.stop(0)
+    assert await scheduler.wake_and_wait() is Outcome.SKIPPED
+    assert gate.entered == 0
+
+
 async def test_a_wake_that_waits_for_due_tasks_does_not_come_to_its_turn(build, clock, home):
     turn, chore, runs = Gate(), Gate(), Remembering()
     wake = WakeTask(schedule=Every(600), work=Call(turn))
