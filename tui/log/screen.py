@@ -90,6 +90,6 @@ class Log(Page):
             self._search.display = False
             self.view.look_for("")
         elif self.view.filter:
-            self.view.apply_filter("")
+            self.view.drop_filter()
         else:
             self.action_back()

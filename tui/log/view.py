@@ -52,6 +52,7 @@ class LogView(CursorView):
         self.follows = True
         self.search = Search()
         self._from = 0  # the line at which the search began
+        self._filtered_from = 0  # the entry of the log at which the filter began
 
     # -------------------------------------------------------------- values come down
 
@@ -69,11 +70,20 @@ class LogView(CursorView):
         self._resize_to_lines()
 
     def apply_filter(self, text: str) -> None:
-        """Show only what the filter keeps; the cursor stays with its event, or goes to one near it."""
-        cursor = self._line_at(self.at)
+        """Show only what the filter keeps; the cursor goes to the event where it began, or to one near it."""
         self._lines.apply_filter(Filter(text))
-        self.at = self._lines.line_at_entry(cursor.index if cursor else 0)
+        self.at = self._lines.line_at_entry(self._filtered_from)
         self._resize_to_lines()
+        self.reveal(self.at, self.at)
+
+    def drop_filter(self) -> None:
+        """Show everything; the cursor stays with its event."""
+        self._begin_filter()
+        self.apply_filter("")
+
+    def _begin_filter(self) -> None:
+        if cursor := self._line_at(self.at):  # none where nothing matches
+            self._filtered_from = cursor.index
 
     @property
     def filter(self) -> str:
@@ -185,6 +195,7 @@ class LogView(CursorView):
         super().go_to(number)
 
     def action_find(self) -> None:
+        self._begin_filter()
         self.post_message(self.FindAsked())
 
     def action_search(self) -> None:

@@ -37,6 +37,10 @@ def last(pilot) -> str:
     return drawn(pilot)[-1]
 
 
+def cursor_line(pilot) -> str:
+    return next((line for line in drawn(pilot) if line.startswith("❯")), "")
+
+
 async def test_l_shows_the_newest_event_at_the_end_and_follows():
     control = citizen()
     async with screen(FakeFleet(control), size=(80, 24)) as pilot:
@@ -141,6 +145,19 @@ async def test_nothing_found_is_said():
     async with screen(FakeFleet(citizen()), size=(80, 24)) as pilot:
         await press(pilot, "l", "ampersand", *"zzz", "enter")
         assert "nothing matches zzz" in shown(pilot)
+
+
+async def test_a_filter_that_hides_every_event_for_a_moment_does_not_lose_the_place():
+    async with screen(FakeFleet(citizen(count=2000)), size=(80, 24)) as pilot:
+        await press(pilot, "l", "pageup", *["up"] * 10)
+        place = cursor_line(pilot)
+        for keys in (
+            ("ampersand", *"!ticks", "enter"),  # `!t` hides them all
+            ("escape",),
+            ("ampersand", *"zzz", "enter", "escape"),
+        ):
+            await press(pilot, *keys)
+            assert cursor_line(pilot) == place, keys
 
 
 async def test_no_key_acts_while_the_filter_is_typed():
