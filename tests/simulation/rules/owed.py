@@ -377,9 +377,12 @@ class Owed:
         """Beats that were skipped are in the future again."""
         every = self.plan.every
         skipped = round((self.high - self.last) / every) - 1
-        beats = min(skipped, (self.low - self.wall + self.plan.jitter + MINUTE) // every)
+        soonest = self.wall - self.plan.jitter - MINUTE
+        beats = min(skipped, (self.low - soonest) // every)
         if beats > 0:
-            self._between(self.low - beats * every, self.high - beats * every)
+            low, high = self.low - beats * every, self.high - beats * every
+            one_more = beats < skipped and high - every > soonest  # if it is late between these two
+            self._between(soonest if one_more else low, high)
 
     def _stalled(self, fact: Fact) -> None:
         self.stalled, self.stalled_wall = True, self.wall
