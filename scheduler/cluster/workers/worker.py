@@ -34,7 +34,7 @@ from scheduler.engine.paid.holds import away
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle, RunObserver
 from scheduler.engine.runner import WRITE_OFF, Runner
-from scheduler.errors import DatabaseAway, TaskFailed
+from scheduler.errors import DatabaseAway, TaskFailed, file_error
 from scheduler.executors.executor import IN_PROCESS, Executor
 from scheduler.executors.result import Result
 from scheduler.process.process_info import BOOT, Running, born
@@ -239,7 +239,12 @@ class Worker(RunObserver):
             handle.result = Result(Outcome.SKIPPED, why)
             return
         handle.masks = Masks(citizen.hidden)
-        carried.charge = charge_of(citizen, task, claimed.charge, self._clock)
+        try:
+            carried.charge = charge_of(citizen, task, claimed.charge, self._clock)
+        except OSError as error:
+            why = f"its cost could not be counted: {file_error(error, citizen.home)}"
+            handle.result = Result(Outcome.FAILED, why)
+            return
         says = carried.charge.variables if carried.charge else {}
         context = Context(
             citizen.name,
