@@ -31,9 +31,9 @@ def main(seconds: float, calls: int, end: str) -> None:
     guard.renewed(elapsed() + seconds)
     print("running", flush=True)
     if end == "close":
+        sys.stdin.read()
         guard.close()
-        print("closed", flush=True)
-        time.sleep(60)
+        return
     if end == "settle":
         inside[0] = 0
         guard.tell()

@@ -16,7 +16,7 @@ from scheduler.process.process_info import stat
 class Owner:
     def __init__(self, seconds: float, calls: int = 0, end: str = "") -> None:
         command = (sys.executable, "-m", "tests.cluster.owner", str(seconds), str(calls), end)
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout and self.process.stdout.readline() == "running\n"
         found = psutil.Process(self.process.pid).children()
         children = [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
@@ -30,7 +30,8 @@ class Owner:
                 each.kill()
         self.process.kill()
         self.process.wait()
-        assert self.process.stdout
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.close()
         self.process.stdout.close()
 
 
@@ -93,7 +94,9 @@ def test_an_owner_that_has_ended_its_handlers_outlives_its_leases(owners: list[O
 
 def test_an_owner_that_closes_its_guard_keeps_what_it_left_on_purpose(owners: list[Owner]) -> None:
     owners.append(owner := Owner(600.0, end="close"))
-    assert owner.process.stdout and owner.process.stdout.readline() == "closed\n"
+    assert owner.process.stdin
+    owner.process.stdin.close()  # the guard has been seen
+    assert owner.process.wait(20) == 0
     assert wait_for_end([owner.guard])
     assert not any(map(ended, owner.runs))
 
