@@ -160,7 +160,7 @@ class _Ours:
         self._numbers[task] += 1
         now = time.time()
         state = {"run_count": self._numbers[task], "last_run": now}
-        start = Started(name, self._numbers[task], "1", 1, "schedule", now, state, order)
+        start = Started(name, self._numbers[task], "1", 1, "schedule", now, state, order=order)
         (row,) = await self._writer.write(self._lease, [start])
         handle = RunHandle(name, Trigger.SCHEDULE, now, citizen="opus")
         result = await self._sender.carry(Sent(row, self._lease, "gpu", handle, _begun, _wanted))
