@@ -63,4 +63,4 @@ class Outages(ABC):
 
     @abstractmethod
     def _change(self, provider: str, decide: Decision[T]) -> T:
-        """Keep what the decision returns, and return its answer; nobody else changes the outage meanwhile."""
+        """Keep what the decision returns, and return its answer; nothing changes it in between."""

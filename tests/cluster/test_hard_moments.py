@@ -1,4 +1,4 @@
-"""What can be wrong with a database: each is one line with the mend, and nothing is lost by it."""
+"""What can be wrong with a database: each is one line with its fix, and nothing is lost by it."""
 
 import asyncio
 import logging

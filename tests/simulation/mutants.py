@@ -74,7 +74,7 @@ MUTANTS = {
     "a part of the settings counts": Mutant(
         "control/following/settings_watch.py", "now - self._since < TAKEN_AWAY", "False"
     ),
-    # Each of these undoes a mend.
+    # Each of these takes out a fix.
     "slots of a pause are missed": Mutant(
         "core/state.py",
         "return (self.gave_up() if passed else self).changed(wanted_since=now)",

@@ -17,7 +17,7 @@ _MENDED = re.compile(
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def mended(text: str) -> str:
+def repaired(text: str) -> str:
     """The document without invalid XML common in feeds: bare `&` and `<`, HTML's entities, odd numbers.
 
     Otherwise the strict parser gives up and the lenient one garbles the text of all items.

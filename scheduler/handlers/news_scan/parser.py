@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 
 from scheduler.handlers.charsets import codec_of, fits
 from scheduler.handlers.news_scan.dates import ODD, moment_of
-from scheduler.handlers.news_scan.invalid_xml import PROLOGUE, mended, pairs_joined
+from scheduler.handlers.news_scan.invalid_xml import PROLOGUE, pairs_joined, repaired
 
 Item = dict[str, Any]
 
@@ -93,7 +93,7 @@ def _made(make: Callable[[Any, str], Item], found: Iterable[Any], base: str) -> 
 
 
 def _entries(text: str, page: bool) -> list[Mapping[str, Any]]:
-    text = _PICTURE.sub("", mended(_DECLARATION.sub("", text[_start(text) :], count=1)))
+    text = _PICTURE.sub("", repaired(_DECLARATION.sub("", text[_start(text) :], count=1)))
     places = [each.span() for each in _ITEM.finditer(text)] or [(0, len(text))]
     head, tail = text[: places[0][0]], text[places[-1][1] :]
     inside = [text[begin:end] for begin, end in places]
