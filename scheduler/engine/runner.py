@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from scheduler.core.schedules.schedule import NEVER, in_words
+from scheduler.core.schedules.schedule import NEVER, short_duration
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Task
 from scheduler.engine.job import Job
@@ -236,7 +236,7 @@ def _masked(result: Result, masks: Masks) -> Result:
 def _halted(task: Task, run: RunHandle) -> Result:
     alive = f"; still running: {run.left[0]}" if run.left and run.survivor else ""
     if run.reason is Outcome.TIMED_OUT:
-        return Result(Outcome.TIMED_OUT, f"timed out after {in_words(task.timeout)}{alive}")
+        return Result(Outcome.TIMED_OUT, f"timed out after {short_duration(task.timeout)}{alive}")
     if run.reason is Outcome.STOPPED:
         return Result(Outcome.STOPPED, f"stopped by {run.stopped_by or UNKNOWN_USER}{alive}")
     if run.reason is Outcome.SKIPPED:

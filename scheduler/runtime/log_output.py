@@ -12,7 +12,7 @@ from logging.handlers import QueueHandler
 from pathlib import Path
 from typing import IO, Any
 
-from scheduler.core.schedules.schedule import in_words
+from scheduler.core.schedules.schedule import short_duration
 from scheduler.core.secrets import NOTHING_SECRET, Masks
 from scheduler.core.views import Event
 from scheduler.core.wording.spans import took
@@ -230,7 +230,7 @@ def _sentence(event: Event) -> str:
     if event.kind == "started" and event.trigger:
         late = int((event.late or 0.0) + 0.5)
         by = f" by {event.who.in_full}" if event.who else ""
-        what += f" ({event.trigger}{by}, {in_words(late)} late)" if late else f" ({event.trigger}{by})"
+        what += f" ({event.trigger}{by}, {short_duration(late)} late)" if late else f" ({event.trigger}{by})"
     elif event.who and event.outcome is None:
         what += f" by {event.who.in_full}"
     if event.duration is not None:

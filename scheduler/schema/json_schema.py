@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.schedules.schedule import in_words
+from scheduler.core.schedules.schedule import short_duration
 from scheduler.schema.table import Table
 from scheduler.system.files import replace_file
 from scheduler.system.foreign_home import make_folder
@@ -37,7 +37,7 @@ def _plain(node: Any) -> Any:
         return node
     kept = {name: _plain(each) for name, each in node.items() if not _is_noise(name, each)}
     if kept.pop("x-duration", False) and kept.get("default"):
-        kept["default"] = in_words(kept["default"])
+        kept["default"] = short_duration(kept["default"])
     if kept.get("type") == "number" and "default" in kept:
         kept["default"] = float(kept["default"])  # from a Decimal
     return kept

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from scheduler.core.schedules.schedule import in_words
+from scheduler.core.schedules.schedule import short_duration
 from tests.simulation.history import History, Plan
 from tests.simulation.rules.owed import Broken
 from tests.simulation.trace import Fact
@@ -38,7 +38,7 @@ def tell(history: History, trace: list[Fact], broken: Broken) -> str:
 
 
 def _introduce(plan: Plan) -> str:
-    when = f"at {plan.cron!r} ({plan.zone})" if plan.cron else f"every {in_words(plan.every)}"
+    when = f"at {plan.cron!r} ({plan.zone})" if plan.cron else f"every {short_duration(plan.every)}"
     kind = "a command" if plan.command or plan.name == "wake" else "a coroutine"
     return f"{plan.name} runs {when}: {kind} of about {plan.takes:g} s{''.join(_odds(plan))}."
 
@@ -49,9 +49,9 @@ def _odds(plan: Plan) -> Iterator[str]:
     if plan.fails:
         yield f", {plan.fails:.0%} fail"
     if plan.retries:
-        yield f", {plan.retries} retries after {in_words(plan.retry_delay)}"
+        yield f", {plan.retries} retries after {short_duration(plan.retry_delay)}"
     if plan.jitter:
-        yield f", jitter {in_words(plan.jitter)}"
+        yield f", jitter {short_duration(plan.jitter)}"
     if plan.urgent:
         yield f", {plan.urgent:.0%} are urgent"
     if not plan.catch_up:
@@ -59,7 +59,7 @@ def _odds(plan: Plan) -> Iterator[str]:
     if not plan.enabled:
         yield ", disabled"
     if plan.timeout != 300:
-        yield f", timeout {in_words(plan.timeout)}"
+        yield f", timeout {short_duration(plan.timeout)}"
     if plan.deaf:
         yield ", which ignores being asked to end"
 
@@ -117,11 +117,11 @@ def _sentence(fact: Fact) -> str:
         case "more":
             return f"... {more} more runs of {task} ..."
         case "clock":
-            return f"the clock is put {'forward' if more > 0 else 'back'} by {in_words(abs(more))}"
+            return f"the clock is put {'forward' if more > 0 else 'back'} by {short_duration(abs(more))}"
         case "slept":
-            return f"the machine sleeps for {in_words(more)}"
+            return f"the machine sleeps for {short_duration(more)}"
         case "stalled":
-            return f"the scheduler stands still for {in_words(more)}"
+            return f"the scheduler stands still for {short_duration(more)}"
         case "frozen" | "thawed":
             return f"the citizen is {fact.kind} by another process"
         case "up":

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from rich.cells import cell_len
 
-from scheduler.core.schedules.schedule import LONGEST, in_words
+from scheduler.core.schedules.schedule import LONGEST, short_duration
 from scheduler.core.wording.spans import clock, day_of
 from scheduler.core.wording.spans import elapsed as elapsed
 from scheduler.core.wording.spans import moment as moment
@@ -111,7 +111,7 @@ def countdown(seconds: float) -> str:
 
 def limit(seconds: float) -> str:
     """A timeout, as short as possible: `30s`, `2m`, `1h30m`."""
-    return in_words(round(seconds, 1 if seconds < 10 else None))
+    return short_duration(round(seconds, 1 if seconds < 10 else None))
 
 
 def of_limit(gone: float, timeout: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scheduler.core.schedules.freeze import Freeze
-from scheduler.core.schedules.schedule import in_words
+from scheduler.core.schedules.schedule import short_duration
 from scheduler.core.state import first_line
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import (
@@ -148,7 +148,7 @@ def _queued(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> s
     busy = sorted((other.running_since, other.name) for other in snapshot.tasks if other.running_since)
     if not busy:
         return "queued: it starts as soon as a worker is free"
-    named = [f"{name} for {in_words(max(0, int(now - since)))}" for since, name in busy]
+    named = [f"{name} for {short_duration(max(0, int(now - since)))}" for since, name in busy]
     workers = "the only worker is" if len(busy) == 1 else f"all {len(busy)} workers are"
     return f"queued: {workers} busy with {first_few(named, NAMED, ', ')}"
 
@@ -185,7 +185,7 @@ def _running(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> 
 
 
 def _limit(task: TaskView, gone: float) -> str:
-    whole = in_words(task.timeout)
+    whole = short_duration(task.timeout)
     left = task.timeout - gone
     if left < 0:
         return f"beyond its timeout of {whole}: it is being stopped"
@@ -212,7 +212,7 @@ def _pace(task: TaskView, gone: float) -> str:
         return f": {words}"
     left = gone / share - gone
     when = "after" if gone + left > task.timeout else "before"
-    pace = f". At this pace it ends in {elapsed(left)}, {when} its timeout of {in_words(task.timeout)}"
+    pace = f". At this pace it ends in {elapsed(left)}, {when} its timeout of {short_duration(task.timeout)}"
     return pace if left else ""
 
 

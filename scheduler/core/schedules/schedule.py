@@ -70,7 +70,7 @@ class Every:
         return slot if -DRIFT <= late < ON_TIME and 2 * late < self.seconds else began
 
     def __str__(self) -> str:
-        return in_words(self.seconds)
+        return short_duration(self.seconds)
 
 
 FIXES = {  # by the end of cronsim's error message
@@ -198,7 +198,7 @@ def _length(text: str) -> float | None:
     return total if rest and position == len(rest) else None
 
 
-def in_words(seconds: float) -> str:
+def short_duration(seconds: float) -> str:
     """The shortest exact spelling of a duration: `5m`, `1h30m`, `0.5s`; `none` for the longest limit."""
     if seconds == LONGEST:
         return "none"
@@ -208,7 +208,7 @@ def in_words(seconds: float) -> str:
     return "24h" if parts == ["1d"] else "".join(parts) or "0s"
 
 
-def spelled(seconds: float) -> str:
+def long_duration(seconds: float) -> str:
     """A duration in full words: `5 minutes`, `1 hour 30 minutes`, `0.5 seconds`."""
     if seconds != int(seconds):
         return f"{seconds:g} seconds"

@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler.core.schedules.forecast import upcoming
 from scheduler.core.schedules.freeze import Freeze
-from scheduler.core.schedules.schedule import Cron, Every, Schedule, in_words, spelled
+from scheduler.core.schedules.schedule import Cron, Every, Schedule, long_duration, short_duration
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
 from scheduler.core.task import BUILT_IN, Call, Command, Gate, Imported, Isolated, NotSetUp, Task, WakeTask
@@ -75,13 +75,13 @@ def _facts(task: Task, masks: Masks, last_ping: str) -> Iterator[DefinitionField
     yield DefinitionField("set in", task.source or "built in", not task.source)
     if not task.enabled:
         yield DefinitionField("enabled", "no: only when forced")
-    yield DefinitionField("timeout", in_words(task.timeout))
+    yield DefinitionField("timeout", short_duration(task.timeout))
     yield DefinitionField("retries", _retries(task), not task.retries)
     if task.pause_after:
         yield DefinitionField("pauses", f"after {task.pause_after} failures in a row")
     yield DefinitionField("missed runs", "run once when back" if task.catch_up else "skipped", task.catch_up)
     yield DefinitionField(
-        "jitter", f"up to {in_words(task.jitter)}" if task.jitter else "none", not task.jitter
+        "jitter", f"up to {short_duration(task.jitter)}" if task.jitter else "none", not task.jitter
     )
     if not task.is_wake:
         yield DefinitionField("priority", f"{task.priority} (lower runs first)")
@@ -96,9 +96,9 @@ def _facts(task: Task, masks: Masks, last_ping: str) -> Iterator[DefinitionField
 def _special(plan: WakeTask, masks: Masks) -> Iterator[DefinitionField]:
     """The lines that only a wake has."""
     usual = WakeTask()
-    waits = f"waited for, up to {in_words(plan.patience)}"
+    waits = f"waited for, up to {short_duration(plan.patience)}"
     yield DefinitionField("due tasks", waits, plan.patience == usual.patience)
-    often = f"wakes at once, at most every {in_words(plan.urgent_cooldown)}"
+    often = f"wakes at once, at most every {short_duration(plan.urgent_cooldown)}"
     yield DefinitionField("urgent", often, plan.urgent_cooldown == usual.urgent_cooldown)
     if plan.gate:
         yield DefinitionField("gate", _gate(plan.gate, masks))
@@ -114,7 +114,7 @@ def _report(program: str) -> str:
 
 
 def _gate(gate: Gate, masks: Masks) -> str:
-    anyway = f"; wakes anyway after {in_words(gate.at_most)}" if gate.at_most else ""
+    anyway = f"; wakes anyway after {short_duration(gate.at_most)}" if gate.at_most else ""
     if gate.command:
         return f"{_shell(masks.words(gate.command.argv))}{anyway}"
     return f"{', '.join(('news: queue', 'task results', *gate.paths))}{anyway}"
@@ -124,7 +124,7 @@ def schedule_words(schedule: Schedule) -> str:
     """The schedule in words, with the zone of a cron expression."""
     match schedule:
         case Every(seconds):
-            length = spelled(seconds)
+            length = long_duration(seconds)
             one = length.removeprefix("1 ")
             return f"every {length if ' ' in one else one}"
         case Cron() as cron:
@@ -183,7 +183,7 @@ def _command(task: Task, masks: Masks) -> Iterator[DefinitionField]:
 def _retries(task: Task) -> str:
     if not task.retries:
         return "none"
-    return f"{task.retries}, the first after {in_words(task.retry_delay)}, then doubling"
+    return f"{task.retries}, the first after {short_duration(task.retry_delay)}, then doubling"
 
 
 def _options(task: Task, masks: Masks) -> Iterator[DefinitionField]:
@@ -203,7 +203,7 @@ def _known_options(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     for name, field in type(task.options).model_fields.items():
         value = getattr(task.options, name)
         duration = any(getattr(each, "is_duration", False) for each in field.metadata)
-        shown = in_words(value) if duration and isinstance(value, float) else masks.value(name, value)
+        shown = short_duration(value) if duration and isinstance(value, float) else masks.value(name, value)
         yield DefinitionField(name, MASK if name in task.hidden else shown, _same(value, field.default))
 
 

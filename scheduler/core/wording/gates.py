@@ -2,7 +2,7 @@
 
 import re
 
-from scheduler.core.schedules.schedule import in_words
+from scheduler.core.schedules.schedule import short_duration
 
 NEWS = "news: "
 NOTHING_NEW = "nothing new"  # since the last wake
@@ -11,7 +11,7 @@ _ANYWAY = re.compile(r"the last wake was (\S{1,9}) ago")
 
 def anyway(seconds: float) -> str:
     """The reason of a wake without news: the last wake was too long ago."""
-    return f"the last wake was {in_words(seconds)} ago"
+    return f"the last wake was {short_duration(seconds)} ago"
 
 
 def opened_by(why: str) -> str:

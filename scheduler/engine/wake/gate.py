@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.schedules.schedule import in_words
+from scheduler.core.schedules.schedule import short_duration
 from scheduler.core.task import Command, Context, Gate, Task
 from scheduler.core.values import value
 from scheduler.core.wording.gates import NEWS, NOTHING_NEW, anyway
@@ -52,7 +52,7 @@ async def ask_news(
         async with asyncio.timeout(LIMIT):
             now = await asyncio.to_thread(news.seen, home, gate.paths, words)
     except TimeoutError:
-        return Verdict(True, problem=f"gate: its paths could not be read within {in_words(LIMIT)}")
+        return Verdict(True, problem=f"gate: its paths could not be read within {short_duration(LIMIT)}")
     if found := news.news(before, now, results, tasks):
         return Verdict(True, f"{NEWS}{first_few(found, joint=', ')}")
     return Verdict(False, NOTHING_NEW)
@@ -75,7 +75,7 @@ async def ask_command(
         async with asyncio.timeout(LIMIT):
             result = await execute(task.with_work(work), context, asked)
     except TimeoutError:
-        return Verdict(True, problem=f"gate: no answer within {in_words(LIMIT)}")
+        return Verdict(True, problem=f"gate: no answer within {short_duration(LIMIT)}")
     except (TaskFailed, SchedulerError, OSError) as error:  # the program does not exist or cannot be started
         return Verdict(True, problem=f"gate: {run.masks.hide(str(error))}")
     return _judged(result, run.masks.hide(asked.output.tail_line()))

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.schedules.schedule import in_words
+from scheduler.core.schedules.schedule import short_duration
 from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.memory_summary.daily import Progress, clock_of, line_of, save
@@ -78,7 +78,9 @@ class Prose:
                     await self._one(self._llm, piece, number, len(pieces))
         except TimeoutError:
             if not self.written:
-                self.problem = f"{describe_model(self._llm)} had no prose within {in_words(self._seconds)}"
+                self.problem = (
+                    f"{describe_model(self._llm)} had no prose within {short_duration(self._seconds)}"
+                )
         except TaskFailed as error:
             self.problem = str(error)
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scheduler.core.schedules.schedule import in_words
+from scheduler.core.schedules.schedule import short_duration
 from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.http import NOT_HTTP, new_client, retry_after, why
@@ -103,9 +103,9 @@ async def _ask_with_retries(
             wait = float(2**attempt) if busy.wait is None else busy.wait
             if attempt == TRIES or wait > PATIENCE:
                 times = "once" if attempt == 1 else f"{attempt} times"
-                limited = f"; rate limited for {in_words(wait)}" if busy.wait and wait > 1 else ""
+                limited = f"; rate limited for {short_duration(wait)}" if busy.wait and wait > 1 else ""
                 raise NotAnswered(f"is busy, asked {times}: {busy}{limited}") from None
-            progress(0, 0, f"busy, asks again in {in_words(max(1, round(wait)))}")
+            progress(0, 0, f"busy, asks again in {short_duration(max(1, round(wait)))}")
             await sleep(wait)
     raise AssertionError("the last attempt returns or raises")
 
@@ -217,11 +217,11 @@ def _broken(error: Exception, reader: AnswerReader, timeout: float) -> str:
     begun = reader.length or reader.thoughts
     match error:
         case httpx2.ConnectTimeout():
-            return f"did not accept a connection within {in_words(min(CONNECT, timeout))}"
+            return f"did not accept a connection within {short_duration(min(CONNECT, timeout))}"
         case httpx2.ReadTimeout() if begun:
-            return f"fell silent for {in_words(timeout)}, {reader.so_far()}"
+            return f"fell silent for {short_duration(timeout)}, {reader.so_far()}"
         case httpx2.ReadTimeout():
-            return f"sent nothing for {in_words(timeout)}"
+            return f"sent nothing for {short_duration(timeout)}"
         case httpx2.ConnectError():
             return f"cannot be reached: {why(error)}"
     if begun:

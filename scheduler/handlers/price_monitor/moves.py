@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.schedules.schedule import in_words
+from scheduler.core.schedules.schedule import short_duration
 from scheduler.handlers.home_files import read_memory, write_memory
 from scheduler.handlers.price_monitor.sources import NoPrice, Number, Price, price
 
@@ -37,7 +37,7 @@ class Move:
 
     def __str__(self) -> str:
         verb = "rose" if self.percent > 0 else "fell"
-        span = in_words(max(1, round(self.after.at - self.before.at)))
+        span = short_duration(max(1, round(self.after.at - self.before.at)))
         return (
             f"{verb} {abs(self.percent):.2f}% in {span}: {self.before.price.text} to {self.after.price.text}"
         )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from scheduler.core.costs import RunCost
-from scheduler.core.schedules.schedule import in_words, parse
+from scheduler.core.schedules.schedule import parse, short_duration
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Progress, Task
 from scheduler.core.views import TaskStatus, TaskView
@@ -68,7 +68,7 @@ FORMATS = {
     ],
     "set spans (schedule, timeout)": [
         str(parse("30s")),
-        in_words(300),
+        short_duration(300),
         str(parse("4h")),
         str(parse("1d12h")),
         str(parse("90m")),

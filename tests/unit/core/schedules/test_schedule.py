@@ -11,8 +11,8 @@ from scheduler.core.schedules.schedule import (
     Cron,
     Every,
     duration,
-    in_words,
     parse,
+    short_duration,
     unix,
     zone_named,
 )
@@ -153,7 +153,7 @@ def test_what_is_no_duration(value):
     [(0.5, "0.5s"), (0, "0s"), (90, "1m30s"), (300, "5m"), (5400, "1h30m"), (86400, "24h"), (90000, "1d1h")],
 )
 def test_a_duration_in_words_means_the_same_again(seconds, words):
-    assert in_words(seconds) == words
+    assert short_duration(seconds) == words
     assert duration(words) == seconds
 
 

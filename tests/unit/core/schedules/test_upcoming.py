@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from scheduler.core.schedules.forecast import upcoming
-from scheduler.core.schedules.schedule import AtStart, Cron, Every, spelled
+from scheduler.core.schedules.schedule import AtStart, Cron, Every, long_duration
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, NotSetUp, Outcome, Task
 from scheduler.process.process_info import Running
@@ -73,7 +73,7 @@ def test_cron_over_the_change_to_summer_time():
 
 
 def test_durations_are_spelled():
-    assert [spelled(s) for s in (300, 3600, 5400, 0.5, 1, 90061)] == [
+    assert [long_duration(s) for s in (300, 3600, 5400, 0.5, 1, 90061)] == [
         "5 minutes",
         "1 hour",
         "1 hour 30 minutes",
