@@ -13,7 +13,7 @@ from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, load, taken_up
 from scheduler.control.coordinator import coordinator_of
 from scheduler.control.following.displaced import DisplacedHomes
-from scheduler.control.following.polling import Looks, pause_after
+from scheduler.control.following.polling import RegularChecks, pause_after
 from scheduler.control.following.settings_watch import AGAIN, SettingsWatch
 from scheduler.control.freezing import Answer, Freezer, Owner
 from scheduler.control.home_snapshot import read_snapshot
@@ -76,7 +76,7 @@ class Fleet:
         self._loading = self._dispatch = True
         self._stopped = False
         self._watch = SettingsWatch(self._load, self.clock.elapsed)
-        self._looks, self._moves = Looks(), Moves()
+        self._checks, self._moves = RegularChecks(), Moves()
         self._settings_now, self._homes_now = asyncio.Event(), asyncio.Event()
         self._reloaded: list[Callable[[], None]] = []
         self._shared: dict[Path, SharedByRoot] = {}
@@ -109,20 +109,20 @@ class Fleet:
             self.notify()
         self._loading = False
         self.notify()
-        self._looks.begin(self._look_at_settings, self._settings_now)
-        self._looks.begin(self._look_at_homes, self._homes_now)
-        self._looks.begin(self._look_at_owners)
+        self._checks.begin(self._check_settings, self._settings_now)
+        self._checks.begin(self._check_homes, self._homes_now)
+        self._checks.begin(self._check_owners)
         if settings.engine and self._options.own:
-            self._looks.begin(self._look_at_machines, first=FREE_EVERY)
+            self._checks.begin(self._check_machines, first=FREE_EVERY)
         if settings.engine:
-            self._looks.begin(self._look_at_cluster)
+            self._checks.begin(self._check_cluster)
 
     async def stop(self, grace: float | None = None) -> None:
         """Stop every scheduler of this process at the same time, and release the homes."""
         if self._stopped:
             return
         self._stopped = True
-        self._looks.cancel()
+        self._checks.cancel()
         await self._moves.end(self._is_owned)
         await asyncio.gather(*(member.end(grace) for member in self.members.values()))
         await self._workers.close()
@@ -363,16 +363,16 @@ class Fleet:
 
     # -------------------------------------------------------------- following the files
 
-    async def _look_at_settings(self, asked: bool) -> float:
+    async def _check_settings(self, asked: bool) -> float:
         """Apply changed settings on time, whatever the citizens do at the moment."""
-        found, cost = await self._looks.timed(lambda: self._watch.look(self._settings, asked=asked))
+        found, cost = await self._checks.timed(lambda: self._watch.look(self._settings, asked=asked))
         if found:
             self._apply(found)
         return min(AGAIN, pause_after(0)) if self._watch.undecided else pause_after(cost)
 
-    async def _look_at_homes(self, asked: bool) -> float:
+    async def _check_homes(self, asked: bool) -> float:
         """Notice edited state files and removed homes and locks; does not wait for the consequences."""
-        (edited, displaced), cost = await self._looks.timed(self._differences)
+        (edited, displaced), cost = await self._checks.timed(self._differences)
         for scheduler in edited:
             scheduler.reload_if_edited()
         self._displaced.keep(displaced)
@@ -380,7 +380,7 @@ class Fleet:
             self._move(name, self._check_displaced(name))
         return pause_after(cost)
 
-    async def _look_at_owners(self, asked: bool) -> float:
+    async def _check_owners(self, asked: bool) -> float:
         """Check whether citizens not owned here have an owner now, or their homes are back."""
         start = self.clock.elapsed()
         silent = [name for name, each in self.members.items() if isinstance(each.control, OfflineControl)]
@@ -391,14 +391,14 @@ class Fleet:
                 await self._moves.wait(name)
         return pause_after(self.clock.elapsed() - start)
 
-    async def _look_at_machines(self, asked: bool) -> float:
+    async def _check_machines(self, asked: bool) -> float:
         """Take up the citizens of machines that are silent."""
         for name in await self._coordinator.free():
             if name in self.members and not self._is_owned(name):
                 self._move(name, self._take_up(name))
         return FREE_EVERY
 
-    async def _look_at_cluster(self, asked: bool) -> float:
+    async def _check_cluster(self, asked: bool) -> float:
         """Read the list of machines while a screen shows it."""
         if self._subscribers:
             self._cluster = await self._coordinator.overview()

@@ -16,26 +16,26 @@ CHECK_SHARE = 1000  # checks may take 1/1000 of the time; a check of a thousand 
 LONGEST = 10.0  # seconds between two checks, however much they cost
 HANGS = 1.0  # seconds after which a check waits no longer for another one, whose disk may hang
 
-Look = Callable[[bool], Awaitable[float]]  # gets whether it was asked for; gives the seconds until the next
+Check = Callable[[bool], Awaitable[float]]  # gets whether it was asked for; gives the seconds until the next
 
 
-class Looks:
+class RegularChecks:
     """The checks of one fleet, each in its own task."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
-        self._said: dict[Look, str] = {}  # why a check broke, until it succeeds again
+        self._said: dict[Check, str] = {}  # why a check broke, until it succeeds again
         self._one_at_a_time = threading.Lock()
 
-    def begin(self, look: Look, asked: asyncio.Event | None = None, *, first: float | None = None) -> None:
+    def begin(self, check: Check, asked: asyncio.Event | None = None, *, first: float | None = None) -> None:
         """Repeat the check until `cancel`, at once when `asked` is set; the first after `first` seconds.
 
         A check that breaks is logged, and repeated after the same time as at first.
         """
         asked = asked or asyncio.Event()
         pause = pause_after(0) if first is None else first
-        task = asyncio.create_task(self._repeat(look, asked, pause), name="look")
-        task.add_done_callback(lambda task: self._broke(task, look, asked, pause))
+        task = asyncio.create_task(self._repeat(check, asked, pause), name="check")
+        task.add_done_callback(lambda task: self._broke(task, check, asked, pause))
         self._tasks.add(task)
 
     def cancel(self) -> None:
@@ -43,19 +43,19 @@ class Looks:
             task.cancel()
         self._tasks.clear()
 
-    async def _repeat(self, look: Look, asked: asyncio.Event, pause: float) -> None:
+    async def _repeat(self, check: Check, asked: asyncio.Event, pause: float) -> None:
         while True:
-            pause = await look(await _set_within(asked, pause))
-            self._said.pop(look, None)
+            pause = await check(await _set_within(asked, pause))
+            self._said.pop(check, None)
 
-    def _broke(self, task: "asyncio.Task[None]", look: Look, asked: asyncio.Event, pause: float) -> None:
+    def _broke(self, task: "asyncio.Task[None]", check: Check, asked: asyncio.Event, pause: float) -> None:
         if task.cancelled() or not (error := task.exception()) or task not in self._tasks:
             return
         self._tasks.remove(task)
-        if self._said.get(look) != repr(error):
-            self._said[look] = repr(error)
+        if self._said.get(check) != repr(error):
+            self._said[check] = repr(error)
             log.error("a regular check broke and is repeated", exc_info=error)
-        self.begin(look, asked, first=pause)
+        self.begin(check, asked, first=pause)
 
     async def timed(self, work: Callable[[], T]) -> tuple[T, float]:
         """Do the work in a thread; return its result and its processor seconds, which leave out waiting.
