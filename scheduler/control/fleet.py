@@ -13,7 +13,7 @@ from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, load, taken_up
 from scheduler.control.coordinator import coordinator_of
 from scheduler.control.following.displaced import DisplacedHomes
-from scheduler.control.following.polling import RegularChecks, pause_after
+from scheduler.control.following.regular_checks import RegularChecks, pause_after
 from scheduler.control.following.settings_watch import AGAIN, SettingsWatch
 from scheduler.control.freezing import Answer, Freezer, Owner
 from scheduler.control.home_snapshot import read_snapshot

@@ -91,7 +91,7 @@ class Bench:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr("scheduler.control.following.polling.CHECK_EVERY", 0.1)
+    monkeypatch.setattr("scheduler.control.following.regular_checks.CHECK_EVERY", 0.1)
     for module in ("displaced", "settings_watch"):
         monkeypatch.setattr(f"scheduler.control.following.{module}.TAKEN_AWAY", 0.5)
     place = Place(tmp_path)

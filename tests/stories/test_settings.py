@@ -11,7 +11,7 @@ import pytest
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.loader import Settings, load, taken_up
 from scheduler.control.fleet import Fleet
-from scheduler.control.following.polling import LONGEST, pause_after
+from scheduler.control.following.regular_checks import LONGEST, pause_after
 from scheduler.control.following.settings_watch import TAKEN_AWAY, SettingsWatch
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
@@ -227,7 +227,7 @@ class Fleets:
 
 @pytest.fixture
 async def fleets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fleets]:
-    monkeypatch.setattr("scheduler.control.following.polling.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("scheduler.control.following.regular_checks.CHECK_EVERY", 0.05)
     for module in ("displaced", "settings_watch"):
         monkeypatch.setattr(f"scheduler.control.following.{module}.TAKEN_AWAY", 0.3)
     yield Fleets(tmp_path)

@@ -72,7 +72,7 @@ def hour_of(settings: Settings) -> str:
 
 async def test_a_machine_that_is_set_to_another_zone_takes_its_tasks_with_it(machine, monkeypatch):
     """raspi-config 111, fcron 39, ansible-role-ntp 15: jobs kept the old zone until a restart."""
-    monkeypatch.setattr("scheduler.control.following.polling.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("scheduler.control.following.regular_checks.CHECK_EVERY", 0.05)
     fleet = Fleet(FleetOptions(config=machine.config, wakes=False))
     await fleet.start()
     try:

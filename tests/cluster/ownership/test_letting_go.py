@@ -19,7 +19,7 @@ from tests.fakes import until
 @pytest.fixture
 async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fleet]:
     """One that looks often, and owns opus."""
-    monkeypatch.setattr("scheduler.control.following.polling.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("scheduler.control.following.regular_checks.CHECK_EVERY", 0.05)
     (tmp_path / "root" / "opus").mkdir(parents=True)
     (tmp_path / "root" / "opus" / "experience.toml").touch()
     (tmp_path / "main.toml").write_text(f"root = {json.dumps(str(tmp_path / 'root'))}\n")

@@ -75,7 +75,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr("scheduler.control.following.polling.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("scheduler.control.following.regular_checks.CHECK_EVERY", 0.05)
     monkeypatch.setattr("scheduler.control.following.settings_watch.TAKEN_AWAY", 0.1)
     monkeypatch.setattr("scheduler.control.following.settings_watch.AGAIN", 0.05)
     monkeypatch.setattr("scheduler.system.hanging_disks.PATIENCE", 0.2)

@@ -33,7 +33,7 @@ kept = acquire(Path(sys.argv[1]), 5.0); print("mine", flush=True); sys.stdin.rea
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr("scheduler.control.following.polling.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("scheduler.control.following.regular_checks.CHECK_EVERY", 0.05)
     monkeypatch.setattr("scheduler.control.following.displaced.TAKEN_AWAY", 0.2)
     place = Place(tmp_path)
     place.tasks(command("tick", "echo $$ >> ticks", every="100ms"))
@@ -80,7 +80,7 @@ async def test_after_the_whole_folder_went_the_citizen_is_owned_again(place, fle
 
 
 async def test_who_was_overtaken_lets_go_and_leaves_the_other_alone(place, fleet, monkeypatch):
-    monkeypatch.setattr("scheduler.control.following.polling.CHECK_EVERY", 60)
+    monkeypatch.setattr("scheduler.control.following.regular_checks.CHECK_EVERY", 60)
     await asyncio.sleep(0.1)  # the look that is on its way
     (place.home / ".experience" / "lock").unlink()
     with another_owner(place) as other:

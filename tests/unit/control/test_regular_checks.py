@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from scheduler.control.following import polling
-from scheduler.control.following.polling import RegularChecks
+from scheduler.control.following import regular_checks
+from scheduler.control.following.regular_checks import RegularChecks
 
 
 async def test_two_checks_take_turns() -> None:
@@ -29,7 +29,7 @@ async def test_two_checks_take_turns() -> None:
 
 
 async def test_a_check_that_hangs_does_not_stop_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "HANGS", 0.01)
+    monkeypatch.setattr(regular_checks, "HANGS", 0.01)
     checks, hangs, over = RegularChecks(), threading.Event(), threading.Event()
 
     def hanging() -> None:
@@ -46,7 +46,7 @@ async def test_a_check_that_hangs_does_not_stop_the_other(monkeypatch: pytest.Mo
 
 
 async def test_a_check_that_fails_lets_the_next_one_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "HANGS", 50.0)
+    monkeypatch.setattr(regular_checks, "HANGS", 50.0)
     checks = RegularChecks()
     with pytest.raises(OSError, match="gone"):
         await checks.timed(_raise)
