@@ -14,7 +14,7 @@ from scheduler.storage.lock import owner_of
 
 log = logging.getLogger("experience.fleet")
 
-LOOK = 0.05  # seconds between two checks of a citizen's owner
+CHECK_EVERY = 0.05  # seconds between two checks of a citizen's owner
 STARTED_WITHIN = 15.0  # seconds within which the next process must own a released citizen
 
 
@@ -54,10 +54,10 @@ async def hand_over(fleet: Fleet, start: Start) -> HandedOver:
         return owner is not None and owner.pid == process.pid
 
     async def taken_up(name: str) -> bool:
-        for _ in range(round(STARTED_WITHIN / LOOK)):
+        for _ in range(round(STARTED_WITHIN / CHECK_EVERY)):
             if process.poll() is not None or await asyncio.to_thread(taken, name):
                 break
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(CHECK_EVERY)
         return await asyncio.to_thread(taken, name)
 
     async def passed(name: str) -> bool:
@@ -90,7 +90,7 @@ async def succeed(fleet: Fleet, pid: int) -> None:
                 waiting.discard(name)
             elif owner is not None and owner.pid not in (pid, os.getpid()):
                 waiting.discard(name)  # another process has taken it
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(CHECK_EVERY)
 
 
 async def _taken(fleet: Fleet, name: str, pid: int) -> bool:

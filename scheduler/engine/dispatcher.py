@@ -153,8 +153,8 @@ class Dispatcher:
             if pause_is_over(state, now):
                 self._end_pause(job, now)
             return None
-        if job.paid and (look_after := self._held(job)):
-            self._due_queue.put(job, now + look_after)
+        if job.paid and (check_after := self._held(job)):
+            self._due_queue.put(job, now + check_after)
             return None
         if state.forced:
             return FORCE
@@ -212,8 +212,8 @@ class Dispatcher:
     def _enqueue(self, job: Job, trigger: Trigger) -> None:
         if job.run or job.left or job.waiting is trigger:
             return
-        if job.paid and (look_after := self._held(job)):
-            self._look_again(job, look_after)
+        if job.paid and (check_after := self._held(job)):
+            self._check_again(job, check_after)
             return
         if job.is_wake:  # a wake needs no worker
             if not self._stopped:
@@ -244,7 +244,7 @@ class Dispatcher:
             if when <= now and (why := self._trigger(job, when, now)):
                 self.enqueue(job, FORCE if why is FORCE else job.waiting or trigger)
 
-    def _look_again(self, job: Job, after: float) -> None:
+    def _check_again(self, job: Job, after: float) -> None:
         """Check the held task again after this many seconds."""
         if self._wakes if job.is_wake else self._by_schedule:
             self._due_queue.put(job, self._clock.now() + after)

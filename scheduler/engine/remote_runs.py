@@ -11,7 +11,7 @@ from scheduler.errors import PROGRAM, TaskFailed
 from scheduler.executors.result import Result
 from scheduler.system.clock import elapsed
 
-LOOK = 1.0  # seconds between two checks whether the budget and the provider of a waiting run allow it
+CHECK_EVERY = 1.0  # seconds between two checks whether the budget and the provider of a waiting run allow it
 
 Began = Callable[[str], Awaitable[None]]  # called with the machine that begins the run
 Wanted = Callable[[], bool]
@@ -56,12 +56,12 @@ class RemoteRuns:
             self._runner.watch(run, task.timeout)
             await self._registry.began_elsewhere(run, machine)
 
-        looked = elapsed()
+        checked = elapsed()
 
         def wanted() -> bool:
-            nonlocal looked
-            if elapsed() - looked >= LOOK:
-                looked = elapsed()
+            nonlocal checked
+            if elapsed() - checked >= CHECK_EVERY:
+                checked = elapsed()
                 return self._wanted(run, task) and self._allowed(run, task)
             return self._wanted(run, task)
 

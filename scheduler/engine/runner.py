@@ -24,7 +24,7 @@ Execute = Callable[[Task, Context, RunHandle], Awaitable[Result]]
 
 TURNS = 10  # turns of the loop within which the result of an ended run arrives
 WRITE_OFF = 10.0  # seconds that a run may take to end after it was cancelled
-LEFT_LOOK = 1.0  # seconds between two checks whether left-overs of a run have ended
+LEFT_CHECK = 1.0  # seconds between two checks whether left-overs of a run have ended
 DEAF = "a coroutine that ignores being cancelled"
 
 
@@ -216,7 +216,7 @@ class Runner:
         if self._registry.stopping or job.left is None:
             return
         if job.left[1]():
-            self._clock.call_later(LEFT_LOOK, lambda: self.reap_leaked(job, ended))
+            self._clock.call_later(LEFT_CHECK, lambda: self.reap_leaked(job, ended))
             return
         job.left = None
         if job.state.orphan:

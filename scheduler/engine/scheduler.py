@@ -464,9 +464,9 @@ class Scheduler(Verbs):
         """The seconds until the next check whether the task may start; 0 if it may start now."""
         if job.task.is_wake:
             return self._wake.held(job) if self._wake else 0.0
-        hold, look_after = self._paid.hold(job.task)
+        hold, check_after = self._paid.hold(job.task)
         self._registry.hold(job, hold)
-        return look_after
+        return check_after
 
     def _settled(self, job: Job) -> None:
         """The task's state has changed or its run has ended: find its next time."""

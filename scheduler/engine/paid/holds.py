@@ -8,9 +8,9 @@ from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.providers.outage import Outage
 from scheduler.spending.budget import OverBudget
 
-BUDGET_LOOK = 15.0  # seconds between two checks whether the budget was lifted
-PROBE_LOOK = 15.0  # seconds between two checks whether a probe has ended, at most doubled by `away`
-AWAY_LOOK = 45.0  # seconds between two checks whether a person wants the provider tried early
+BUDGET_CHECK = 15.0  # seconds between two checks whether the budget was lifted
+PROBE_CHECK = 15.0  # seconds between two checks whether a probe has ended, at most doubled by `away`
+AWAY_CHECK = 45.0  # seconds between two checks whether a person wants the provider tried early
 AT_LEAST = 0.5  # seconds
 
 
@@ -31,28 +31,28 @@ class Held(SchedulerError):
         super().__init__(f"{who} {text}")
 
 
-Look = tuple[Hold, float]  # with the seconds until the next check
+CheckedHold = tuple[Hold, float]  # with the seconds until the next check
 
 
-def over_budget(limit: OverBudget) -> Look:
+def over_budget(limit: OverBudget) -> CheckedHold:
     ends = "all" if limit.together else "own"
     about = f"{ends} {limit.until.isoformat()}"
-    return Hold(HoldKind.BUDGET, str(limit), limit.until.timestamp(), about), BUDGET_LOOK
+    return Hold(HoldKind.BUDGET, str(limit), limit.until.timestamp(), about), BUDGET_CHECK
 
 
-def uncounted(error: OSError) -> Look:
+def uncounted(error: OSError) -> CheckedHold:
     """The hold while the ledger cannot be read or written."""
     text = f"its cost cannot be noted ({error.strerror or error})"
-    return Hold(HoldKind.BUDGET, text, None, "uncounted"), BUDGET_LOOK
+    return Hold(HoldKind.BUDGET, text, None, "uncounted"), BUDGET_CHECK
 
 
-def away(outage: Outage, who: str, now: float) -> Look:
+def away(outage: Outage, who: str, now: float) -> CheckedHold:
     """The hold while a provider is away; `who` names the waiting run and spreads the checks over time."""
-    spread = zlib.crc32(who.encode()) % 1000 / 1000 * PROBE_LOOK
+    spread = zlib.crc32(who.encode()) % 1000 / 1000 * PROBE_CHECK
     if outage.probe is not None:
         text = f"waits for {outage.provider}, which {outage.probe.citizen} tries now"
-        return Hold(HoldKind.PROVIDER, text, None, outage.provider), PROBE_LOOK + spread
+        return Hold(HoldKind.PROVIDER, text, None, outage.provider), PROBE_CHECK + spread
     reason = f" ({outage.reason})" if outage.reason else ""
     text = f"waits for {outage.provider} until {moment(outage.until, now)}{reason}"
     left = max(AT_LEAST, outage.until - now)
-    return Hold(HoldKind.PROVIDER, text, outage.until, outage.provider), min(left, AWAY_LOOK + spread)
+    return Hold(HoldKind.PROVIDER, text, outage.until, outage.provider), min(left, AWAY_CHECK + spread)

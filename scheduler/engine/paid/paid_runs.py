@@ -20,7 +20,7 @@ from scheduler.core.views import Hold
 from scheduler.core.wording.spans import moment
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.as_reported import as_reported
-from scheduler.engine.paid.holds import Look, away, over_budget, uncounted
+from scheduler.engine.paid.holds import CheckedHold, away, over_budget, uncounted
 from scheduler.engine.paid.run_costs import RunCharge, RunCosts
 from scheduler.engine.paid.shared_by_root import SharedByRoot
 from scheduler.engine.paid.summary import Summary, summarise
@@ -136,18 +136,18 @@ class PaidRuns:
     def hold(self, task: Task) -> tuple[Hold | None, float]:
         """Why the task may not start now, and the seconds until the next check; reads small files."""
         try:
-            look = on_disk(self._home, lambda: self._waits(task) or self._over_budget(task))
+            found = on_disk(self._home, lambda: self._waits(task) or self._over_budget(task))
         except OSError as error:
-            look = uncounted(error)
-        return look or (None, 0.0)
+            found = uncounted(error)
+        return found or (None, 0.0)
 
-    def _waits(self, task: Task) -> Look | None:
+    def _waits(self, task: Task) -> CheckedHold | None:
         if not task.provider or (outage := self._outages.of(task.provider)) is None:
             return None
         now = self._clock.now()
         return None if may_try(outage, now) else away(outage, f"{self._citizen}/{task.name}", now)
 
-    def _over_budget(self, task: Task) -> Look | None:
+    def _over_budget(self, task: Task) -> CheckedHold | None:
         if not self._pays(task):
             return None
         limit = self.costs.account.limit(task.name)

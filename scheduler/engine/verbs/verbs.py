@@ -140,7 +140,7 @@ class Verbs:
             raise SchedulerError(str(error)) from error
         text = await asyncio.to_thread(self._paid.lift, dollars, together=together)
         self._registry.bus.add_event("budget lifted", text=text, who=by)
-        self._look_again(HoldKind.BUDGET)
+        self._check_again(HoldKind.BUDGET)
         return Receipt(f"{self.citizen}: {text}")
 
     async def try_provider(self, provider: str, *, who: Who | None = None) -> Receipt:
@@ -148,10 +148,10 @@ class Verbs:
         await asyncio.to_thread(self._paid.try_now, provider)
         text = "the next run that is due tries it"
         self._registry.bus.add_event("tried early", text=text, who=by, provider=provider)
-        self._look_again(HoldKind.PROVIDER)
+        self._check_again(HoldKind.PROVIDER)
         return Receipt(f"{provider}: {text}")
 
-    def _look_again(self, kind: HoldKind) -> None:
+    def _check_again(self, kind: HoldKind) -> None:
         """Check again all tasks that are held for this reason."""
         for job in self._registry.rows():
             if job.held and job.held.kind is kind:

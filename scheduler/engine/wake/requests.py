@@ -35,9 +35,9 @@ class WakeRequests:
 
     def held(self, job: Job) -> float:
         """The seconds until the next check whether the wake may begin; 0 if it may begin now."""
-        hold, look_after = self.wake.hold()
+        hold, check_after = self.wake.hold()
         self._registry.hold(job, hold)
-        return look_after
+        return check_after
 
     def view(self) -> WakeView:
         """The wake as the title of a panel shows it."""

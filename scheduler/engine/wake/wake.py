@@ -29,7 +29,7 @@ from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.wake")
 
-HELD_LOOK = 2.0  # seconds between two checks whether a freeze, or the last wake, has ended
+HELD_CHECK = 2.0  # seconds between two checks whether a freeze, or the last wake, has ended
 PASSES = (Trigger.FORCE, Trigger.URGENT, Trigger.RETRY)  # triggers that pass without asking the gate
 
 
@@ -75,12 +75,12 @@ class Wake:
     def hold(self) -> tuple[Hold | None, float]:
         """Why no turn may begin now, and the seconds until the next check; reads files."""
         if frozen := self._frozen():
-            return Hold(HoldKind.FREEZE, frozen), HELD_LOOK
-        hold, look_after = self._paid.hold(self.plan)  # checked first, since it is cheaper
+            return Hold(HoldKind.FREEZE, frozen), HELD_CHECK
+        hold, check_after = self._paid.hold(self.plan)  # checked first, since it is cheaper
         if hold is None and (agents := self.record.agents()):
             named = ", ".join(f"pid {agent.pid}" for agent in agents)
-            return Hold(HoldKind.AWAKE, f"the wake before has not ended ({named})"), HELD_LOOK
-        return hold, look_after
+            return Hold(HoldKind.AWAKE, f"the wake before has not ended ({named})"), HELD_CHECK
+        return hold, check_after
 
     def cools_down(self) -> bool:
         """Whether something urgent woke the citizen within the cooldown; if not, the cooldown starts now."""

@@ -10,7 +10,7 @@ from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Outcome, Task, Trigger, WakeTask
-from scheduler.engine.wake.wake import HELD_LOOK
+from scheduler.engine.wake.wake import HELD_CHECK
 from scheduler.errors import PROGRAM, BadSchedule, Frozen
 from scheduler.process.who import Who
 from scheduler.storage.freeze_file import HomeFreezes
@@ -381,7 +381,7 @@ async def test_a_wake_that_waits_for_its_tasks_does_not_get_its_turn(build, cloc
     await until(lambda: scheduler.snapshot().wake.running_since is None, "the wake is over")
     assert wakes == []
     await scheduler.thaw()
-    await clock.advance(HELD_LOOK)
+    await clock.advance(HELD_CHECK)
     await until(lambda: len(wakes) == 1, "it wakes after the thaw")
 
 
@@ -400,7 +400,7 @@ async def test_a_wake_whose_program_waits_for_its_record_is_taken_back_and_comes
     assert not (build.home / "woken").exists() and scheduler.snapshot().wake.count == 0
     assert [each.task for each in scheduler.results()] == ["tick"]
     await scheduler.thaw()
-    await clock.advance(HELD_LOOK)
+    await clock.advance(HELD_CHECK)
     await until(lambda: scheduler.snapshot().wake.count == 1, "it wakes after the thaw")
     assert (build.home / "woken").read_text() == "1\n"
     assert json.loads((build.home / "letter").read_text())["results"][0]["task"] == "tick"

@@ -72,7 +72,7 @@ async def test_while_it_waits_for_a_worker_it_is_no_probe(build, clock, home):
 
 
 async def test_a_run_that_waits_is_taken_back_when_its_provider_goes_away(build, clock, home, monkeypatch):
-    monkeypatch.setattr("scheduler.engine.remote_runs.LOOK", 0.0)
+    monkeypatch.setattr("scheduler.engine.remote_runs.CHECK_EVERY", 0.0)
     scheduler = await build(ASK, carrier=(elsewhere := Elsewhere()), store=(store := Fenced()))
     await clock.advance(1)
     await until(lambda: elsewhere.asked == 1, "it waits for a worker")

@@ -188,7 +188,7 @@ async def test_what_a_run_on_a_worker_costs_is_counted_from_before_it_is_handed_
 
 async def test_a_run_that_waits_is_taken_back_when_it_could_pass_its_budget(build, clock, home, monkeypatch):
     """It was entered yesterday, and waits: it counts today, and others have spent meanwhile."""
-    monkeypatch.setattr("scheduler.engine.remote_runs.LOOK", 0.0)
+    monkeypatch.setattr("scheduler.engine.remote_runs.CHECK_EVERY", 0.0)
     elsewhere, store = Elsewhere(), Fenced()
     scheduler = await build(paid(), carrier=elsewhere, store=store, spending=under(day="1.00"))
     await clock.advance(1)
