@@ -60,7 +60,7 @@ class ClusterClaim:
     recorder: Recorder
     leases: Leases
     copies: FileCopies
-    inside: Callable[[], int] = lambda: 0
+    handlers_in_process: Callable[[], int] = lambda: 0
     carrier: Carrier | None = None
 
     def in_place(self) -> bool:
@@ -69,8 +69,8 @@ class ClusterClaim:
     def over(self) -> str:
         return "its lease is over" if self.lease.lost else ""
 
-    def counts(self, inside: Callable[[], int]) -> None:
-        self.inside = inside
+    def counts(self, handlers: Callable[[], int]) -> None:
+        self.handlers_in_process = handlers
 
     async def release(self) -> None:
         await self.leases.release(self.lease)
@@ -182,7 +182,7 @@ class ClusterCoordinator:
         self._guard.begins_inside()
 
     def _inside(self) -> int:
-        return sum(claim.inside() for claim in self._claims.values())
+        return sum(claim.handlers_in_process() for claim in self._claims.values())
 
     def _end_later(self, claim: ClusterClaim) -> None:
         seconds = ENDING * self._leases.margin
@@ -190,7 +190,7 @@ class ClusterCoordinator:
 
     def _end_with(self, claim: ClusterClaim) -> None:
         """End this process if handlers still run in it, before another machine may run the citizen."""
-        if number := claim.inside():
+        if number := claim.handlers_in_process():
             ends = "a handler does not end" if number == 1 else f"{number} handlers do not end"
             log.critical(f"{ends}: this process does", extra={"citizen": claim.lease.citizen})
             self._end()

@@ -160,7 +160,7 @@ class ClusterStore(DiskStore):
         self._starts.append(_Start(start, number, answer))
         self._commit_soon()
         variables = await answer
-        if start.inside and variables is not None:
+        if start.in_process and variables is not None:
             self._guard.begins_inside()
         return variables
 

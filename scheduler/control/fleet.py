@@ -325,7 +325,7 @@ class Fleet:
                 carrier=claim.carrier,
                 copies=claim.copies,
             )
-            claim.counts(scheduler.inside)
+            claim.counts(scheduler.handlers_in_process)
             scheduler.add_listener(await self._alarms.listener(citizen))
             await scheduler.start(dispatch=self._dispatch)
             given_up.push_async_callback(scheduler.stop, 0)

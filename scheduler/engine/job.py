@@ -17,8 +17,8 @@ class Job:
     """What the engine knows of one task at this moment."""
 
     __slots__ = (
-        *("again", "costs", "entry", "floor", "held", "inside", "is_wake", "left", "number", "paid", "run"),
-        *("slot", "state", "task", "announced", "view", "waiting", "when"),
+        *("again", "costs", "entry", "floor", "held", "in_process", "is_wake", "left", "number", "paid"),
+        *("run", "slot", "state", "task", "announced", "view", "waiting", "when"),
     )
 
     def __init__(self, task: Task, state: TaskState, floor: float) -> None:
@@ -42,7 +42,7 @@ class Job:
     def take_up(self, task: Task) -> None:
         """Continue with these settings; what each run needs of them is computed once."""
         self.task = task
-        self.inside = not (task.queue or isinstance(task.work, OWN_PROCESS))  # handler in this process
+        self.in_process = not (task.queue or isinstance(task.work, OWN_PROCESS))  # handler in this process
 
     @property
     def busy(self) -> bool:

@@ -121,7 +121,7 @@ class TaskRegistry(RunObserver):
         run, running = self._new_run(job, trigger)
         self.runs[task.name] = run
         served = self._served(job, trigger, run.since)
-        starting = not job.inside  # its own process will carry it, or a worker
+        starting = not job.in_process  # its own process will carry it, or a worker
         if task.queue:
             run.started_at = self._clock.elapsed()  # used until a worker begins the run
         self.update(job, state.started(running, served, starting))
@@ -143,7 +143,7 @@ class TaskRegistry(RunObserver):
             started=run.since,
             state=job.state,
             remote=job.task if job.task.queue else None,
-            inside=job.inside,
+            in_process=job.in_process,
             charge=run.charge,
         )
         run.variables = {}  # if it ends while it waits, its record may be there

@@ -74,7 +74,7 @@ class Runner:
                 await on_record  # a run that kills this process must not be the next owner's first one
                 if run.variables:
                     context = replace(context, variables=run.variables)
-            if execute is None and run.job and run.job.inside:
+            if execute is None and run.job and run.job.in_process:
                 run.began_at = self._clock.elapsed()
             result = await (execute or self.execute)(task, context, run)
         except GeneratorExit:

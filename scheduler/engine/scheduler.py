@@ -180,10 +180,10 @@ class Scheduler(Verbs):
         if (job := self._registry.jobs.get(WAKE)) and job.run and not job.run.opened:
             job.run.halt(Outcome.INTERRUPTED)  # it still waits for tasks and gets no turn
 
-    def inside(self) -> int:
+    def handlers_in_process(self) -> int:
         """How many handlers of this citizen run in this process, including those that outlived their runs."""
         handles = [*self._registry.runs.values(), *self._registry.wakes.values()]
-        running = [run for run in handles if run.job and run.job.inside]
+        running = [run for run in handles if run.job and run.job.in_process]
         left = [job.left for job in (*self._registry.jobs.values(), *self._leaving.values()) if job.left]
         return len(running) + sum(what in (THREAD, DEAF) and alive() for what, alive in left)
 
@@ -379,7 +379,7 @@ class Scheduler(Verbs):
         )
         if not (paid or task.queue):
             self._runner.watch(run, task.timeout)
-        execute = None if job.inside and not paid else self._carry_out(job)
+        execute = None if job.in_process and not paid else self._carry_out(job)
         work = self._runner.run(task, run, context, execute)
         run.task = asyncio.Task(work, name=f"{self.citizen}/{task.name}")
         if self._runner.waiters.starts:
@@ -397,7 +397,7 @@ class Scheduler(Verbs):
     def _execute(self, task: Task, context: Context, run: RunHandle) -> Awaitable[Result]:
         if task.queue:
             return self._remote.carry_out(task, context, run)
-        if run.job and run.job.inside:
+        if run.job and run.job.in_process:
             run.began_at = self._clock.elapsed()
         return self._workers.run(task, context, run)
 

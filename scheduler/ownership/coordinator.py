@@ -34,8 +34,8 @@ class Claim(Protocol):
     copies: FileCopies
     carrier: Carrier | None  # of runs that workers carry out
 
-    def counts(self, inside: Callable[[], int]) -> None:
-        """Set `inside`, which counts the citizen's handlers that run in this process."""
+    def counts(self, handlers: Callable[[], int]) -> None:
+        """Set `handlers`, which counts the citizen's handlers that run in this process."""
 
     def in_place(self) -> bool:
         """Whether the claim still holds; may block, for any thread."""
@@ -98,7 +98,7 @@ class LocalClaim:
     copies: FileCopies = NO_COPIES
     carrier: Carrier | None = None
 
-    def counts(self, inside: Callable[[], int]) -> None:
+    def counts(self, handlers: Callable[[], int]) -> None:
         """Nothing to do: no other process can take the lock while the handlers run."""
 
     def in_place(self) -> bool:

@@ -42,7 +42,7 @@ class RunStart(NamedTuple):
     started: float  # Unix seconds
     state: TaskState
     remote: Task | None = None  # the task, if a worker carries the run
-    inside: bool = False  # its handler runs in this process
+    in_process: bool = False  # its handler runs in this process
     charge: str = ""  # the name under which its cost is counted
 
 
