@@ -161,7 +161,7 @@ class TaskRegistry(RunObserver):
         self.publish(job)
         if hold and (hold.kind, hold.about) != job.announced:
             job.announced = (hold.kind, hold.about)
-            self.bus.add_event(_kind_of(hold), job.task.name, text=hold.why)
+            self.bus.add_event(_event_kind(hold), job.task.name, text=hold.why)
             if hold.kind in RECEIPTS:
                 self.let_go(job, f"{hold.kind} {hold.about}", hold.why)
             for listener in self.bus.listeners:
@@ -467,5 +467,5 @@ def _place(job: Job) -> tuple[bool, int, str]:
     return not job.is_wake, job.task.priority, job.task.name
 
 
-def _kind_of(hold: Hold) -> str:
+def _event_kind(hold: Hold) -> str:
     return "over budget" if hold.why.startswith("over budget") else "waits"
