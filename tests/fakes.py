@@ -288,7 +288,7 @@ class FakeFleet:
     def __init__(self, *controls: FakeControl, clock: Any = None, **view: Any) -> None:
         self.clock = clock or FakeClock()
         self.view = FleetView(controls, **view)
-        self.can_go_on = True
+        self.can_hand_over = True
         self.taken: list[str] = []
         self.asked: list[tuple[Any, ...]] = []
         self.refusal: SchedulerError | None = None

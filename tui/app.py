@@ -443,7 +443,7 @@ class ExperienceApp(App[str]):
     def action_help_quit(self) -> None:
         """Quit, after a question while citizens run here; Textual calls this for ctrl+c."""
         leaving = quit_question.owned(self._body.board.snapshots())
-        if not (leaving.citizens and self._fleet.can_go_on) or isinstance(self.screen, Question):
+        if not (leaving.citizens and self._fleet.can_hand_over) or isinstance(self.screen, Question):
             self.exit()
             return
         question = quit_question.question(leaving, self._fleet.clock.now(), self._glyphs)

@@ -99,7 +99,7 @@ class Crowd:
 
     def __init__(self, size: int) -> None:
         self.clock: Clock = SystemClock()
-        self.can_go_on = False
+        self.can_hand_over = False
         self._chance = random.Random(size)
         self._people = [self._person(f"citizen{number:04}") for number in range(size)]
 

@@ -35,7 +35,7 @@ class FleetThread:
     def __init__(self, options: FleetOptions, on_home: "OnHome", start: "Start | None" = None) -> None:
         self.clock: Clock = SystemClock()
         self._options, self._on_home, self._start = options, on_home, start
-        self.can_go_on = start is not None
+        self.can_hand_over = start is not None
         self._passing: Future[HandedOver] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fleet: Fleet | None = None

@@ -176,7 +176,7 @@ class Citizens(Protocol):
     """The fleet as a screen sees it."""
 
     clock: Clock
-    can_go_on: bool  # whether its citizens are real, so that another process can continue to run them
+    can_hand_over: bool  # whether another process can continue to run its citizens: they are real
 
     def watch(self) -> AsyncIterator[FleetView]:
         """Yield the fleet at once, then again whenever citizens come or go or the settings change."""

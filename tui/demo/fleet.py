@@ -271,7 +271,7 @@ class DemoFleet:
 
     def __init__(self, clock: Clock | None = None, names: tuple[str, ...] = NAMES) -> None:
         self.clock: Clock = clock or FastClock()
-        self.can_go_on = False
+        self.can_hand_over = False
         self._names = names
         self._controls: tuple[DemoControl, ...] = ()
 

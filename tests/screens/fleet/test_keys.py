@@ -610,7 +610,7 @@ async def test_a_second_ctrl_c_ends_it_at_once():
 
 async def test_made_up_citizens_end_without_a_question():
     fleet = FakeFleet(citizen("opus"))
-    fleet.can_go_on = False
+    fleet.can_hand_over = False
     async with screen(fleet) as pilot:
         await pilot.press("q")
         await pilot.pause()

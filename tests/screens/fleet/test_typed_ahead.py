@@ -137,7 +137,7 @@ async def test_a_click_comes_after_the_keys_that_were_before_it():
 @each("key", ["ctrl+q", "ctrl+c"])
 async def test_who_wants_to_get_out_waits_for_no_other_key(key):
     fleet = fleet_of_three()
-    fleet.can_go_on = False
+    fleet.can_hand_over = False
     async with screen(fleet) as pilot:
         pilot.app._typed._typed = asyncio.Queue()  # what waits there never comes in
         burst(pilot.app, "jjj")
