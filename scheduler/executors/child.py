@@ -144,12 +144,12 @@ class Subprocess:
     `exited` becomes its exit code (negative: the signal), or None if other code collected it.
     """
 
-    def __init__(self, order: SpawnRequest, output: OutputBuffer) -> None:
+    def __init__(self, request: SpawnRequest, output: OutputBuffer) -> None:
         self._loop = asyncio.get_running_loop()
-        self._gate = gate(order.environment)
-        self._process, stdin, stdout = _popen(self._gate, order)
+        self._gate = gate(request.environment)
+        self._process, stdin, stdout = _popen(self._gate, request)
         pid = self._process.pid
-        self.mark, self._input = order.mark, order.input
+        self.mark, self._input = request.mark, request.input
         self.hurried = self.stopped = False
         self.listener: object = None
         self.seen: set[Identity] = set()  # processes of its run that were found so far
@@ -237,36 +237,36 @@ class Subprocess:
             self.exited.set_result(code)
 
 
-def _popen(gate: tuple[str, ...], order: SpawnRequest) -> "tuple[subprocess.Popen[bytes], int, int]":
+def _popen(gate: tuple[str, ...], request: SpawnRequest) -> "tuple[subprocess.Popen[bytes], int, int]":
     """The process with the descriptors of its standard input and output; raises TaskFailed."""
     given_up = threading.Event()
 
     def start() -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
-            (*gate, *order.argv),
+            (*gate, *request.argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,
-            cwd=order.folder,
-            env=order.environment,
+            cwd=request.folder,
+            env=request.environment,
             start_new_session=True,
-            pass_fds=order.pass_fds,
-            user=order.user and order.user.uid,
-            group=order.user and order.user.gid,
-            extra_groups=[] if order.user else None,
+            pass_fds=request.pass_fds,
+            user=request.user and request.user.uid,
+            group=request.user and request.user.gid,
+            extra_groups=[] if request.user else None,
         )
         if given_up.is_set():
             _discard(process)
         return process
 
     try:
-        process = on_disk(order.folder, start)  # it waits until the child has entered the folder
+        process = on_disk(request.folder, start)  # it waits until the child has entered the folder
         return process, *_pipes(process)
     except (OSError, ValueError) as error:  # out of processes or descriptors; invalid variable names
         given_up.set()
         reason = (isinstance(error, OSError) and error.strerror) or error
-        raise TaskFailed(f"could not start {order.argv[0]}: {reason}") from error
+        raise TaskFailed(f"could not start {request.argv[0]}: {reason}") from error
 
 
 def _discard(process: "subprocess.Popen[bytes]") -> None:

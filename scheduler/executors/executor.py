@@ -72,11 +72,11 @@ async def run_command(
     processes: SubprocessPool, work: Command, context: Context, listener: RunListener
 ) -> Result:
     """The result of the command; its text is the last line, or the first if that is urgent."""
-    code = await processes.run(partial(_order, work, context), listener)
+    code = await processes.run(partial(_spawn_request, work, context), listener)
     return exit_result(code, listener.output)
 
 
-def _order(work: Command, context: Context) -> SpawnRequest:
+def _spawn_request(work: Command, context: Context) -> SpawnRequest:
     mark, argv = new_mark(), tuple(map(as_utf8, work.argv))
     folder = Path(as_utf8(str(work.folder))) if work.folder else context.home
     around = environment(context, mark, work.environment, folder, work.inherit)

@@ -11,7 +11,7 @@ from scheduler.core.task import Context, Isolated, Outcome, Progress
 from scheduler.errors import TaskFailed
 from scheduler.executors.child import Reader, SpawnRequest
 from scheduler.executors.environment import check_folder, environment, new_mark
-from scheduler.executors.isolated_protocol import LONGEST, order_letter, read_line
+from scheduler.executors.isolated_protocol import LONGEST, encode_call, read_line
 from scheduler.executors.output import OutputBuffer
 from scheduler.executors.result import Result, RunListener, exit_result, exit_words
 from scheduler.executors.subprocesses import SubprocessPool
@@ -31,14 +31,14 @@ async def run_isolated(
     reader = Reader(fd, mail.take)
     try:
         # Its last messages are read in the same turn of the loop as its exit.
-        code = await processes.run(partial(_order, work, context, childs_fd), listener)
+        code = await processes.run(partial(_spawn_request, work, context, childs_fd), listener)
     finally:
         reader.close()
         os.close(childs_fd)
     return _judged(mail.answer, code, listener.output)
 
 
-def _order(work: Isolated, context: Context, fd: int) -> SpawnRequest:
+def _spawn_request(work: Isolated, context: Context, fd: int) -> SpawnRequest:
     check_folder(context.home)
     mark = new_mark()
     around = environment(context, mark, {})
@@ -46,7 +46,7 @@ def _order(work: Isolated, context: Context, fd: int) -> SpawnRequest:
     around[_PATH] = _ROOT
     # -P: files in the citizen's folder must not shadow this package's modules. -u: output is followed live.
     argv = (sys.executable, "-P", "-u", "-m", "scheduler.executors.isolated_main", str(fd))
-    return SpawnRequest(argv, around, context.home, mark, order_letter(work, context, before), (fd,))
+    return SpawnRequest(argv, around, context.home, mark, encode_call(work, context, before), (fd,))
 
 
 def _judged(answer: Result | None, code: int | None, output: OutputBuffer) -> Result:

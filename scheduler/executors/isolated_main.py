@@ -25,12 +25,12 @@ TRACEBACK = 20_000  # characters: enough for the innermost calls of an endless r
 def main() -> None:
     """Run the one function that standard input names; the argument is the descriptor for the answer."""
     sender = _Sender(int(sys.argv[1]))
-    letter = json.loads(sys.stdin.buffer.read())
-    _restore_python_path(letter["python_path"])
+    call = json.loads(sys.stdin.buffer.read())
+    _restore_python_path(call["python_path"])
     sys.excepthook = sender.failed  # called for everything but SystemExit, which sets the exit code
-    context = context_of(letter["context"], sender.progress, sender.used)
-    sys.argv[:] = [letter["source"]]
-    sender.send(answer_line(_called(load(letter["source"], letter["function"], context.home), context)))
+    context = context_of(call["context"], sender.progress, sender.used)
+    sys.argv[:] = [call["source"]]
+    sender.send(answer_line(_called(load(call["source"], call["function"], context.home), context)))
 
 
 def load(source: str, function: str, home: Path) -> Callable[..., Any]:

@@ -12,9 +12,9 @@ from scheduler.executors.result import Result
 LONGEST = 1024 * 1024  # bytes of one line from the child; a valid one has 30 kB at most
 
 
-def order_letter(work: Isolated, context: Context, python_path: str | None) -> bytes:
+def encode_call(work: Isolated, context: Context, python_path: str | None) -> bytes:
     """Everything that the child needs, secrets included: all users can read a process's arguments."""
-    letter = {
+    call = {
         "source": work.source,
         "function": work.function,
         "python_path": python_path,
@@ -29,7 +29,7 @@ def order_letter(work: Isolated, context: Context, python_path: str | None) -> b
             "llm": context.llm,
         },
     }
-    return json.dumps(letter, default=_plain).encode()
+    return json.dumps(call, default=_plain).encode()
 
 
 def context_of(fields: dict[str, Any], report: Any, usage: Any) -> Context:

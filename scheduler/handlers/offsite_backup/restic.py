@@ -85,8 +85,8 @@ class Restic:
         """
         output, mark = _Lines(listen), new_mark()
         environment = {**self._environment, MARK: mark, "PWD": str(folder)}
-        order = SpawnRequest((*_program(), *words), environment, folder, mark, user=self._user)
-        code = await self._processes.run(lambda: order, _Watcher(output, self._log.warning))
+        request = SpawnRequest((*_program(), *words), environment, folder, mark, user=self._user)
+        code = await self._processes.run(lambda: request, _Watcher(output, self._log.warning))
         ended = ResticResult(code, scrubbed(output.text(), self._hidden))
         if code in (0, 3):
             return ended

@@ -9,7 +9,7 @@ import pytest
 from scheduler.config.loader import CitizenSettings, load
 from scheduler.config.merge import merge
 from scheduler.core.task import Context, Isolated, Llm
-from scheduler.executors.isolated_protocol import context_of, order_letter
+from scheduler.executors.isolated_protocol import context_of, encode_call
 from scheduler.schema.table import Source
 from tests.each import each
 
@@ -80,8 +80,8 @@ def test_a_process_of_its_own_gets_it_too(home):
     llm = Llm("http://x", "m", "openai", KEY, 5.0)
     context = Context("opus", home, "x", llm=llm)
     for given in (context, replace(context, llm=None)):
-        letter = json.loads(order_letter(Isolated("a", "b"), given, None))
-        assert context_of(letter["context"], print, print).llm == given.llm
+        call = json.loads(encode_call(Isolated("a", "b"), given, None))
+        assert context_of(call["context"], print, print).llm == given.llm
 
 
 @each(
