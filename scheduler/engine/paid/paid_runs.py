@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.agents import FILE
-from scheduler.agents.readers import read_report, refusal_in
 from scheduler.agents.refusals.find_refusal import Refusal
-from scheduler.agents.report import AgentReport
 from scheduler.core.schedules.schedule import Schedule
 from scheduler.core.task import NO_COMMAND, Command, Context, Outcome, Task
 from scheduler.core.views import Hold
-from scheduler.core.wording.spans import moment
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.as_reported import as_reported
+from scheduler.engine.paid.ended import Ended, has_run
 from scheduler.engine.paid.holds import CheckedHold, away, over_budget, uncounted
+from scheduler.engine.paid.provider_answers import ProviderAnswers
 from scheduler.engine.paid.run_costs import RunCharge, RunCosts
 from scheduler.engine.paid.shared_by_root import SharedByRoot
 from scheduler.engine.paid.summary import Summary, summarise
@@ -28,9 +27,9 @@ from scheduler.engine.run import RunHandle
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors.result import Result
 from scheduler.process.process_info import BOOT, Running, born
-from scheduler.providers.outage import Outage, Probe, Refused, is_probe, may_try
+from scheduler.providers.outage import Outage, Probe, is_probe, may_try
 from scheduler.spending.account import has_limits
-from scheduler.spending.budget import today_of, zone_of_days
+from scheduler.spending.budget import today_of
 from scheduler.spending.money import dollars
 from scheduler.spending.prices import price_of
 from scheduler.storage.file_copies import NO_COPIES, FileCopies
@@ -40,9 +39,6 @@ from scheduler.system.hanging_disks import on_disk
 log = logging.getLogger("experience.cost")
 
 AT_ONCE = 60.0  # a run that is refused within so many seconds and reports no cost was free
-ENDED_BY_OTHERS = frozenset((Outcome.INTERRUPTED, Outcome.STOPPED))
-NOT_ITS_OWN = ENDED_BY_OTHERS | {Outcome.TIMED_OUT}
-
 Execute = Callable[[Task, Context, Any], Awaitable[Result]]
 
 
@@ -52,19 +48,6 @@ class Admission:
 
     charge: RunCharge
     run: Probe
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a run ended, as far as it matters for its cost and its provider."""
-
-    result: Result
-    took: float = 0.0
-    asked: bool = True  # False: its program did not start, and the provider was not asked
-
-    @property
-    def outcome(self) -> Outcome:
-        return self.result.outcome
 
 
 class PaidRuns:
@@ -84,7 +67,7 @@ class PaidRuns:
         self.costs = RunCosts(citizen, home, clock, shared.citizens, copies.add)
         self._outages, self._execute = shared.outages, execute
         self._citizen, self._home, self._clock = citizen, home, clock
-        self._announce, self._news = announce, list[tuple[str, str, str]]()
+        self._answers = ProviderAnswers(citizen, clock, shared.outages, announce)
         self._options = SchedulerOptions()
         self._schedules: Mapping[str, Schedule] = {}
         self._summary: Summary | None = None
@@ -279,7 +262,7 @@ class PaidRuns:
         failure = None
         try:
             result = await self._execute(task, context, run)
-            ended = Ended(result, self._clock.elapsed() - begun, asked=_has_run(task, result))
+            ended = Ended(result, self._clock.elapsed() - begun, asked=has_run(task, result))
         except TaskFailed as error:
             took, never_began = self._clock.elapsed() - begun, isinstance(task.work, Command)
             failure, ended = error, Ended(Result(Outcome.FAILED, str(error)), took, asked=not never_began)
@@ -289,7 +272,7 @@ class PaidRuns:
                 ended = replace(ended, result=replace(ended.result, outcome=run.reason))
             conclude = self._withdraw if run.never_began else self._settle
             settled = await asyncio.to_thread(conclude, task, run, admitted, ended)
-            self._tell_news()
+            self._answers.publish()
         if failure is not None and settled.outcome is not Outcome.REFUSED:
             raise failure
         return settled
@@ -327,9 +310,10 @@ class PaidRuns:
     def _settle(self, task: Task, run: RunHandle, admitted: Admission, ended: Ended) -> Result:
         """Note what the run cost and how its provider answered; return its result. Blocks."""
         output = run.printed.text() if run.printed else ""
-        report = self._report(task, output, ended)
+        now, rules = self._clock.now(), self._options.refusals
+        report = ended.report(task, output, now, rules)
         ended = replace(ended, result=as_reported(ended.result, report)) if report else ended
-        refusal = self._refusal(task, output, ended, report)
+        refusal = ended.refusal(task, output, report, now, rules)
         run.refusal = refusal.kind if refusal else ""
         try:
             self._note_cost(task, run, admitted.charge, output, ended, refusal)
@@ -338,7 +322,7 @@ class PaidRuns:
         if not task.provider:
             return ended.result
         try:
-            return self._tell_provider(task, admitted, ended, refusal) or ended.result
+            return self._answers.note(task, admitted.run, ended, refusal) or ended.result
         except OSError as error:
             self._warn("provider not noted", error)
             return ended.result
@@ -365,54 +349,5 @@ class PaidRuns:
         )
         self._summary = self._summarise(self._clock.now())
 
-    def _report(self, task: Task, output: str, ended: Ended) -> AgentReport | None:
-        """The report of the task's program on a run that ended by itself."""
-        if not task.report or task.report == FILE or ended.outcome in NOT_ITS_OWN:
-            return None
-        code = ended.result.code
-        exit_code = int(ended.outcome.bad) if code is None else 128 - code if code < 0 else code
-        return read_report(
-            task.report, output, exit_code, self._clock.now(), zone_of_days(), self._options.refusals
-        )
-
-    def _refusal(self, task: Task, output: str, ended: Ended, report: AgentReport | None) -> Refusal | None:
-        """The provider's refusal, if any; words in the output count only if the run failed."""
-        if ended.outcome is not Outcome.FAILED:
-            return None
-        if report or not task.provider:
-            return report.refusal if report else None
-        text = f"{output}\n{ended.result.text}" if output else ended.result.text
-        return refusal_in(text, self._clock.now(), zone_of_days(), self._options.refusals)
-
-    def _tell_provider(
-        self, task: Task, admitted: Admission, ended: Ended, refusal: Refusal | None
-    ) -> Result | None:
-        """The result of a refused run that waits; None if not refused, or if a person must act."""
-        if refusal is None or not refusal.wait:
-            tried = ended.asked and ended.outcome not in ENDED_BY_OTHERS
-            if self._outages.ended(task.provider, admitted.run.run, tried=tried):
-                self._news.append((task.provider, "back", f"back: {self._citizen}/{task.name} got through"))
-            return None
-        before = self._outages.of(task.provider)
-        outage = self._outages.refused(task.provider, Refused(admitted.run, refusal.kind, refusal.retry_at))
-        until = moment(outage.until, self._clock.now())
-        when = f"until {until}" if outage.named else f"tried again {until}"
-        if before is None or outage.until != before.until:
-            reason = f" ({outage.reason})" if outage.reason else ""
-            rest = "runs that call it wait, then one goes first"
-            self._news.append((task.provider, "away", f"away {when}{reason}: {rest}"))
-        return Result(Outcome.REFUSED, f"refused by {task.provider}: {outage.reason}, {when}")
-
-    def _tell_news(self) -> None:
-        """Announce, on the loop, what a thread has found."""
-        while self._news:
-            self._announce(*self._news.pop(0))
-
     def _warn(self, text: str, error: OSError) -> None:
         log.warning(text, extra={"citizen": self._citizen, "error": str(error)})
-
-
-def _has_run(task: Task, result: Result) -> bool:
-    """Whether its program got control; one that a worker could not start has no exit code."""
-    failed = result.outcome is Outcome.FAILED and result.code is None
-    return not (task.queue and isinstance(task.work, Command) and failed)
