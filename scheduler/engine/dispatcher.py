@@ -12,8 +12,8 @@ from scheduler.core.task import Task, Trigger
 from scheduler.core.wording.spans import moment
 from scheduler.engine.freezing import Freezing
 from scheduler.engine.job import Job
-from scheduler.engine.registry import BY_SCHEDULE, TaskRegistry
 from scheduler.engine.run import RunHandle
+from scheduler.engine.run_registry import BY_SCHEDULE, RunRegistry
 from scheduler.system.clock import Clock, ClockSteps, Timer
 
 SLICE = 256  # dispatches before other work on the loop gets its turn
@@ -28,16 +28,16 @@ class Dispatcher:
     def __init__(
         self,
         citizen: str,
-        registry: TaskRegistry,
+        runs: RunRegistry,
         clock: Clock,
         start: Callable[[Job, Trigger], None],
         held: Callable[[Job], float],
         freezing: Freezing,
     ) -> None:
         """`held` returns the seconds until the next check whether a paid run may start; 0 if it may."""
-        self.limit, self._runs = 1, registry.runs
+        self.limit, self._on_workers = 1, runs.on_workers
         self._held = held
-        self._citizen, self._registry, self._clock, self._start = citizen, registry, clock, start
+        self._citizen, self._registry, self._clock, self._start = citizen, runs.tasks, clock, start
         self._freezing = freezing
         self._due_queue = DueQueue()
         self._ready: list[tuple[int, int, Job]] = []
@@ -105,7 +105,7 @@ class Dispatcher:
     def _arm(self) -> None:
         """Set the timer for the earliest due time."""
         when = self._due_queue.next()
-        if self._ready and len(self._runs) < self.limit:  # a dispatch failed half-way
+        if self._ready and len(self._on_workers) < self.limit:  # a dispatch failed half-way
             when = min(when, self._clock.now() + AGAIN)
         if self._stopped or (when == self._timer_at and self._timer):
             return
@@ -144,7 +144,7 @@ class Dispatcher:
 
     def _free(self) -> bool:
         """Whether a worker is free and no task waits for one."""
-        return len(self._runs) < self.limit and not self._ready and not self._stopped
+        return len(self._on_workers) < self.limit and not self._ready and not self._stopped
 
     def _trigger(self, job: Job, when: float, now: float) -> Trigger | None:
         """Why the task starts now; None if it does not after all: missed, held, or its pause has ended."""
@@ -281,10 +281,10 @@ class Dispatcher:
 
     def start_ready(self) -> None:
         """Start queued tasks while workers are free."""
-        ready, runs = self._ready, self._runs
-        if not ready or len(runs) >= self.limit or self._freezing.frozen():
+        ready, on_workers = self._ready, self._on_workers
+        if not ready or len(on_workers) >= self.limit or self._freezing.frozen():
             return
-        while ready and len(runs) < self.limit and not self._stopped:
+        while ready and len(on_workers) < self.limit and not self._stopped:
             job = heapq.heappop(ready)[2]
             if job.waiting is None or job.run is not None or job.left is not None:
                 continue

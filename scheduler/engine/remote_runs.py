@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from scheduler.core.task import Context, Outcome, Task
-from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
+from scheduler.engine.run_registry import RunRegistry
 from scheduler.engine.runner import Runner
 from scheduler.errors import PROGRAM, TaskFailed
 from scheduler.executors.result import Result
@@ -36,14 +36,14 @@ class RemoteRuns:
     def __init__(
         self,
         citizen: str,
-        registry: TaskRegistry,
+        runs: RunRegistry,
         runner: Runner,
         carrier: Carrier | None,
         wanted: Callable[[RunHandle, Task], bool],
         allowed: Callable[[RunHandle, Task], bool],
     ) -> None:
         """`wanted` says whether a waiting run may still begin, `allowed` whether budget and provider do."""
-        self._citizen, self._registry, self._runner = citizen, registry, runner
+        self._citizen, self._runs, self._runner = citizen, runs, runner
         self._carrier, self._wanted, self._allowed = carrier, wanted, allowed
 
     async def carry_out(self, task: Task, context: Context, run: RunHandle) -> Result:
@@ -54,7 +54,7 @@ class RemoteRuns:
 
         async def began(machine: str) -> None:
             self._runner.watch(run, task.timeout)
-            await self._registry.began_elsewhere(run, machine)
+            await self._runs.began_elsewhere(run, machine)
 
         checked = elapsed()
 
@@ -65,8 +65,8 @@ class RemoteRuns:
                 return self._wanted(run, task) and self._allowed(run, task)
             return self._wanted(run, task)
 
-        if self._registry.fenced:
-            await self._registry.put_on_record(run)
+        if self._runs.tasks.fenced:
+            await self._runs.put_on_record(run)
         result = await self._carrier.run(task, context, run, began, wanted)
         if result is None:
             result = Result(Outcome.SKIPPED, "it waited for a worker until it might not begin any more")

@@ -10,8 +10,8 @@ from scheduler.core.schedules.schedule import NEVER, short_duration
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Task
 from scheduler.engine.job import Job
-from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
+from scheduler.engine.run_registry import RunRegistry
 from scheduler.engine.run_waiters import RunWaiters
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors.executor import Executor
@@ -37,13 +37,13 @@ class Runner:
 
     def __init__(
         self,
-        registry: TaskRegistry,
+        runs: RunRegistry,
         clock: Clock,
         workers: Executor,
         ended: Callable[[RunHandle, Result], None],
     ) -> None:
         self.waiters, self.execute = RunWaiters(clock), workers.run
-        self._registry, self._clock, self._workers = registry, clock, workers
+        self._runs, self._registry, self._clock, self._workers = runs, runs.tasks, clock, workers
         self._ended = ended
         self._timer: Timer | None = None
         self._timer_at = NEVER  # one timer for the earliest deadline, however many runs there are
@@ -52,7 +52,7 @@ class Runner:
     def under_way(self) -> list[str]:
         """The names of the tasks that run at this moment, and of the wake."""
         self._workers.deferred.flush()
-        return [*self._registry.runs, *self._registry.wakes]
+        return [*self._runs.on_workers, *self._runs.wakes]
 
     # -------------------------------------------------------------- a run
 
@@ -69,7 +69,7 @@ class Runner:
                 raise asyncio.CancelledError
             registry, on_record = self._registry, None
             if not task.queue:  # else recorded with its cost: a worker may begin it from then on
-                on_record = registry.put_on_record(run) if registry.fenced else registry.store.written()
+                on_record = self._runs.put_on_record(run) if registry.fenced else registry.store.written()
             if on_record is not None:
                 await on_record  # a run that kills this process must not be the next owner's first one
                 if run.variables:
@@ -95,7 +95,7 @@ class Runner:
 
     async def wait_for_endings(self) -> None:
         """Return when the runs that are under way now have ended; those of daemons are not waited for."""
-        jobs = {name: run.job for name, run in self._registry.runs.items()}
+        jobs = {name: run.job for name, run in self._runs.on_workers.items()}
         daemons = {name for name, job in jobs.items() if job and not job.task.ends}
         await self.waiters.wait_for(set(self.under_way()) - daemons, None)
 
@@ -141,7 +141,7 @@ class Runner:
             run.halt(Outcome.INTERRUPTED)
 
     def _all(self) -> list[RunHandle]:
-        return [*self._registry.runs.values(), *self._registry.wakes.values()]
+        return [*self._runs.on_workers.values(), *self._runs.wakes.values()]
 
     # -------------------------------------------------------------- timeouts
 
@@ -206,7 +206,7 @@ class Runner:
             run.halt(Outcome.INTERRUPTED)
             self._ended(run, _halted(job.task, run))
         else:
-            self._registry.free_worker(run)
+            self._runs.free_worker(run)
 
     def reap_leaked(self, job: Job, ended: Callable[[Job], None]) -> None:
         """Keep a task from starting until what its last run left has ended: no task overlaps itself."""

@@ -25,6 +25,7 @@ from scheduler.engine.paid.summary import Summary
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.remote_runs import Carrier, RemoteRuns
 from scheduler.engine.run import RunHandle
+from scheduler.engine.run_registry import RunRegistry
 from scheduler.engine.runner import DEAF, WRITE_OFF, Execute, Runner
 from scheduler.engine.verbs.stop import Stop
 from scheduler.engine.verbs.verbs import Verbs
@@ -74,29 +75,30 @@ class Scheduler(Verbs):
         self._closing: set[asyncio.Task[None]] = set()  # runs that have ended but are not recorded yet
         self._workers = workers
         self._registry = TaskRegistry(citizen, store, clock, self._settled)
+        self._runs = RunRegistry(citizen, self._registry, clock)
         self._failure_journal = FailureJournal(citizen, home, clock)
         if self._rules.journal:
             self._registry.bus.trouble = self._failure_journal.trouble
         self._recorder = recorder or Forgetful()
         self._registry.bus.record = self._recorder.record
-        self._runner = Runner(self._registry, clock, workers, self._end)
+        self._runner = Runner(self._runs, clock, workers, self._end)
         self._freezing = Freezing(citizen, freezes or HomeFreezes(home, copies), clock, self._freeze_changed)
-        self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held, self._freezing)
+        self._dispatch = Dispatcher(citizen, self._runs, clock, self._start, self._held, self._freezing)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
         shared = shared or shared_by_root(home.parent, clock)
         self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._announce_provider, copies)
         wanted, allowed = self._dispatch.wants, self._paid.may_still_begin
-        self._remote = RemoteRuns(citizen, self._registry, self._runner, carrier, wanted, allowed)
+        self._remote = RemoteRuns(citizen, self._runs, self._runner, carrier, wanted, allowed)
         plan = self._rules.wake
         self._wake = self._wake_requests(plan) if plan else None
         self._jump: Timer | None = None
         self._apply_options(self._rules)
 
     def _wake_requests(self, plan: WakeTask) -> WakeRequests:
-        parts = self._registry, self._clock, self._paid, self._runner
+        parts = self._runs, self._clock, self._paid, self._runner
         asks = self._freezing.words, self._run_due_before_wake, self._recorded
         wake = Wake(self.citizen, self.home, plan, *parts, *asks, self._copies)
-        return WakeRequests(self.citizen, wake, self._registry, self._dispatch, self._clock)
+        return WakeRequests(self.citizen, wake, self._runs, self._dispatch, self._clock)
 
     # -------------------------------------------------------------- life
 
@@ -143,7 +145,7 @@ class Scheduler(Verbs):
             rows = ()
             self._registry.bus.add_event("results not read", text=str(error))
         delivered, states = wake.record.delivered, self._registry.states
-        self._registry.results.extend(results_since(delivered, rows, states, self._clock.now()))
+        self._runs.results.extend(results_since(delivered, rows, states, self._clock.now()))
 
     async def _recorded(self) -> None:
         """Return when the history holds every run: by its rows the next owner knows what a wake was given."""
@@ -182,7 +184,7 @@ class Scheduler(Verbs):
 
     def handlers_in_process(self) -> int:
         """How many handlers of this citizen run in this process, including those that outlived their runs."""
-        handles = [*self._registry.runs.values(), *self._registry.wakes.values()]
+        handles = [*self._runs.on_workers.values(), *self._runs.wakes.values()]
         running = [run for run in handles if run.job and run.job.in_process]
         left = [job.left for job in (*self._registry.jobs.values(), *self._leaving.values()) if job.left]
         return len(running) + sum(what in (THREAD, DEAF) and alive() for what, alive in left)
@@ -250,7 +252,7 @@ class Scheduler(Verbs):
     def _apply_options(self, rules: SchedulerOptions) -> None:
         self._rules = rules
         self._dispatch.limit, self._recorder.keep = rules.workers, rules.history
-        self._registry.budget = rules.spending.budget
+        self._runs.budget = rules.spending.budget
         tasks = (rules.wake, *self._tasks) if rules.wake else self._tasks
         self._paid.take_up(rules, {task.name: task.schedule for task in tasks})
         if self._wake and rules.wake:
@@ -339,7 +341,7 @@ class Scheduler(Verbs):
 
     def results(self) -> list[TaskResult]:
         """The runs since the last wake."""
-        return list(self._registry.results)
+        return list(self._runs.results)
 
     async def run_due_once(self, patience: float | None) -> list[str]:
         """Run what is due and wait for it; return the tasks that still run after `patience` seconds."""
@@ -360,7 +362,7 @@ class Scheduler(Verbs):
     def _start(self, job: Job, trigger: Trigger) -> None:
         """Start the task, which is due and has a free worker."""
         task, paid, rules = job.task, job.paid, self._rules
-        run = self._registry.prepare(job, trigger) if paid else self._registry.start(job, trigger)
+        run = self._runs.prepare(job, trigger) if paid else self._runs.start(job, trigger)
         run.masks = rules.masks
         if paid:
             run.charge = self._paid.costs.new_name(task.name)
@@ -404,7 +406,7 @@ class Scheduler(Verbs):
     async def _carry_out_paid(self, task: Task, context: Context, run: RunHandle) -> Result:
         def start() -> None:
             assert run.job
-            self._registry.open_turn(run.job, run)
+            self._runs.open_turn(run.job, run)
             if not task.queue:
                 self._runner.watch(run, task.timeout)
 
@@ -419,7 +421,7 @@ class Scheduler(Verbs):
             self._close(self._end_wake(run, result))
             return
         now, took = self._clock.now(), self._clock.elapsed() - run.started_at
-        self._registry.free_worker(run)
+        self._runs.free_worker(run)
         if run.used and run.cost is None:
             self._close(self._end_used(run, result, now, took))
             return
@@ -439,7 +441,7 @@ class Scheduler(Verbs):
 
     def _finish(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
         """Record the outcome, publish it, and find the task's next time."""
-        end = self._registry.finish if run.opened else self._registry.pass_over
+        end = self._runs.finish if run.opened else self._runs.pass_over
         end(job, run, result, now, took)
         if run.cost and not job.paid:  # from now on the task is known to cost money
             job.paid = self._paid.concerns(job.task)

@@ -51,7 +51,7 @@ MUTANTS = {
     ),
     "the next wake is not given what the last owner saw": Mutant(
         "engine/scheduler.py",
-        "self._registry.results.extend(results_since(delivered, rows, states, self._clock.now()))",
+        "self._runs.results.extend(results_since(delivered, rows, states, self._clock.now()))",
         "pass",
     ),
     "runs are counted by the second": Mutant(

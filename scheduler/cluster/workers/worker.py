@@ -33,6 +33,7 @@ from scheduler.core.task import Context, Outcome, Trigger
 from scheduler.engine.paid.holds import away
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle, RunObserver
+from scheduler.engine.run_registry import RunRegistry
 from scheduler.engine.runner import WRITE_OFF, Runner
 from scheduler.errors import DatabaseAway, TaskFailed, file_error
 from scheduler.executors.executor import IN_PROCESS, Executor
@@ -84,8 +85,8 @@ class Worker(RunObserver):
         ours = Running(os.getpid(), born(os.getpid()) or 0.0, clock.now(), BOOT)
         facts = (engine.machine, queues, concurrency, ours, engine.failover)
         self._lease = WorkerLease(self._database, *facts, self._guard.renewed, self._lost)
-        self._registry = TaskRegistry("worker", Store(), clock, lambda job: None)
-        self._runner = Runner(self._registry, clock, self._executor, self._ended)
+        self._runs = RunRegistry("worker", TaskRegistry("worker", Store(), clock, lambda job: None), clock)
+        self._runner = Runner(self._runs, clock, self._executor, self._ended)
         self._bus = Bus(self._database, uuid4(), self._nobody)
         self._carried: dict[int, Carried] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}  # by run, from its claim to its end
@@ -212,7 +213,7 @@ class Worker(RunObserver):
         name, trigger = f"{claimed.citizen}/{claimed.task}", Trigger(claimed.trigger)
         handle = RunHandle(name, trigger, self._clock.now(), self, citizen=claimed.citizen)
         carried = self._carried[claimed.run] = Carried(claimed, worker, handle)
-        self._registry.runs[name] = handle
+        self._runs.on_workers[name] = handle
         teller = RunReporter(self._bus, claimed, handle, self._machine)
         log.info("begins", extra={"citizen": claimed.citizen, "task": claimed.task})
         handle.task = asyncio.create_task(self._run(carried), name=name)
@@ -221,7 +222,7 @@ class Worker(RunObserver):
             carried.over = True
             await self._finish(carried, teller)
         finally:
-            self._registry.free_worker(handle)
+            self._runs.free_worker(handle)
             del self._carried[claimed.run]
 
     async def _run(self, carried: Carried) -> None:

@@ -9,8 +9,8 @@ from scheduler.core.views import HoldKind, Receipt, WakeView
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.job import Job
 from scheduler.engine.paid.holds import Held
-from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
+from scheduler.engine.run_registry import RunRegistry
 from scheduler.engine.wake.wake import Wake
 from scheduler.errors import AlreadyRunning
 from scheduler.executors.result import Result
@@ -24,10 +24,11 @@ class WakeRequests:
     """The requests for one citizen's wake, apart from its schedule."""
 
     def __init__(
-        self, citizen: str, wake: Wake, registry: TaskRegistry, dispatch: Dispatcher, clock: Clock
+        self, citizen: str, wake: Wake, runs: RunRegistry, dispatch: Dispatcher, clock: Clock
     ) -> None:
         self.wake = wake
-        self._citizen, self._registry, self._dispatch, self._clock = citizen, registry, dispatch, clock
+        self._runs, self._registry = runs, runs.tasks
+        self._citizen, self._dispatch, self._clock = citizen, dispatch, clock
 
     @property
     def _job(self) -> Job:
@@ -131,7 +132,7 @@ class WakeRequests:
         assert job
         if run.opened or run.number:
             await self.wake.close(run, result)
-        self._registry.wakes.pop(WAKE, None)
-        end = self._registry.finish if run.opened else self._registry.pass_over
+        self._runs.wakes.pop(WAKE, None)
+        end = self._runs.finish if run.opened else self._runs.pass_over
         job.number = self.wake.record.count
         end(job, run, result, self._clock.now(), self._clock.elapsed() - run.started_at)

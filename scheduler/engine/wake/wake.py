@@ -12,8 +12,8 @@ from typing import Any
 from scheduler.core.task import Command, Context, Isolated, Outcome, Task, Trigger, WakeTask
 from scheduler.core.views import Hold, HoldKind
 from scheduler.engine.paid.paid_runs import Admission, PaidRuns
-from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
+from scheduler.engine.run_registry import RunRegistry
 from scheduler.engine.runner import Runner
 from scheduler.engine.wake import news
 from scheduler.engine.wake.gate import Verdict, ask_command, ask_news, due_anyway
@@ -52,7 +52,7 @@ class Wake:
         citizen: str,
         home: Path,
         plan: WakeTask,
-        registry: TaskRegistry,
+        runs: RunRegistry,
         clock: Clock,
         paid: PaidRuns,
         runner: Runner,
@@ -65,7 +65,7 @@ class Wake:
         self.plan, self._frozen, self._run_due, self._recorded = plan, frozen, run_due, recorded
         self.record = WakeRecord(citizen, home, clock, copies)
         self._paid, self._runner = paid, runner
-        self._citizen, self._home, self._registry, self._clock = citizen, home, registry, clock
+        self._citizen, self._home, self._runs, self._clock = citizen, home, runs, clock
         self._last_urgent: float | None = None
         self._noted = asyncio.Event()  # set once the open turn is on disk and survives a crash
         self._told: list[TaskResult] = []
@@ -126,10 +126,10 @@ class Wake:
 
         def start() -> None:
             assert run.job
-            self._told = list(self._registry.results)
+            self._told = list(self._runs.results)
             self._noted.clear()
             run.number = self.record.count + 1
-            self._registry.open_turn(run.job, run, turn.why)
+            self._runs.open_turn(run.job, run, turn.why)
             self._runner.watch(run, turn.task.timeout)
 
         if self.plan.configured and self._paid.concerns(turn.task):
@@ -146,7 +146,7 @@ class Wake:
         failed = outcome is not None and (outcome.bad or outcome is Outcome.REFUSED)
         if last is None or (why := due_anyway(gate, last, failed, self._clock.now())):
             return Verdict(True, why if last is not None else "the first wake")
-        results, tasks = list(self._registry.results), self._tasks()
+        results, tasks = list(self._runs.results), self._tasks()
         if gate.command is None:
             return await ask_news(gate, self._home, self.record.seen, results, tasks)
         content = await asyncio.to_thread(
@@ -155,7 +155,7 @@ class Wake:
         return await ask_command(gate.command, content, task, context, run, self._runner.execute)
 
     def _tasks(self) -> dict[str, Task]:
-        return {name: job.task for name, job in self._registry.jobs.items()}
+        return {name: job.task for name, job in self._runs.tasks.jobs.items()}
 
     async def _sees(self, results: list[TaskResult]) -> news.Seen:
         """Return what the agent is about to see, for the gate of the next wake."""
@@ -170,7 +170,7 @@ class Wake:
         if result.outcome is Outcome.REFUSED or run.put_back:  # the next wake gets its number and its letter
             if self.record.begun:
                 await self.record.withdraw()
-            self._registry.results.give_back(self._told)
+            self._runs.results.give_back(self._told)
             return
         known: dict[str, Any] = to_json(run.cost) if run.cost else {}
         known.pop("unknown", None)
@@ -181,12 +181,12 @@ class Wake:
     async def _give_turn(self, turn: Turn, admitted: Admission | None) -> Result:
         run, results, work, number = turn.run, self._told, turn.task.work, turn.run.number
         if not self.plan.configured:
-            self._registry.results.delivered(results)
+            self._runs.results.delivered(results)
             return Result(Outcome.OK, "no wake command set")
 
         async def begin(*agents: Running) -> None:
             await self.record.begin(run.since, _last_of(results), agents, seen)
-            self._registry.results.delivered(results)
+            self._runs.results.delivered(results)
             self._noted.set()
 
         async with AsyncExitStack() as undo:
@@ -204,7 +204,7 @@ class Wake:
             run.before_carried = begin
             if not isinstance(work, Command | Isolated):  # the work has no process of its own
                 await begin()
-                await self._registry.began(run)
+                await self._runs.began(run)
             undo.pop_all()
         context = replace(turn.context, options=content)
         return await self._paid.carry_out(turn.task.with_work(work), context, run, admitted)
