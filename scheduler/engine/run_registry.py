@@ -13,8 +13,8 @@ from scheduler.core.schedules.schedule import DRIFT, Cron
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.engine.job import Job
-from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle, RunObserver
+from scheduler.engine.task_registry import TaskRegistry
 from scheduler.engine.wake.results import Results, TaskResult
 from scheduler.errors import PROGRAM
 from scheduler.executors.result import Result

@@ -22,11 +22,11 @@ from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.paid_runs import PaidRuns
 from scheduler.engine.paid.shared_by_root import SharedByRoot, shared_by_root
 from scheduler.engine.paid.summary import Summary
-from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.remote_runs import Carrier, RemoteRuns
 from scheduler.engine.run import RunHandle
 from scheduler.engine.run_registry import RunRegistry
 from scheduler.engine.runner import DEAF, WRITE_OFF, Execute, Runner
+from scheduler.engine.task_registry import TaskRegistry
 from scheduler.engine.verbs.stop import Stop
 from scheduler.engine.verbs.verbs import Verbs
 from scheduler.engine.wake.requests import WakeRequests

@@ -14,7 +14,7 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.wire import messages
 from scheduler.control.wire.client import RemoteControl
 from scheduler.core.ports import FleetOptions
-from scheduler.engine import registry
+from scheduler.engine import task_registry
 from scheduler.errors import Disconnected, NotConfirmed
 from scheduler.storage.state_store import Store
 from scheduler.system.unix_socket import HomeSocket, client_socket
@@ -36,7 +36,7 @@ class SlowDisk(Store):
 @each("verb", VERBS)
 async def test_a_verb_on_a_slow_disk_says_done_not_saved_yet(verb, build, noting, monkeypatch):
     """With two seconds per fsync `pause` took eleven, and its client had given up after ten."""
-    monkeypatch.setattr(registry, "SAVED_WITHIN", 0.01)
+    monkeypatch.setattr(task_registry, "SAVED_WITHIN", 0.01)
     scheduler = await build(noting(), store=SlowDisk())
     receipt = await getattr(scheduler, verb)("tick")
     assert receipt.text.endswith("; done, not saved yet: the disk is slow") and not receipt.saved
@@ -46,7 +46,7 @@ async def test_a_verb_on_a_slow_disk_says_done_not_saved_yet(verb, build, noting
 def test_a_client_waits_longer_than_its_owner_does_for_a_disk():
     from scheduler.control.wire.client import ANSWER_TIMEOUT
 
-    assert registry.SAVED_WITHIN <= ANSWER_TIMEOUT / 2
+    assert task_registry.SAVED_WITHIN <= ANSWER_TIMEOUT / 2
 
 
 # ------------------------------------------------------------------ an owner that does not answer

@@ -31,10 +31,10 @@ from scheduler.config.settings import EngineSettings
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Trigger
 from scheduler.engine.paid.holds import away
-from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle, RunObserver
 from scheduler.engine.run_registry import RunRegistry
 from scheduler.engine.runner import WRITE_OFF, Runner
+from scheduler.engine.task_registry import TaskRegistry
 from scheduler.errors import DatabaseAway, TaskFailed, file_error
 from scheduler.executors.executor import IN_PROCESS, Executor
 from scheduler.executors.result import Result

@@ -6,9 +6,9 @@ from scheduler.core.task import Call, Imported
 from scheduler.core.views import STOPPING, Receipt
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.job import Job
-from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Runner
+from scheduler.engine.task_registry import TaskRegistry
 from scheduler.errors import NotRunning
 from scheduler.process.who import Who
 

@@ -21,8 +21,8 @@ from scheduler.engine.job import Job
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.holds import Held
 from scheduler.engine.paid.paid_runs import PaidRuns
-from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.runner import Runner
+from scheduler.engine.task_registry import TaskRegistry
 from scheduler.engine.verbs.stop import Stop
 from scheduler.engine.wake.requests import WakeRequests
 from scheduler.errors import AlreadyRunning, BadSchedule, NotSetUp, SchedulerError, Stopping

@@ -19,7 +19,7 @@ import pytest
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.task import Call, Task, Trigger
-from scheduler.engine import registry
+from scheduler.engine import task_registry
 from scheduler.engine.freezing import MemoryFreezes
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
@@ -266,7 +266,7 @@ def _planned(start: Start) -> bool:
 
 def test_no_history_breaks_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio, "to_thread", _at_once)
-    monkeypatch.setattr(registry, "alive", lambda running: False)  # what was killed has no process here
+    monkeypatch.setattr(task_registry, "alive", lambda running: False)  # what was killed has no process here
 
     async def all_of_them() -> None:
         for seed in range(HISTORIES):
