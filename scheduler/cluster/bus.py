@@ -156,7 +156,7 @@ class Bus:
         self.begin()
         rows = await self._database.rows(_OWNER, (citizen, home_id))
         if not rows:
-            raise NoOwner(f"nobody runs {citizen}")
+            raise NoOwner(f"no machine runs {citizen}")
         holder, machine = rows[0]
         return await self.reach(holder, machine, citizen, about)
 

@@ -278,8 +278,8 @@ SELECT server FROM found
 async def notice_server(connection: Connection, failover: float) -> str:
     """Return which server this is; the first to see a new server makes every lease void.
 
-    A promoted replica may lack the newest epochs: the next ones are far above, and nobody owns anything for
-    `failover` seconds, in which all earlier owners give up. Raises psycopg.Error on a replica.
+    A promoted replica may lack the newest epochs: the next ones are far above, and no machine owns anything
+    for `failover` seconds, in which all earlier owners give up. Raises psycopg.Error on a replica.
     """
     return str((await one(connection, _NOTICE, {"step": PER_SERVER, "seconds": failover}))[0])
 

@@ -1,4 +1,4 @@
-"""What a citizen that nobody runs has spent, from the ledger in its home."""
+"""What a citizen that no process runs has spent, from the ledger in its home."""
 
 from collections.abc import Hashable
 from dataclasses import replace

@@ -179,7 +179,7 @@ class Snapshot:
     wake: WakeView = WakeView()
     events: tuple[Event, ...] = ()
     home: str = ""
-    owner: str = "here"  # or "attached, pid 4711"; "pid 4711" if read from its files; "" if nobody owns it
+    owner: str = "here"  # or "attached, pid 4711"; "pid 4711" if read from its files; "" without an owner
     unsaved: str = ""
     problems: tuple[str, ...] = ()  # of settings and files set aside, one line each
     stale: str = ""  # why the snapshot may be out of date

@@ -200,7 +200,7 @@ def _about_owner(citizen: CitizenSettings, facts: CitizenFacts, elsewhere: Colle
     name = citizen.name
     if facts.owner is None:
         if name not in elsewhere:
-            yield f"nobody runs {name}{_died(citizen.home)}: {_starts(citizen, facts)}"
+            yield f"no process runs {name}{_died(citizen.home)}: {_starts(citizen, facts)}"
     elif not facts.answers:
         unit = managed_by(citizen.home) if facts.service else None
         ends = unit.systemctl("restart") if unit else f"{PROGRAM} down {name}, then {PROGRAM} up {name}"

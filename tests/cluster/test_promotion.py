@@ -1,4 +1,4 @@
-"""A server dies and its replica is promoted: owners follow, and nobody believes what the replica lacks."""
+"""A server dies and its replica is promoted: owners follow, and what the replica lacks is not believed."""
 
 import asyncio
 import os

@@ -26,7 +26,7 @@ from scheduler.control.wire.client import RemoteControl
 from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.forecast import TimeGrid
 from scheduler.core.task import Outcome
-from scheduler.core.views import OutputChunk, Snapshot, TaskStatus
+from scheduler.core.views import OWNER_GONE, OutputChunk, Snapshot, TaskStatus
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import (
     PROGRAM,
@@ -420,7 +420,7 @@ async def test_after_the_end_every_verb_says_that_it_is_shutting_down(bench):
         lambda: bench.control.resume("quick"),
         lambda: bench.control.wake(),
     ):
-        gone = r"opus(: nobody runs this: process [0-9]+ ended| is shutting down)"
+        gone = rf"opus(: {OWNER_GONE}: process [0-9]+ ended| is shutting down)"
         with pytest.raises((Stopping, Disconnected), match=gone):
             await ask()
     assert bench.place.entry("gate")["outcome"] == "interrupted"

@@ -112,7 +112,7 @@ def test_metadata_that_makes_no_sense_is_set_aside_at_the_next_wake(place, conte
 
 
 @pytest.mark.parametrize("name", ["metadata.json", "wake_log.json", ".experience/wake.json"])
-def test_a_pipe_in_place_of_a_file_holds_nobody_up(place, name):
+def test_a_pipe_in_place_of_a_file_holds_nothing_up(place, name):
     (place.home / ".experience").mkdir(mode=0o700)
     os.mkfifo(place.home / name)
     done = place.call("--wake")
@@ -121,13 +121,13 @@ def test_a_pipe_in_place_of_a_file_holds_nobody_up(place, name):
 
 
 @pytest.mark.parametrize("name", [f".{STATE}.saving", f".{STATE}.starting", ".metadata.json.partial"])
-def test_a_pipe_where_a_file_is_written_first_holds_nobody_up(place, name):
+def test_a_pipe_where_a_file_is_written_first_holds_nothing_up(place, name):
     os.mkfifo(place.home / name)
     done = place.call("--wake")
     assert (done.returncode, done.stderr) == (0, "") and place.count("tick") == 1
 
 
-def test_pipes_in_place_of_the_log_and_the_note_of_the_owner_hold_nobody_up(place):
+def test_pipes_in_place_of_the_log_and_the_note_of_the_owner_hold_nothing_up(place):
     (place.home / ".experience").mkdir(mode=0o700)
     (place.home / "logs").mkdir()
     for name in ("logs/experience.log", ".experience/owner.json", ".experience/owner.partial"):
@@ -307,7 +307,7 @@ def test_status_of_a_broken_file_says_so_and_moves_nothing(place, call):
     before = everything_in(place.root)
     status = call("--status")
     broken, unowned = status.stderr.splitlines()
-    assert "cannot be read" in broken and "nobody runs opus" in unowned
+    assert "cannot be read" in broken and "no process runs opus" in unowned
     assert everything_in(place.root) == before
 
 

@@ -83,7 +83,7 @@ async def test_a_run_that_ends_within_the_grace_is_no_interruption(place):
     assert place.entry("short")["outcome"] == "ok"
 
 
-async def test_told_twice_it_waits_for_nobody(place):
+async def test_told_twice_it_waits_no_longer(place):
     place.tasks(command("deaf", DEAF), more='grace = "1h"\n')
     with place.loop() as loop:
         await until(lambda: place.lines(), "the run has begun")

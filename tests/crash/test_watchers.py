@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from scheduler.core.views import OWNER_GONE
 from tests.crash.loops import Place, command
 from tests.fakes import until
 from tests.integration.terminal import Terminal, opened
@@ -34,7 +35,7 @@ async def test_five_screens_say_that_their_owner_was_killed_and_are_live_again_a
         ]
         await all_show(screens, f"attached, pid {first.pid}")
         first.kill()
-        await all_show(screens, f"nobody runs this: process {first.pid} ended")
+        await all_show(screens, f"{OWNER_GONE}: process {first.pid} ended")
         first.wait(10)
         second = stack.enter_context(place.loop())
         await all_show(screens, f"attached, pid {second.pid}")

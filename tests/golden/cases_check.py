@@ -115,7 +115,7 @@ _PLACES = {
         prepare=_a_root_that_is_a_file,
     ),
     "root-is-relative": Case((CHECK,), {"main.toml": "root = 'homes'\n"}),
-    "root-is-nobodys-home": Case((CHECK,), {"main.toml": "root = '~nobody_at_all/x'\n"}),
+    "root-is-the-home-of-no-user": Case((CHECK,), {"main.toml": "root = '~no_such_login/x'\n"}),
     "root-is-a-number": Case((CHECK,), {"main.toml": "root = 3\n"}),
 }
 
@@ -279,7 +279,7 @@ _TASKS = {
         )
     ),
     "task-folder": _task(
-        *(f"every = 1\nworking_folder = {each}" for each in ("'srv'", "3", "''", "'~nobody_at_all'"))
+        *(f"every = 1\nworking_folder = {each}" for each in ("'srv'", "3", "''", "'~no_such_login'"))
     ),
     "task-numbers": _task(
         "every = 1\npriority = 1001\nretries = -1",

@@ -207,7 +207,7 @@ def test_of_many_peers_each_looks_at_the_next_fifty(tmp_path):
     assert check_peers(tmp_path / "c060", NOON)[-1].name < "c060"
 
 
-async def test_without_peers_nobody_is_looked_at(tmp_path):
+async def test_without_peers_no_home_is_looked_at(tmp_path):
     home = citizen(tmp_path, "opus")
     citizen(tmp_path, "mira", {"last_wake": "2020-01-01T00:00:00+00:00"})
     alone = Options(

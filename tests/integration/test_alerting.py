@@ -58,7 +58,7 @@ def test_a_test_alert_goes_to_every_target_and_each_answer_is_said(place, server
         ask("opsu")
 
 
-def test_nobody_elses_alerts_are_tested(place, monkeypatch, capsys):
+def test_only_ones_own_alerts_are_tested(place, monkeypatch, capsys):
     """Its settings say what is run, and root would run it."""
     place.tasks(more='[alerts]\ncommand = ["touch", "ran"]\n')
     monkeypatch.setattr("scheduler.cli.verbs.alert.is_ours", lambda home: False)

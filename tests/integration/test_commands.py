@@ -314,7 +314,7 @@ def test_logs_print_what_the_last_run_printed(shell):
     assert "did you mean quick?" in shell.err
     if not shell.owned:
         assert shell("logs", "opus", "quick", "-f") == 2
-        assert shell.err.endswith("experience: nobody runs opus: ./run.sh up opus\n")
+        assert shell.err.endswith("experience: no process runs opus: ./run.sh up opus\n")
 
 
 def test_logs_follow_run_after_run(shell):

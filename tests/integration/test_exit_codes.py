@@ -100,7 +100,7 @@ def test_on_a_full_disk_a_command_says_which_file_and_what_is_lost(tmp_path, mon
         ("freeze", 2, "freeze.json: No space left on device; make room"),
         ("init mira", 2, f"{root}/mira/"),
         ("disable opus tick", 2, "No space left on device; make room"),
-        ("status", 0, "nobody runs opus"),
+        ("status", 0, "no process runs opus"),
     ):
         assert (run(monitor, words.split(), "experience-tui"), said in capsys.readouterr().err) == (
             code,

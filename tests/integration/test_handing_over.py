@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from scheduler.core.views import OWNER_GONE
 from scheduler.storage.lock import owner_of
 from tests.crash.loops import Place, command, gone
 from tests.fakes import until
@@ -208,7 +209,7 @@ async def test_after_a_kill_of_the_monitor_nothing_runs_and_status_says_so(place
         await monitor(terminal, place)
         terminal.process.kill()
         terminal.process.wait(10)
-        assert "nobody runs opus: ./run.sh up opus" in place.call("--status").stderr
+        assert "no process runs opus: ./run.sh up opus" in place.call("--status").stderr
         assert owner(place) == 0
 
 
@@ -229,6 +230,6 @@ async def killed(terminal: Terminal, pid: int) -> None:
     """The owner is gone, and the monitor asks who runs its citizen now."""
     terminal.raw = b""
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: f"nobody runs this: process {pid} ended" in terminal.text, "it is said")
+    await until(lambda: f"{OWNER_GONE}: process {pid} ended" in terminal.text, "it is said")
     terminal.type("O")
     await until(lambda: "start it in the background" in terminal.text, "it asks")

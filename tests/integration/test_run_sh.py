@@ -101,7 +101,7 @@ def wait_until(condition: Callable[[], object], words: str, seconds: float = 20.
 def test_a_fresh_checkout_sets_itself_up_once(fresh):
     fresh.citizen("opus")
     code, out, err = fresh.run("--status")
-    unowned = "experience: nobody runs opus: ./run.sh up opus\n"
+    unowned = "experience: no process runs opus: ./run.sh up opus\n"
     assert (code, err) == (0, f"experience: setting up {fresh.folder}/.venv (once)\n{unowned}")
     assert "○ tick: never ran, next in now (0 runs)" in out
     # The second time asks neither for a Python nor for pip.

@@ -12,7 +12,8 @@ from scheduler.migration.journal import Change, File, apply
 from scheduler.system.files import replace_file
 from tests.security.machine import AGENT, journal
 
-OTHER = getpwnam("nobody").pw_uid
+NAME = "nobody"
+OTHER = getpwnam(NAME).pw_uid
 FAKE = ".experience/migrate/99990101T000000_000000Z"
 WRITE = (
     f'mkdir -p "{FAKE}"; cd "{FAKE}"; echo "* * * * * root evil" > 0.before; printf %s "$J" > journal.json'
@@ -163,7 +164,7 @@ def test_apply_by_root_follows_no_link_of_the_home(machine, link):
         os.chown(path, OTHER, OTHER, follow_symlinks=False)
     crons = machine.folder / "jobs"
     crons.write_text("0 0 * * * true\n")
-    said = machine.experience("migrate", crons, "--citizen", "evil", "--user", "nobody", "--apply")
+    said = machine.experience("migrate", crons, "--citizen", "evil", "--user", NAME, "--apply")
     assert machine.everything_outside() == before
     assert "root's secret" not in said
     assert "another user made" in said or link.endswith("schema.json")

@@ -98,10 +98,10 @@ def test_a_mark_of_a_service_that_root_sets_goes_with_the_home(machine):
     assert machine.everything_outside() == before
 
 
-def test_a_home_that_is_closed_keeps_nobody_from_a_diagnosis_of_the_rest(machine):
+def test_a_home_that_is_closed_keeps_no_one_from_a_diagnosis_of_the_rest(machine):
     (machine.folder / "main.toml").chmod(0o644)
     machine.new_home("mine", OTHER)
     machine.agent("mkdir -m 700 .experience")
     said = machine.experience("doctor", code=1, user=OTHER)
     assert f"{machine.home}: belongs to another user; run it as that user" in said
-    assert "nobody runs mine" in said and "nobody runs evil:" not in said
+    assert "no process runs mine" in said and "no process runs evil:" not in said

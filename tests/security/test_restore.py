@@ -122,7 +122,7 @@ def test_an_archive_is_no_link_to_another_users(backups, machine):
     assert list(backups.to.iterdir()) == []
 
 
-def test_a_pipe_in_place_of_an_archive_holds_nobody_up(backups):
+def test_a_pipe_in_place_of_an_archive_holds_nothing_up(backups):
     os.mkfifo(backups.folder / NAME)
     assert "damaged" in backups.restore(2)
 

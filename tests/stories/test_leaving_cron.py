@@ -268,7 +268,7 @@ def test_one_bad_line_in_cron_d_stops_the_others_where_cron_is_debians(known, tm
     (file := tmp_path / "cron.d/agent").parent.mkdir()
     cron = InstalledCron("cron", False, ignores_files=known)
     wanted = replace(ME, user="root", cron=cron, is_user="root".__eq__)
-    refused = ["61 * * * * root true", "* * * * * nobody-here true", "hello there", "@DAILY root true"]
+    refused = ["61 * * * * root true", "* * * * * not-a-user true", "hello there", "@DAILY root true"]
     refused += ["* * ? * * root true", "5/2 * * * * root true", "-* * * * * root true", "1,,2 * * * * root a"]
     refused += ["* * * * * root", "@reboot root", 'A="b', "*/0 * * * * root true", "@every_minute root true"]
     refused += [

@@ -59,7 +59,7 @@ async def begun(home: Path, clock: FakeClock) -> int:
     return int(pid.read_text())
 
 
-def exit_while_nobody_looks(pid: int, go: Path) -> None:
+def exit_unseen(pid: int, go: Path) -> None:
     """Let the command end, and wait for that without giving the loop a turn."""
     go.touch()
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -74,7 +74,7 @@ async def test_a_command_that_ended_while_the_scheduler_was_stopped_is_not_timed
 ) -> None:
     """A scheduler that was stopped, or frozen with its cgroup or machine, sees both exit and deadline."""
     scheduler = await build(limited(shell(WAITS + script)))
-    exit_while_nobody_looks(await begun(home, clock), home / "go")
+    exit_unseen(await begun(home, clock), home / "go")
     clock.stall(8)
     await until(lambda: row(scheduler).run_count == 1, "it has ended")
     assert row(scheduler).outcome is outcome

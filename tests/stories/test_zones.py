@@ -285,7 +285,7 @@ def test_without_an_owner_the_zone_is_the_readers_own(machine, capsys, monkeypat
     monkeypatch.undo()
     time.tzset()
     assert "09:00:00 JST  in " in shown.out
-    assert shown.err == "experience: nobody runs opus: ./run.sh up opus\n"
+    assert shown.err == "experience: no process runs opus: ./run.sh up opus\n"
 
 
 def test_an_owner_that_hangs_is_not_waited_for(owned_in_tokyo, monkeypatch):

@@ -72,7 +72,7 @@ def _lines(found: "Diagnosis") -> Iterator[str]:
 
 def _about(one: "CitizenFacts") -> Iterator[str]:
     since = date_and_time(one.since or 0.0)
-    owner = f"{one.role or 'process'} {one.owner} since {since}" if one.owner else "nobody runs it"
+    owner = f"{one.role or 'process'} {one.owner} since {since}" if one.owner else "no process runs it"
     service = f", {one.service}.service" if one.service else ""
     yield f"{one.citizen}: {plural(one.tasks, 'task')}, {owner}{service}"
     own = "its own settings" if one.settings else "no settings of its own"

@@ -14,7 +14,7 @@ LISTED = 10  # citizens named
 
 
 def print_idle(snapshots: Iterable[Snapshot]) -> None:
-    """Print one line for all citizens that nothing runs, and one for each that a service should run.
+    """Print one line for all citizens that no process runs, and one for each that a service should run.
 
     Citizens with errors in their settings are left out: nothing could run them.
     """
@@ -26,8 +26,8 @@ def print_idle(snapshots: Iterable[Snapshot]) -> None:
         if name in shared:
             print_to_stderr([f"{name} is not run here: {PROGRAM} engine status shows which machine does"])
         elif unit:
-            print_to_stderr([f"nobody runs {name}: {unit.systemctl('start')}"])
+            print_to_stderr([f"no process runs {name}: {unit.systemctl('start')}"])
     names = [name for name, unit in units.items() if unit is None and name not in shared]
     if names:
         only = "" if len(names) > LISTED else f" {' '.join(names)}"
-        print_to_stderr([f"nobody runs {first_few(names, LISTED, ', ')}: {PROGRAM} up{only}"])
+        print_to_stderr([f"no process runs {first_few(names, LISTED, ', ')}: {PROGRAM} up{only}"])

@@ -54,7 +54,7 @@ async def _logs(settings: CitizenSettings, task: str, following: bool) -> int:
     from scheduler.control.offline import OfflineControl
 
     clock = SystemClock()
-    reason = Owned(f"nobody runs {settings.name}: {PROGRAM} up {settings.name}")
+    reason = Owned(f"no process runs {settings.name}: {PROGRAM} up {settings.name}")
     member = await attached(settings, reason, clock)
     logs = _Logs(member.control, task)
     try:

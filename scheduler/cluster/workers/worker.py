@@ -87,7 +87,7 @@ class Worker(RunObserver):
         self._lease = WorkerLease(self._database, *facts, self._guard.renewed, self._lost)
         self._runs = RunRegistry("worker", TaskRegistry("worker", Store(), clock, lambda job: None), clock)
         self._runner = Runner(self._runs, clock, self._executor, self._ended)
-        self._bus = Bus(self._database, uuid4(), self._nobody)
+        self._bus = Bus(self._database, uuid4(), self._refuse)
         self._carried: dict[int, Carried] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}  # by run, from its claim to its end
         self._taking: set[asyncio.Task[int | None]] = set()
@@ -386,7 +386,7 @@ class Worker(RunObserver):
             await self._connection.execute("SET enable_seqscan = off")  # plans outlast the empty tables
         return self._connection
 
-    async def _nobody(self, citizen: str, stream: Stream, asked_by: str) -> None:
+    async def _refuse(self, citizen: str, stream: Stream, asked_by: str) -> None:
         stream.abort()  # clients of a citizen must ask its owner
 
 

@@ -53,7 +53,7 @@ async def own(database: Database, holder: UUID) -> None:
         )
 
 
-async def test_a_home_that_only_claims_to_be_that_citizens_leads_to_nobody(place: Place) -> None:
+async def test_a_home_that_only_claims_to_be_that_citizens_leads_nowhere(place: Place) -> None:
     for home_id in ("home-2", ""):
         with pytest.raises(Disconnected):
             await place.client.connect("opus", home_id, "")
@@ -133,12 +133,12 @@ async def test_a_process_that_is_silent_is_gone(place: Place, monkeypatch: pytes
     assert await stream.reader.readline() == b""
 
 
-async def test_nobody_answers_for_a_citizen_without_an_owner(place: Place) -> None:
-    with pytest.raises(Disconnected, match="nobody runs mira"):
+async def test_no_machine_answers_for_a_citizen_without_an_owner(place: Place) -> None:
+    with pytest.raises(Disconnected, match="no machine runs mira"):
         await place.client.connect("mira", "home-2", "")
 
 
-async def test_what_nobody_takes_out_does_not_stay(
+async def test_what_is_not_taken_out_does_not_stay(
     place: Place, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CLEAN", 1)

@@ -193,7 +193,7 @@ def test_a_citizen_is_watched_and_steered_from_another_machine(two: Two) -> None
     assert (forced.returncode, forced.stdout) == (0, "opus/tick: ok\n") or "tick: ok" in forced.stdout
     assert two.lines("m2") == []  # it ran where its owner is
     assert "opus is not run here" in two.two.run("status", "opus").stderr
-    assert "nobody runs opus" not in two.two.run("doctor").stdout
+    assert "no process runs opus" not in two.two.run("doctor").stdout
     history = two.two.run("history", "opus", "tick", "--limit", "1", "--json")
     assert history.returncode == 0, history.stderr
 

@@ -21,7 +21,7 @@ def seen(name: str, holder: UUID, age: float = 0.0, homes: tuple[str, ...] = (),
     return Seen(name, holder, boot, 30.0, age, 0.5, 0.0, homes)
 
 
-def test_a_silent_machine_keeps_what_nobody_else_can_run() -> None:
+def test_a_silent_machine_keeps_what_no_other_can_run() -> None:
     owners = [
         Owner("luna", "m2", 316, TWO, -11.0, running=1),
         Owner("nova", "m3", 902, THREE, 20.0, "m2", 8.0),
@@ -44,7 +44,7 @@ def test_a_silent_machine_keeps_what_nobody_else_can_run() -> None:
     assert by_name["m3"].citizens == ("nova",)
 
 
-def test_a_machine_that_is_only_slow_is_not_silent_and_a_citizen_that_was_released_is_with_nobody() -> None:
+def test_a_machine_that_is_only_slow_is_not_silent_and_a_citizen_that_was_released_is_with_none() -> None:
     owners = [Owner("opus", "m1", 1, ONE, 12.0), Owner("mira", "m1", 1, ONE, -3.0)]
     found = picture("db", 30.0, 0.0, [seen("m1", ONE, 29.0)], owners, NOON)
     assert found.silent == () and found.hosts["mira"].silent_since is None

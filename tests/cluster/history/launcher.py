@@ -22,7 +22,7 @@ WITHOUT_EPOCHS = "without-epochs"
 WITHOUT_LEASES = "without-leases"
 WITHOUT_NUMBERS = "without-numbers"
 MANY = "many"
-PATIENCE = 20.0  # seconds after which nobody waits for an answer any more
+PATIENCE = 20.0  # seconds after which an answer is not waited for any more
 USED = ("cluster.coordinator", "control.fleet", "control.freezing", "engine.scheduler", "cli.verbs.force")
 seconds = values.seconds
 

@@ -91,7 +91,7 @@ async def test_an_old_owner_writes_nothing(
     ]
 
 
-async def test_a_lease_that_has_ended_writes_nothing_even_if_nobody_took_it(
+async def test_a_lease_that_has_ended_writes_nothing_even_if_it_was_not_taken(
     writer: FencedWriter, opus: Lease, url: str
 ) -> None:
     await expire(url)

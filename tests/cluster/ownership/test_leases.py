@@ -94,7 +94,7 @@ async def test_a_lease_that_another_has_taken_is_lost_at_the_next_renewal(
     assert (lost, opus.held, mira.held) == (["opus"], False, True)
 
 
-async def test_a_lease_that_has_ended_is_not_renewed_even_if_nobody_took_it(
+async def test_a_lease_that_has_ended_is_not_renewed_even_if_it_was_not_taken(
     owners: Owners, database: Database
 ) -> None:
     one = owners("m1")
@@ -260,7 +260,7 @@ async def test_a_copied_home_never_takes_the_citizen(owners: Owners, database: D
         await owners("m2").take("opus", "copy")
 
 
-async def test_another_server_voids_every_lease_and_nobody_owns_for_the_time_of_one(
+async def test_another_server_voids_every_lease_and_no_machine_owns_for_the_time_of_one(
     owners: Owners, database: Database
 ) -> None:
     """As after a promotion: what the row says of the server is not what the server says."""
@@ -275,7 +275,7 @@ async def test_another_server_voids_every_lease_and_nobody_owns_for_the_time_of_
     assert lease.lost
     await asyncio.sleep(0.5)
     assert (await fresh.take("opus", "home-1")).epoch > 1_000_000
-    assert (await owners("m3").take("mira", "home-2")).epoch > 1_000_000  # had an owner that nobody knows of
+    assert (await owners("m3").take("mira", "home-2")).epoch > 1_000_000  # had an owner that is not known
 
 
 async def test_without_the_database_a_lease_is_trusted_until_its_deadline_only(

@@ -32,7 +32,7 @@ async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def test_a_lease_that_ended_while_the_citizen_came_is_noticed_by_the_next_look(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody heard of its end: each start was refused, for ever, and the machine never took it again."""
+    """No one heard of its end: each start was refused, for ever, and the machine never took it again."""
     assert isinstance(fleet.members["opus"].control, Scheduler)
     monkeypatch.setattr(LocalClaim, "in_place", lambda claim: False)
     monkeypatch.setattr(LocalClaim, "over", lambda claim: "its lease is over")
@@ -41,7 +41,7 @@ async def test_a_lease_that_ended_while_the_citizen_came_is_noticed_by_the_next_
 
 
 async def test_who_looks_for_its_owner_does_not_replace_a_citizen_that_came_meanwhile(fleet: Fleet) -> None:
-    """Its scheduler ran on, with nobody who could stop it, and each of its starts was refused."""
+    """Its scheduler ran on, with no one who could stop it, and each of its starts was refused."""
     owned = fleet.members["opus"]
     offline = OfflineControl(owned.settings, fleet.clock, Owned("opus runs on m2"))
     await fleet._refresh_offline(Member(owned.settings, offline), offline)

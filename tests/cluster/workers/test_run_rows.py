@@ -204,7 +204,7 @@ async def test_a_claim_tells_of_the_freezes_and_may_be_given_back(desk: Desk) ->
     assert claimed and not claimed.frozen(2.0)
 
 
-async def test_a_knock_that_nobody_followed_is_made_again(desk: Desk) -> None:
+async def test_a_knock_that_was_not_followed_is_made_again(desk: Desk) -> None:
     run = await desk.start()
     await desk.connection.execute("UPDATE procrastinate_jobs SET status = 'doing'")
     await desk.look(run)

@@ -113,7 +113,7 @@ class Shop:
         return [charge.cost and float(charge.cost) for charge in ledger.charges(date.min, date.max)]
 
     def reports(self) -> list[Path]:
-        """What runs on the worker have said, and nobody has heard yet."""
+        """What runs on the worker have said, and the owner has not heard yet."""
         return [*(self.other.home("opus") / ".experience" / "worker-reports").glob("*")]
 
     def note(self, name: str) -> str:
@@ -145,7 +145,7 @@ def shop(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             task("loud", "head -c 200000000 /dev/zero | tr '\\\\0' x; echo; echo the end"),
             task("talks", f"echo one; until [ -e {notes}/go ]; do sleep 0.05; done; echo two"),
             task("other", "echo {machine}"),
-            task("alone", "true", queue="nobody"),
+            task("alone", "true", queue="unserved"),
             task("paid", PAYS.format(notes=notes)).replace("command", 'report = "file"\ncommand'),
         )
     )
@@ -279,7 +279,7 @@ def test_a_worker_with_another_definition_refuses(shop: Shop) -> None:
 def test_without_a_worker_it_waits_and_says_so(shop: Shop) -> None:
     shop.force("alone")
     end = time.monotonic() + 20
-    while "waits for a nobody worker: none is there" not in shop.owner.run("status", "--json").stdout:
+    while "waits for an unserved worker: none is there" not in shop.owner.run("status", "--json").stdout:
         assert time.monotonic() < end, shop.owner.run("status", "--json").stdout
     for verb, rows in (("freeze", 0), ("thaw", 1)):  # what waits is taken back, and handed over again
         assert shop.owner.run(verb, "opus").returncode == 0

@@ -520,7 +520,7 @@ def test_a_port_without_tls(home):
         )
 
 
-def test_nobody_listens(home):
+def test_nothing_listens(home):
     assert failure(home, options(free_port(), None)) == "SERVER refuses connections; check host and port"
 
 

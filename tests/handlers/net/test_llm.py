@@ -135,7 +135,7 @@ async def test_tokens_are_those_that_the_server_counts_before_or_after_the_last_
     assert await used_by(whole(one), api="openai") == [("m", 12, 34)]
 
 
-async def test_a_server_that_counts_nothing_makes_nobody_wait_long_and_nothing_known(monkeypatch):
+async def test_a_server_that_counts_nothing_makes_no_one_wait_long_and_nothing_known(monkeypatch):
     assert await used_by(streamed(*openai(*PARTS)), api="openai") == [("m", None, None)]
     monkeypatch.setattr(llm_module, "COUNTING", 0.01)
     silent_end = streamed(*openai(*PARTS, done=False), end="silent")
@@ -151,7 +151,7 @@ async def test_a_server_that_refuses_to_count_is_asked_without():
     assert "extra inputs" in await failure_of(refuses, api="openai")
 
 
-async def test_an_answer_that_breaks_off_used_tokens_that_nobody_counted():
+async def test_an_answer_that_breaks_off_used_tokens_that_were_not_counted():
     counted = []
     await failure_of(streamed(*ollama("x", done=False)), used=lambda *count: counted.append(count))
     assert counted == [("m", None, None)]
@@ -356,7 +356,7 @@ async def test_without_a_word_on_how_long_the_wait_doubles(monkeypatch):
     assert waits == [2, 4]
 
 
-async def test_nobody_there():
+async def test_no_server_there():
     async with serving(silent) as server:
         url = server.url
     with pytest.raises(
@@ -382,7 +382,7 @@ async def test_what_grows_when_unpacked_is_not_unpacked():
 
 
 @pytest.mark.needs("openssl")
-async def test_a_certificate_nobody_vouches_for(tmp_path):
+async def test_a_certificate_of_an_unknown_authority(tmp_path):
     tls = certificate(tmp_path)
     async with serving(silent, tls=tls) as server:
         with pytest.raises(TaskFailed, match=r"its certificate is not accepted: self.signed certificate"):

@@ -196,7 +196,7 @@ def test_the_failures_of_a_server_are_told_apart(home, caplog):
         ]
 
 
-def test_a_port_where_nobody_listens_makes_no_repository(home):
+def test_a_port_where_nothing_listens_makes_no_repository(home):
     write(home / "a")
     with pytest.raises(TaskFailed, match="the repository cannot be reached"):
         run(home, f"rest:http://127.0.0.1:{free_port()}/")

@@ -19,7 +19,7 @@ from scheduler.control.wire.connection_limits import CLIENTS
 from scheduler.control.wire.server import ACCEPTED, MISTAKES, READ_SIZE, REQUESTS, Server
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.task import Call, Task
-from scheduler.core.views import TaskStatus
+from scheduler.core.views import OWNER_GONE, TaskStatus
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
@@ -194,8 +194,8 @@ async def test_an_owner_that_dies_is_gone_and_one_that_comes_back_is_found_again
     control = RemoteControl(first.at, first.clock)
     await control.start()
     await first.close()
-    await until(lambda: "nobody runs this" in control.snapshot().stale, "it is said at once")
-    with pytest.raises(Disconnected, match="nobody runs this"):
+    await until(lambda: OWNER_GONE in control.snapshot().stale, "it is said at once")
+    with pytest.raises(Disconnected, match=OWNER_GONE):
         await control.force("tick")
     second = Owner(home)
     await second.open()

@@ -539,7 +539,7 @@ async def test_a_known_key_says_nothing_of_the_kind():
         assert "shows the keys" not in shown(pilot)
 
 
-async def test_the_way_to_take_over_comes_first_where_nobody_runs_a_citizen():
+async def test_the_way_to_take_over_comes_first_where_a_citizen_has_no_owner():
     gone = replace(citizen("mira").snapshot, stale=f"{OWNER_GONE}: process 7 ended")
     async with screen(FakeFleet(citizen("aria"), FakeControl(gone)), size=(120, 20)) as pilot:
         assert "take over" not in shown(pilot).splitlines()[-1]

@@ -1,4 +1,4 @@
-"""What the drawings of dialogs need: files that are made up, and a citizen that nobody runs."""
+"""What the drawings of dialogs need: files that are made up, and a citizen that no process runs."""
 
 from datetime import tzinfo
 from pathlib import Path

@@ -284,7 +284,7 @@ async def idle_clients(path: Path, number: int) -> list[asyncio.StreamWriter]:
     return writers
 
 
-async def test_idle_clients_of_the_group_lock_nobody_out(folder, monkeypatch, capsys):
+async def test_idle_clients_of_the_group_lock_no_one_out(folder, monkeypatch, capsys):
     place = Root(folder)
     home = place.home("good")
     fleet = await place.owner("good")
@@ -300,7 +300,7 @@ async def test_idle_clients_of_the_group_lock_nobody_out(folder, monkeypatch, ca
     await fleet.stop(0)
 
 
-async def test_own_idle_clients_lock_nobody_out(folder):
+async def test_own_idle_clients_lock_no_one_out(folder):
     place = Root(folder)
     home = place.home("good")
     fleet = await place.owner("good")

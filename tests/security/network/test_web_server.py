@@ -199,7 +199,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "OF_AN_ADDRESS", 6)
 
 
-async def test_a_crowd_of_half_requests_keeps_nobody_out(site, few, caplog):
+async def test_a_crowd_of_half_requests_keeps_no_one_out(site, few, caplog):
     for _ in range(60):
         await site.connect(b"GET / HTTP/1.1\r\n")
     assert b"the page" in await site.page()

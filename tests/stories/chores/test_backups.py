@@ -106,7 +106,7 @@ def test_backups_of_an_earlier_version_are_older_than_what_is_made_now(home, tar
     assert kept(target) == {"20260228", "20260301", "20260302"}
 
 
-def test_what_nobody_noted_stays_behind_its_neighbour_and_is_never_the_newest():
+def test_what_was_never_noted_stays_behind_its_neighbour_and_is_never_the_newest():
     def order(found, made, now="z"):
         return "".join(in_order([*found], [*made], str, str, now))
 

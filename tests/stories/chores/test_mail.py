@@ -324,7 +324,7 @@ def test_an_urgent_message_beside_a_broken_one_wakes(tmp_path, home):
     assert "URGENT:1 of 1 unread" in report.text and "1 unread message cannot be read" in report.text
 
 
-def test_a_message_that_another_program_read_in_the_meantime_is_missed_by_nobody(tmp_path, home):
+def test_a_message_that_another_program_read_in_the_meantime_is_not_missed(tmp_path, home):
     left = b"* SEARCH 1 3\r\n$ OK done\r\n"
     answer = line(1, 3) + b"$ NO [EXPUNGEISSUED] some are gone\r\n"
     assert checked(tmp_path, home, [THREE, left], answer) == "2 unread, none urgent"

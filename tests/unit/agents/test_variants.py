@@ -45,7 +45,7 @@ def test_the_result_is_found_whatever_stands_around_it(output: str) -> None:
 
 
 @each("cut", range(1, len(FINE)))
-def test_a_result_that_is_cut_anywhere_costs_nobody_knows_what(cut: int) -> None:
+def test_a_result_that_is_cut_anywhere_costs_an_unknown_amount(cut: int) -> None:
     for output in (FINE[:cut], "text before\n" + FINE[:cut], FINE[cut:]):
         report = read("claude", output, 143)
         assert (report.kind, report.cost) == (Ending.NO_RESULT, None), output

@@ -196,7 +196,7 @@ def test_a_verb_fails_when_what_it_did_failed_and_only_then(background, capsys):
     )
 
 
-def test_whom_nobody_runs_is_said_beside_what_is_promised(background, capsys, tmp_path):
+def test_whom_no_process_runs_is_said_beside_what_is_promised(background, capsys, tmp_path):
     for name in ("opus", "mira", "aria"):
         background.snapshots[name] = replace(FINE, citizen=name, home=str(tmp_path / name), owner="")
         (tmp_path / name / ".experience").mkdir(parents=True)
@@ -204,13 +204,13 @@ def test_whom_nobody_runs_is_said_beside_what_is_promised(background, capsys, tm
     (tmp_path / "mira/.experience/managed").write_text("experience-mira user\n")
     assert cli.run(status_command, []) == 0
     assert capsys.readouterr().err == (
-        "experience: nobody runs mira: systemctl --user start experience-mira\n"
-        "experience: nobody runs opus: ./run.sh up opus\n"
+        "experience: no process runs mira: systemctl --user start experience-mira\n"
+        "experience: no process runs opus: ./run.sh up opus\n"
     )
     assert cli.run(next_command, ["aria"]) == 0
     assert capsys.readouterr().err == ""
     assert cli.run(next_command, ["opus"]) == 0
-    assert capsys.readouterr().err == "experience: nobody runs opus: ./run.sh up opus\n"
+    assert capsys.readouterr().err == "experience: no process runs opus: ./run.sh up opus\n"
     assert cli.run(status_command, ["opus", "--json"]) == 0
     assert capsys.readouterr().err == ""
 

@@ -32,7 +32,7 @@ def refuse(place: Place) -> OutageFiles:
     return outages
 
 
-def test_nobody_is_away(place, capsys):
+def test_no_provider_is_away(place, capsys):
     assert asked(place) == 0
     assert capsys.readouterr().out == "no provider is away\n"
 

@@ -70,7 +70,7 @@ def test_a_program_and_any_other_output_are_asked_for_them(place):
         ("Traceback: division by zero", None),
     ],
 )
-def test_the_output_of_a_program_that_nobody_knows(output, kind):
+def test_the_output_of_an_unknown_program(output, kind):
     found = refusal_in(output, NOON, UTC)
     assert (found.kind if found else None) == kind
 

@@ -124,7 +124,7 @@ def test_which_built_in_tasks_there_are_can_be_said_for_one_citizen_or_all(place
     assert names("builtin = true", "builtin = false") == list(BACKGROUND_TASKS)
 
 
-def test_a_built_in_task_that_nobody_set_up_is_hidden_when_it_is_disabled(place):
+def test_a_built_in_task_that_is_not_set_up_is_hidden_when_it_is_disabled(place):
     off = "[tasks.news_scan]\nenabled = false\n[tasks.heartbeat]\nenabled = false\n"
     place.home("opus", off)
     found = {task.name: task.enabled for task in place.opus().tasks}
@@ -251,7 +251,7 @@ def test_only_leaves_the_others_out_but_knows_them(place):
     assert settings.known == ("mira", "opus")
 
 
-def test_the_first_start_creates_opus_and_a_second_one_nobody(place):
+def test_the_first_start_creates_opus_and_a_second_one_nothing(place):
     place.root.rmdir()
     assert [citizen.name for citizen in place.load(create=True).citizens] == ["opus"]
     assert place.root.joinpath("opus").stat().st_mode & 0o777 == 0o700
@@ -630,7 +630,7 @@ def test_a_problem_in_the_main_file_is_the_main_files_and_the_citizens(place):
         ("rot = '/x'", "rot: unknown key; did you mean root?"),
         ("root = 'x'", "root: is not an absolute path; write it from the start"),
         ("root = 3", "root: is a number; write it as text, in quotes"),
-        ("root = '~nobody_at_all_/x'", "root: names the home of an unknown user; write the whole path"),
+        ("root = '~no_such_login_/x'", "root: names the home of an unknown user; write the whole path"),
         (
             "owner = 'x'",
             "owner: unknown key; known: alerts, budget, builtin, citizens, engine, history, keys, llm,",

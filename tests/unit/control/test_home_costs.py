@@ -1,4 +1,4 @@
-"""What a citizen that nobody runs has spent: as its owner would show it, on screens and for Prometheus."""
+"""What a citizen that no process runs has spent: as its owner would show it."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -28,7 +28,7 @@ command = ["true"]
 
 
 class Unowned:
-    """A citizen that nobody runs, and the ledger in its home."""
+    """A citizen that no process runs, and the ledger in its home."""
 
     def __init__(self, folder: Path) -> None:
         self.home, config, self.clock = folder / "opus", folder / "experience.toml", FakeClock()

@@ -40,7 +40,7 @@ def test_a_force_passes_it_and_leaves_it():
     assert upcoming("opus", HOURLY, forced, NOON, NOON, 2) == (NOON, NOON + 2.5 * HOUR)
 
 
-def test_slots_after_its_end_are_missed_where_nobody_was_there():
+def test_slots_after_its_end_are_missed_where_no_owner_was_there():
     early, late = taken_up("opus", HOURLY, PAUSED, NOON + HOUR), NOON + 5 * HOUR
     assert early.paused
     assert due(taken_up("opus", HOURLY, early, NOON + 2.25 * HOUR), NOON + 2.25 * HOUR) == NOON + 2.5 * HOUR

@@ -220,7 +220,7 @@ async def test_slots_in_it_are_not_missed_and_one_that_waited_is_due(build, cloc
     assert runs == [NOON + 3.5 * HOUR]
 
 
-async def test_an_owner_that_was_not_there_knows_what_nobody_wanted(build, clock, noting, runs, home):
+async def test_an_owner_that_was_not_there_knows_what_was_not_wanted(build, clock, noting, runs, home):
     file = HomeFreezes(home).own
     file.freeze(Freeze(NOON - 3 * HOUR))
     file.thaw(NOON)
@@ -232,7 +232,7 @@ async def test_an_owner_that_was_not_there_knows_what_nobody_wanted(build, clock
     assert runs == [NOON + 1800]
 
 
-async def test_slots_after_it_are_missed_where_nobody_was_there(build, clock, noting, runs, home):
+async def test_slots_after_it_are_missed_where_no_owner_was_there(build, clock, noting, runs, home):
     file = HomeFreezes(home).own
     file.freeze(Freeze(NOON - 3 * HOUR))
     file.thaw(NOON - 1.75 * HOUR)

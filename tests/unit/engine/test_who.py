@@ -26,7 +26,7 @@ def asked(scheduler: Any) -> list[tuple[str, Who | None]]:
     return [(event.kind, event.who) for event in scheduler.snapshot().events]
 
 
-async def test_a_forced_run_carries_who_forced_it_and_a_scheduled_one_nobody(build, clock, noting):
+async def test_a_forced_run_carries_who_forced_it_and_a_scheduled_one_none(build, clock, noting):
     runs = Remembering()
     scheduler = await build(noting(), recorder=runs)
     await clock.advance()

@@ -248,7 +248,7 @@ async def test_a_thread_cannot_be_stopped_so_it_is_left_behind_and_watched(worke
     await until(lambda: not alive(), "the thread ended")
 
 
-async def test_a_thread_that_ends_after_its_loop_disturbs_nobody(home):
+async def test_a_thread_that_ends_after_its_loop_disturbs_nothing(home):
     release, began = threading.Event(), threading.Event()
 
     def stuck():

@@ -220,7 +220,7 @@ async def test_at_most_so_many_start_at_a_time_and_the_loop_breathes_between(hom
     assert len(set(starts)) == 12, "each start has a turn of the loop to itself"
 
 
-async def test_input_that_nobody_reads_holds_nobody_up(run):
+async def test_input_that_is_not_read_holds_nothing_up(run):
     assert (await run(shell("exec <&-; echo done", input=b"x" * 10_000_000))).text == "done"
     assert (await run(shell("head -c 3; echo", input=b"abc" * 1_000_000))).text == "abc"
     assert (await run(shell("wc -c", input=b"x" * 10_000_000))).text.strip() == "10000000"

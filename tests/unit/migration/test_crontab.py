@@ -128,7 +128,7 @@ def test_in_any_other_file_root_or_a_plain_word_before_every_program_does():
         ["root cd / && run-parts /etc/cron.hourly"],
         ["opus x"],
         ["/usr/bin/true", "root /y"],
-        ["nobody_at_all /y", "root\t/y"],
+        ["no_such_login /y", "root\t/y"],
         ["minecraft /srv/update.sh", "minecraft if true; then /srv/purge.sh; fi"],
     ):
         assert users_in("/home/opus/crontab", *jobs), jobs

@@ -42,7 +42,7 @@ def test_a_user_without_a_crontab_is_said(system):
         sources([], current_user(), system=False, column=None)
 
 
-def test_a_pipe_in_place_of_a_file_holds_nobody_up(tmp_path):
+def test_a_pipe_in_place_of_a_file_holds_nothing_up(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SchedulerError, match="not a regular file"):
         sources([tmp_path / "pipe"], current_user(), system=False, column=None)

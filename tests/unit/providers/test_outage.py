@@ -85,7 +85,7 @@ def test_a_probe_whose_owner_died_leaves_its_place_and_one_that_lasts_has_found_
     assert believed(outage, NOON + PROBE, lambda process: True) is None
 
 
-def test_a_clock_that_was_ahead_keeps_nobody_waiting() -> None:
+def test_a_clock_that_was_ahead_keeps_no_run_waiting() -> None:
     outage = away(now=NOON + 86_400)
     found = believed(outage, NOON, lambda process: True)
     assert found is not None and may_try(found, NOON)

@@ -56,7 +56,7 @@ def test_what_is_wrong_comes_with_the_fix(place, monkeypatch):
     found = wrong(place)
     assert found[0].startswith(f"{place.root}: ") and found[0].endswith("make room, or saves will fail")
     assert found[1:] == [
-        "nobody runs opus: ./run.sh up opus",
+        "no process runs opus: ./run.sh up opus",
         f"{secrets}: others can read its secrets; chmod 600 {secrets}",
         f"{place.home / aside}: could not be read and was set aside; compare it, then remove it",
     ]
@@ -74,7 +74,7 @@ def test_a_process_that_died_a_service_and_a_home_that_is_gone(place):
     folder = place.home / ".experience"
     folder.mkdir()
     (folder / "owner.json").write_text('{"pid": 999999999, "born": 1.0, "since": 1.0}')
-    assert wrong(place) == ["nobody runs opus, its last process died: ./run.sh up opus"]
+    assert wrong(place) == ["no process runs opus, its last process died: ./run.sh up opus"]
     (folder / "managed").write_text("experience-opus system\n")
     assert wrong(place)[0].endswith("died: systemctl start experience-opus")
     place.config.write_text(f"{place.config.read_text()}[citizens.mira]\n")

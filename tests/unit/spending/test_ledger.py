@@ -42,7 +42,7 @@ def test_what_is_known_of_a_cost_is_neither_forgotten_nor_lowered_by_what_comes_
     ledger.enter("a", "render", DAY)
     for cost, known in (("0.20", "0.20"), ("0.10", "0.20"), ("0.30", "0.30")):
         with (tmp_path / NAME).open("ab") as file:
-            file.write(late("a", cost) + late("b", "9.00"))  # which nobody had entered
+            file.write(late("a", cost) + late("b", "9.00"))  # which were not entered
         assert costs(opened(tmp_path)) == [Decimal(known), Decimal(9)]
     ledger.settle("a", None, None, None)  # its owner never heard
     assert costs(ledger) == [Decimal("0.30"), Decimal(9)]

@@ -30,7 +30,7 @@ def test_a_program_stands_for_the_models_that_it_does_not_name() -> None:
 
 
 @each(("sent", "made"), [(None, 5), (5, None), (None, None), (-1, 5), (5, -1)])
-def test_what_nobody_counted_has_no_price(sent, made) -> None:
+def test_what_was_not_counted_has_no_price(sent, made) -> None:
     assert cost("pro", sent, made) is None
 
 

@@ -30,7 +30,7 @@ def test_a_run_goes_before_its_user(asked, short, full):
         ({"EXPERIENCE_RUN": "x"}, "a run"),
     ],
 )
-def test_a_process_inside_a_run_says_so_where_nobody_stands_between(around, run, monkeypatch):
+def test_a_process_inside_a_run_says_so_where_nothing_stands_between(around, run, monkeypatch):
     for name in ("EXPERIENCE_RUN", "EXPERIENCE_TASK", "EXPERIENCE_WAKE", "CITIZEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in around.items():

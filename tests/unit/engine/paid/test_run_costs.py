@@ -54,7 +54,7 @@ def test_tokens_cost_what_the_prices_say_where_no_cost_is_given(costs: RunCosts)
     assert known(costs) == [Decimal(5), Decimal(1)]
 
 
-def test_tokens_without_a_price_cost_nobody_knows_how_much(costs: RunCosts) -> None:
+def test_tokens_without_a_price_cost_an_unknown_amount(costs: RunCosts) -> None:
     costs.account.rules = SpendingRules()
     cost = settled(costs, entered(costs), "codex", TURN)
     assert cost is not None and cost.unknown and cost.cost_usd == ""

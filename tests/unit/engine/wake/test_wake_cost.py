@@ -298,7 +298,7 @@ async def test_a_limit_that_another_process_lifted_is_shown(build, clock, home):
     assert scheduler.snapshot().money.day_limit == "4.00"
 
 
-async def test_a_run_lifts_no_limit_and_nobody_one_that_is_not_set(build, clock, home):
+async def test_a_run_lifts_no_limit_and_no_person_one_that_is_not_set(build, clock, home):
     scheduler = await build(
         wake=WakeTask(schedule=Every(3600), work=agent(), report="claude"), spending=under(day="1")
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from scheduler.core.views import Snapshot
+from scheduler.core.views import OWNER_GONE, Snapshot
 from tests.each import each
 from tests.fakes import NOON
 from tui.fleet.broken import Broken, Problem, broken, meanwhile, parted
@@ -29,7 +29,7 @@ def test_a_problem_has_a_file_a_line_a_key_and_words(line, problem):
 def test_what_is_no_problem_of_settings_is_none_here():
     set_aside = Snapshot("opus", problems=("background_tasks.json was set aside",), settings_from=NOON)
     assert broken(set_aside) is None and broken(Snapshot("opus", problems=(LINE,))) is None
-    assert broken(Snapshot("opus", stale="nobody runs this: process 7 ended")) is None
+    assert broken(Snapshot("opus", stale=f"{OWNER_GONE}: process 7 ended")) is None
 
 
 def test_it_is_said_what_runs_meanwhile():
