@@ -10,13 +10,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.schedules.schedule import Every
-from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Task
-from scheduler.engine.options import SchedulerOptions
-from scheduler.engine.scheduler import Scheduler
-from scheduler.executors.executor import Executor
-from scheduler.storage.state_store import Store
+from scheduler.core.task import Task
+from tests.building import Factory, notes_in
 from tests.fakes import FakeClock
 
 sys.unraisablehook = sys.__unraisablehook__
@@ -36,47 +31,11 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-class Factory:
-    """Builds schedulers for one home and stops what it built."""
-
-    def __init__(self, home: Path, clock: FakeClock) -> None:
-        self.home, self.clock = home, clock
-        self.workers = Executor()
-        self.built: list[Scheduler] = []
-
-    async def __call__(
-        self,
-        *tasks: Task,
-        states: dict[str, TaskState] | None = None,
-        store: Any = None,
-        recorder: Any = None,
-        carrier: Any = None,
-        **rules: Any,
-    ) -> Scheduler:
-        scheduler = Scheduler(
-            "opus",
-            self.home,
-            tasks,
-            store=store or Store(states),
-            clock=self.clock,
-            workers=self.workers,
-            rules=SchedulerOptions(**rules),
-            recorder=recorder,
-            carrier=carrier,
-        )
-        self.built.append(scheduler)
-        await scheduler.start()
-        return scheduler
-
-
 @pytest.fixture
 async def build(home: Path, clock: FakeClock) -> AsyncIterator[Factory]:
     factory = Factory(home, clock)
     yield factory
-    for scheduler in factory.built:
-        scheduler.stop_now()
-        await scheduler.stop(0)
-    await factory.workers.close()
+    await factory.close()
 
 
 @pytest.fixture
@@ -86,16 +45,7 @@ def runs() -> list[Any]:
 
 @pytest.fixture
 def noting(clock: FakeClock, runs: list[Any]) -> Callable[..., Task]:
-    """A task that notes when it ran."""
-
-    def task(name: str = "tick", schedule: Any = None, **more: Any) -> Task:
-        async def note(context: Any) -> str:
-            runs.append((name, clock.now()) if more.get("priority") else clock.now())
-            return "noted"
-
-        return Task(name, schedule or Every(300), Call(note), **more)
-
-    return task
+    return notes_in(runs, clock)
 
 
 @pytest.fixture(autouse=True)

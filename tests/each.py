@@ -3,15 +3,20 @@
 import functools
 import inspect
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
+
+from tests.building import Factory, notes_in
+from tests.fakes import FakeClock
 
 
 def each(names: str | Sequence[str], cases: Iterable[Any]) -> Callable[[Callable[..., Any]], Any]:
     """Like `pytest.mark.parametrize`, as one test: for cases that are quick and leave nothing behind.
 
-    What they leave in `tmp_path` or `home` does no harm: each case has a new folder there.
+    What they leave in `tmp_path`, `home` or `caplog` does no harm: each case begins without it. Its
+    `build` is new, too, with its `clock`, `runs` and `noting`.
     """
     alone = isinstance(names, str) and "," not in names
     keys = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
@@ -25,14 +30,15 @@ def each(names: str | Sequence[str], cases: Iterable[Any]) -> Callable[[Callable
             async def asked(**given: Any) -> None:
                 for number, case in enumerate(known):
                     with _Named(case):
-                        await test(**_own_folder(given, number), **case)
+                        async with _own_scheduler(_afresh(given, number), number) as own:
+                            await test(**own, **case)
         else:
 
             @functools.wraps(test)
             def asked(**given: Any) -> None:
                 for number, case in enumerate(known):
                     with _Named(case):
-                        test(**_own_folder(given, number), **case)
+                        test(**_afresh(given, number), **case)
 
         given = inspect.signature(test)
         left = [parameter for name, parameter in given.parameters.items() if name not in keys]
@@ -42,15 +48,35 @@ def each(names: str | Sequence[str], cases: Iterable[Any]) -> Callable[[Callable
     return decorated
 
 
-def _own_folder(given: dict[str, Any], number: int) -> dict[str, Any]:
+def _afresh(given: dict[str, Any], number: int) -> dict[str, Any]:
     fresh = {}
     if "tmp_path" in given:
         fresh["tmp_path"] = given["tmp_path"] / f"case{number}"
         fresh["tmp_path"].mkdir()
-    if "home" in given:  # with what its fixture put there, under the same name
-        fresh["home"] = given["home"].parent / f"home{number}" / given["home"].name
-        shutil.copytree(given["home"], fresh["home"])
+    if "home" in given:
+        fresh["home"] = _copied(given["home"], number)
+    if "caplog" in given:
+        given["caplog"].clear()
     return {**given, **fresh}
+
+
+def _copied(home: Path, number: int) -> Path:
+    """A new home with what its fixture put there, under the same name."""
+    return Path(shutil.copytree(home, home.parent / f"home{number}" / home.name))
+
+
+@asynccontextmanager
+async def _own_scheduler(given: dict[str, Any], number: int) -> AsyncIterator[dict[str, Any]]:
+    if "build" not in given:
+        yield given
+        return
+    clock, runs = FakeClock(), list[Any]()
+    build = Factory(given.get("home") or _copied(given["build"].home, number), clock)
+    own = {"build": build, "clock": clock, "runs": runs, "noting": notes_in(runs, clock)}
+    try:
+        yield given | {name: own[name] for name in own.keys() & given.keys()}
+    finally:
+        await build.close()
 
 
 class _Named(AbstractContextManager[None]):

@@ -15,6 +15,7 @@ from scheduler.executors.executor import Executor
 from scheduler.executors.process_tree import Family, ProcessTree
 from scheduler.process import process_info as facts
 from scheduler.process.process_info import Running
+from tests.each import each
 from tests.fakes import until
 from tests.watching import Watching, cancelled, context, descriptors, gone, shell, task, under_way
 
@@ -62,6 +63,7 @@ def state(pid: int) -> str:
 async def test_one_signal_is_sent_and_not_two(home):
     code = """
 import signal, time
+from tests.each import each
 signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
 print("up", flush=True)
 while True: time.sleep(1)
@@ -73,7 +75,7 @@ while True: time.sleep(1)
         assert watching.output.text().count("asked") == 1
 
 
-@pytest.mark.parametrize(
+@each(
     "script",
     [
         "trap '' TERM; echo $$; sleep 60; sleep 60",
@@ -83,15 +85,6 @@ while True: time.sleep(1)
         "setsid setsid sh -c 'trap \"\" TERM; echo $$; sleep 60; sleep 60' & echo $$; sleep 60",
         "setsid sh -c 'echo $$; exec sleep 60' >/dev/null & echo $$; sleep 60",
         "env -i sh -c 'trap \"\" TERM; echo $$; sleep 60; sleep 60' & echo $$; wait",
-    ],
-    ids=[
-        "deaf",
-        "deaf child",
-        "deaf grandchild",
-        "deaf escapee",
-        "escaped twice",
-        "quiet escapee",
-        "deaf and without environment",
     ],
 )
 async def test_nothing_of_a_cancelled_run_lives(workers, home, script):
@@ -110,7 +103,7 @@ def mark_of(pid: int) -> str:
     return next(e for e in entries if e.startswith(b"EXPERIENCE_RUN=")).decode().partition("=")[2]
 
 
-@pytest.mark.parametrize("left", ["", "setsid "], ids=["in the group", "left the group"])
+@each("left", ["", "setsid "])
 async def test_grandchildren_are_asked_politely_too(home, left):
     script = f"{left}sh -c 'trap \"echo tidied; exit\" TERM; echo up; while :; do sleep 0.01; done' & wait"
     watching, workers = Watching(), Executor(kill_grace=8.0)
@@ -130,7 +123,7 @@ async def test_who_keeps_starting_others_is_ended_with_all_of_them(workers, home
     assert await ProcessTree().of(Family(mark, watching.running)) == []
 
 
-@pytest.mark.parametrize(
+@each(
     "script",
     [
         "env -i setsid sleep 60 >/dev/null 2>&1 & echo $!; wait",
@@ -139,7 +132,6 @@ async def test_who_keeps_starting_others_is_ended_with_all_of_them(workers, home
         "(exec setsid env -i sh -c 'echo $$; exec sleep 60' 2>/dev/null &); sleep 60",
         "(exec env -i sleep 60 >/dev/null 2>&1 & echo $!); sleep 60",
     ],
-    ids=["below it", "with children", "holds its output", "holds it, has left", "in its session"],
 )
 async def test_who_wipes_one_sign_is_found_by_another(workers, home, script):
     watching = Watching()

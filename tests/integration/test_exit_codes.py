@@ -5,9 +5,8 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pytest
-
 from scheduler.cli.main import run
+from tests.each import each
 from tui.__main__ import monitor
 
 GOOD = '[tasks.tick]\nevery = "1h"\ncommand = ["true"]\n'
@@ -69,7 +68,7 @@ def made(root: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("wrong", WRONG)
+@each("wrong", WRONG)
 def test_what_cannot_be_read_is_an_error_of_every_command(wrong, tmp_path, monkeypatch, capsys):
     wrong(made(tmp_path / "homes"))
     monkeypatch.setenv("EXPERIENCE_ROOT", str(tmp_path / "homes"))

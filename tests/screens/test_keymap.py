@@ -6,13 +6,13 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-import pytest
 from textual.binding import Binding
 from textual.dom import DOMNode
 
 import tui
 from scheduler.core.ui_options import KEYS, Monitor
 from scheduler.core.views import Snapshot, TaskStatus
+from tests.each import each
 from tests.fakes import FakeControl, FakeFleet
 from tests.screens.driving import press, screen, shown, toasts
 from tests.screens.situations import events, failed, task
@@ -28,9 +28,9 @@ def bindings() -> Iterator[tuple[str, Binding]]:
     """Each binding of each of our screens, panels and dialogs, and the class it is written in."""
     found = (each.name for each in pkgutil.walk_packages(tui.__path__, "tui."))
     for module in (name for name in found if not name.startswith(("tui.serve.", "tui.__main__"))):
-        for name, each in vars(import_module(module)).items():
-            ours = isinstance(each, type) and issubclass(each, DOMNode) and each.__module__ == module
-            for binding in each.__dict__.get("BINDINGS", []) if ours else []:
+        for name, value in vars(import_module(module)).items():
+            ours = isinstance(value, type) and issubclass(value, DOMNode) and value.__module__ == module
+            for binding in value.__dict__.get("BINDINGS", []) if ours else []:
                 assert isinstance(binding, Binding), f"{name}: {binding} has no name"
                 yield name, binding
 
@@ -112,7 +112,7 @@ async def test_changed_settings_are_obeyed_at_once():
         assert pilot.app.theme == "experience-ansi", "what is chosen by hand stays"
 
 
-@pytest.mark.parametrize("at_start", [Monitor(theme="light", keys={"quit": "Q"})])
+@each("at_start", [Monitor(theme="light", keys={"quit": "Q"})])
 async def test_the_first_frame_is_as_the_settings_say(at_start):
     async with screen(FakeFleet(loading=True), monitor=at_start) as pilot:
         assert pilot.app.theme == "experience-light" and "Q quit" in shown(pilot)
@@ -144,7 +144,7 @@ def test_a_failure_is_new_once():
     assert seen == [False, False, False, True, False, True, False, False, False]
 
 
-@pytest.mark.parametrize(("bell", "rings"), [(True, 1), (False, 0)])
+@each(("bell", "rings"), [(True, 1), (False, 0)])
 async def test_the_bell_rings_for_a_new_failure_if_it_is_wanted(bell, rings):
     control = FakeControl(Snapshot("opus", (task("tick"), failed("old", "x"))))
     fleet = FakeFleet(control, monitor=Monitor(bell=bell))

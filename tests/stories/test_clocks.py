@@ -6,12 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, WakeTask
 from scheduler.storage.state_store import DiskStore
+from tests.each import each
 from tests.fakes import until
 from tests.stories.citizen import DAY, HOUR, MINUTE, Citizen, at, ran
 
@@ -192,7 +191,7 @@ async def test_a_wake_that_is_edited_while_nothing_ran_waits_for_its_time(build,
     assert again.snapshot().wake.due == at("2026-03-04T13:00:00")
 
 
-@pytest.mark.parametrize("plan", [WakeTask(schedule=Every(600)), WakeTask(schedule=Cron("*/10 * * * *"))])
+@each("plan", [WakeTask(schedule=Every(600)), WakeTask(schedule=Cron("*/10 * * * *"))])
 async def test_a_wake_longer_than_its_interval_is_not_followed_by_the_next_at_once(build, clock, plan):
     over = asyncio.Event()
 
@@ -212,7 +211,7 @@ async def test_a_wake_longer_than_its_interval_is_not_followed_by_the_next_at_on
 # ------------------------------------------------------------------ small steps, and large ones
 
 
-@pytest.mark.parametrize("steps", [(0.7,), (2,), (30,), (3000,), (0.9, 0.9), (2 * HOUR,), (HOUR, HOUR)])
+@each("steps", [(0.7,), (2,), (30,), (3000,), (0.9, 0.9), (2 * HOUR,), (HOUR, HOUR)])
 async def test_a_backup_of_two_o_clock_is_not_made_again_because_the_clock_was_put_back(build, clock, steps):
     """kelektiv/node-cron 180, gocron 438, MichaelXavier/cron 30; cron(8): less than three hours."""
     opus = Citizen(build, clock, "2026-03-03T01:50:00")
@@ -224,7 +223,7 @@ async def test_a_backup_of_two_o_clock_is_not_made_again_because_the_clock_was_p
     assert opus.ran == ["03 02:00:00"]
 
 
-@pytest.mark.parametrize("older", [False, True])
+@each("older", [False, True])
 async def test_it_is_not_made_again_when_the_scheduler_is_restarted_in_between(build, clock, older):
     opus = Citizen(build, clock, "2026-03-03T01:50:00")
     await opus.start(NIGHTLY, ran("2026-03-02T02:00:00"))
@@ -255,7 +254,7 @@ async def test_a_run_by_hand_under_a_clock_that_was_ahead_does_not_cost_the_slot
     assert opus.ran == ["03 01:10:00", "03 00:00:00"]
 
 
-@pytest.mark.parametrize("step", [1.5, 3.0, 59.0])
+@each("step", [1.5, 3.0, 59.0])
 async def test_a_clock_that_steps_over_two_o_clock_does_not_lose_the_backup(build, clock, step):
     """Hexagon/croner 388, node-cron 485, WSL 40745: steps of some seconds, hundreds a day."""
     opus = Citizen(build, clock, "2026-03-03T01:50:00")
@@ -291,7 +290,7 @@ async def test_a_restart_of_twenty_seconds_over_a_slot_is_late_not_missed(build,
     assert opus.ran == ["03 02:00:10"]
 
 
-@pytest.mark.parametrize("away", [61.0, HOUR, 9 * HOUR])
+@each("away", [61.0, HOUR, 9 * HOUR])
 async def test_what_was_missed_for_a_minute_and_more_waits_for_its_next_time(build, clock, away):
     opus = Citizen(build, clock, "2026-03-03T01:59:59")
     await opus.start(NIGHTLY, ran("2026-03-02T02:00:00"), catch_up=False)
@@ -300,7 +299,7 @@ async def test_what_was_missed_for_a_minute_and_more_waits_for_its_next_time(bui
     assert opus.runs == [] and opus.due == "04 02:00:00"
 
 
-@pytest.mark.parametrize(("stalled", "runs"), [(40.0, 1), (90.0, 0)])
+@each(("stalled", "runs"), [(40.0, 1), (90.0, 0)])
 async def test_a_loop_that_stalls_over_a_slot_is_late_and_after_a_minute_it_was_missed(
     build, clock, stalled, runs
 ):

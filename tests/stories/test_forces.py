@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import pytest
-
 from scheduler.core.planning import recovered
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Isolated, Task, Trigger, Work
 from scheduler.engine.scheduler import Scheduler
 from scheduler.process.process_info import Running
+from tests.each import each
 from tests.fakes import NOON, state_of, until
 
 OWNER, CHILD = Running(4711, 1.0, NOON), Running(4712, 1.0, NOON)
@@ -55,7 +54,7 @@ async def test_a_force_that_was_answered_runs_although_its_owner_died_before_it_
     assert scheduler.snapshot().tasks[0].run_count == 4, "once"
 
 
-@pytest.mark.parametrize("hold", [{"paused": True}, {}])
+@each("hold", [{"paused": True}, {}])
 async def test_a_pause_does_not_keep_a_forced_run_from_running_after_a_crash(build, clock, hold):
     before = TaskState(last_run=NOON - 60, **hold).asked_for()
     scheduler = await build(task(enabled=bool(hold)), states={"tick": died_while_starting(before)})
@@ -97,7 +96,7 @@ def test_the_pid_of_the_dead_owner_may_belong_to_somebody_else_by_now():
     assert after.orphan is None and after.due_now
 
 
-@pytest.mark.parametrize(
+@each(
     ("work", "starting"),
     [(TRUE, True), (Isolated("file.py", "run"), True), (Call(lambda context: ""), False)],
 )

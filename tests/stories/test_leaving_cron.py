@@ -415,22 +415,21 @@ V1 = (
 LATELY = '{"last_run": {"heartbeat": %f, "news_scan": %f}, "run_counts": {"heartbeat": 7, "news_scan": 2}}'
 
 
-@pytest.mark.parametrize("every", [False, True])
-@pytest.mark.parametrize(("lately", "woken"), [(False, None), (True, NOON - 130), (True, NOON - 86400)])
-async def test_the_first_runs_come_when_the_table_said(every, lately, woken, tmp_path, build, clock, runs):
+@each("every", [False, True])
+@each(("lately", "woken"), [(False, None), (True, NOON - 130), (True, NOON - 86400)])
+async def test_the_first_runs_come_when_the_table_said(every, lately, woken, home, build, clock, runs):
     """The next times that `migrate` shows, through the settings that it writes, in a new scheduler."""
-    home = tmp_path / "opus"  # as the first version left it
-    home.mkdir(exist_ok=True)
-    if lately:
+    if lately:  # as the first version left it
         (home / "background_tasks.json").write_text(LATELY % (NOON - 100, NOON - 90000))
     if woken:
         then = datetime.fromtimestamp(woken, UTC).isoformat()
         (home / "metadata.json").write_text(json.dumps({"last_wake": then, "wake_count": 3}))
-    (tmp_path / "main.toml").write_text(f'root = "{tmp_path}"\n')
-    target = load_target(load(config=tmp_path / "main.toml"), "opus", tmp_path / "main.toml")
+    main = home.parent / "main.toml"
+    main.write_text(f'root = "{home.parent}"\n')
+    target = load_target(load(config=main), "opus", main)
     planned = crontab(V1, replace(ME, every=every, states=states_of(home))).lines
     (home / "experience.toml").write_text(settings_with(target, planned))
-    opus = load(config=tmp_path / "main.toml").citizens[0]
+    opus = load(config=main).citizens[0]
     assert opus.problems == ()
 
     async def note(context: Context) -> str:

@@ -6,13 +6,12 @@ import logging
 import re
 from pathlib import Path
 
-import pytest
-
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Task
 from scheduler.runtime.log_output import log_lines
 from scheduler.storage.state_file import StateFile
 from scheduler.storage.state_store import DiskStore
+from tests.each import each
 
 DAY = r"\d{4}-\d\d-\d\d "
 TIME = r"\d\d:\d\d:\d\d "
@@ -46,7 +45,7 @@ def test_each_line_of_a_file_says_on_which_day_it_was_written(home):
     assert all(re.match(DAY + TIME, line) for line in lines)
 
 
-@pytest.mark.parametrize(("terminal", "start"), [(True, TIME), (False, DAY + TIME)])
+@each(("terminal", "start"), [(True, TIME), (False, DAY + TIME)])
 def test_a_terminal_shows_times_and_a_file_that_stands_for_one_days_too(home, terminal, start):
     """`core.py --loop > file`, or a detached loop: OctopusDeploy 757."""
     stream = Stream(terminal)

@@ -68,7 +68,7 @@ def exit_unseen(pid: int, go: Path) -> None:
 WAITS = "echo $$ > pid; while [ ! -e go ]; do sleep 0.02; done; "
 
 
-@pytest.mark.parametrize(("script", "outcome"), [("exit 0", Outcome.OK), ("exit 3", Outcome.FAILED)])
+@each(("script", "outcome"), [("exit 0", Outcome.OK), ("exit 3", Outcome.FAILED)])
 async def test_a_command_that_ended_while_the_scheduler_was_stopped_is_not_timed_out(
     build: Any, clock: FakeClock, home: Path, script: str, outcome: Outcome
 ) -> None:
@@ -477,7 +477,7 @@ async def test_a_command_does_not_adopt_in_its_turn(tmp_path: Path) -> None:
     assert place.entry("facts")["text"] == "0"
 
 
-@pytest.mark.parametrize(("boot", "runs"), [("an earlier one", True), (BOOT, False), (None, False)])
+@each(("boot", "runs"), [("an earlier one", True), (BOOT, False), (None, False)])
 async def test_a_process_of_an_earlier_boot_is_not_waited_for(
     build: Any, clock: FakeClock, home: Path, boot: str | None, runs: bool
 ) -> None:

@@ -4,14 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from scheduler.config.settings import CitizenSettings
 from scheduler.control.home_snapshot import read_snapshot
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.task import NotSetUp
 from scheduler.storage.state_file import StateFile
 from scheduler.storage.state_store import DiskStore
+from tests.each import each
 from tests.fakes import until
 from tests.stories.citizen import DAY, HOUR, Citizen, at, ran
 
@@ -21,7 +20,7 @@ FIVE, HOURLY = Cron("*/5 * * * *"), Cron("0 * * * *")
 # ------------------------------------------------------------------ slots that were not wanted
 
 
-@pytest.mark.parametrize("catch_up", [True, False])
+@each("catch_up", [True, False])
 async def test_a_changed_expression_does_not_run_the_backup_in_the_middle_of_the_day(build, clock, catch_up):
     """kubernetes 65457, Hangfire 366, cron-resource 3, celery 2531, django-celery 264."""
     opus = Citizen(build, clock, "2026-03-01T12:00:00")
@@ -61,7 +60,7 @@ async def test_the_state_of_an_older_version_makes_up_what_was_missed(build, clo
     assert opus.ran == ["03 15:00:00"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("before", "after"),
     [
         ({"schedule": Every(DAY)}, {"schedule": Cron("0 3 * * *")}),
@@ -70,7 +69,7 @@ async def test_the_state_of_an_older_version_makes_up_what_was_missed(build, clo
         ({"schedule": Cron("0 3 * * *"), "catch_up": False}, {"catch_up": True}),
     ],
 )
-@pytest.mark.parametrize("restarts", [False, True])
+@each("restarts", [False, True])
 async def test_another_zone_an_interval_that_became_cron_and_a_task_enabled_again_wait_for_their_slot(
     build, clock, before, after, restarts
 ):
@@ -110,8 +109,8 @@ async def test_a_task_that_was_removed_and_is_put_back_waits_for_its_slot(build,
     assert opus.ran == ["02 16:00:00"]
 
 
-@pytest.mark.parametrize("catch_up", [True, False])
-@pytest.mark.parametrize("restarts", [False, True])
+@each("catch_up", [True, False])
+@each("restarts", [False, True])
 async def test_a_task_that_is_resumed_in_the_afternoon_does_not_run_for_the_night_it_was_paused(
     build, clock, catch_up, restarts
 ):
@@ -185,7 +184,7 @@ async def test_without_catch_up_it_keeps_its_rhythm(build, clock):
 # ------------------------------------------------------------------ runs that are longer than their slots
 
 
-@pytest.mark.parametrize("catch_up", [True, False])
+@each("catch_up", [True, False])
 async def test_a_run_that_is_longer_than_its_slots_waits_for_its_time(build, clock, catch_up):
     """kubernetes 57853 and 63371, scylla-manager 4310, airflow 46618: a short overrun is no full load."""
     opus = Citizen(build, clock, "2026-03-02T12:00:00")
@@ -247,8 +246,8 @@ async def test_jitter_that_is_longer_than_the_time_between_two_slots_loses_none(
     assert len(opus.runs) in (119, 120)
 
 
-@pytest.mark.parametrize("schedule", [Every(HOUR), HOURLY])
-@pytest.mark.parametrize("catch_up", [True, False])
+@each("schedule", [Every(HOUR), HOURLY])
+@each("catch_up", [True, False])
 async def test_jitter_is_the_same_over_restarts_and_loses_no_slot(build, clock, schedule, catch_up):
     straight = Citizen(build, clock, "2026-03-02T12:00:00")
     await straight.start(schedule, ran("2026-03-02T12:00:00"), jitter=1800.0, catch_up=catch_up)
@@ -278,7 +277,7 @@ async def test_a_start_that_jitter_has_put_off_is_not_missed_by_a_restart_before
 # ------------------------------------------------------------------ retries
 
 
-@pytest.mark.parametrize(
+@each(
     ("cron", "slot", "retries", "delay"),
     [
         ("*/5 * * * *", 300, 5, 240.0),
@@ -327,7 +326,7 @@ async def test_a_retry_whose_next_slot_has_passed_while_nothing_ran_is_dropped(b
 # ------------------------------------------------------------------ what status says, and edits by hand
 
 
-@pytest.mark.parametrize(
+@each(
     ("task", "state", "due"),
     [
         (

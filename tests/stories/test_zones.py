@@ -138,7 +138,7 @@ def test_times_in_log_lines_follow_the_machine_too(machine, monkeypatch):
     assert asked == [1]
 
 
-@pytest.mark.parametrize("there", ["Asia/Tokyo", "America/New_York", "UTC0", "Pacific/Apia"])
+@each("there", ["Asia/Tokyo", "America/New_York", "UTC0", "Pacific/Apia"])
 async def test_a_change_of_zone_runs_no_slot_twice_and_loses_none(build, clock, noting, runs, there):
     """A day in Berlin, then a week in another zone: each nine o'clock that begins there, once."""
     scheduler = await build(noting(schedule=Cron("0 9 * * *", zone_named("Europe/Berlin"))))

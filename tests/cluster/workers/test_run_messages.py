@@ -3,10 +3,9 @@
 import asyncio
 from typing import cast
 
-import pytest
-
 from scheduler.cluster.bus import Stream
 from scheduler.cluster.workers.run_messages import said
+from tests.each import each
 
 
 class Sent:
@@ -18,9 +17,7 @@ class Sent:
         self.reader.feed_eof()
 
 
-@pytest.mark.parametrize(
-    "bad", [b"[" * 200_000, b"{", b"[]", b"\xff"], ids=["deep", "cut", "list", "no text"]
-)
+@each("bad", [b"[" * 200_000, b"{", b"[]", b"\xff"])
 async def test_an_invalid_message_ends_the_messages(bad: bytes) -> None:
     sent = cast(Stream, Sent(b'{"begin": 1}', bad, b'{"end": 1}'))
     assert [message async for message in said(sent)] == [{"begin": 1}]

@@ -372,7 +372,7 @@ def test_one_run_queues_so_many_and_the_next_goes_on(server, home, monkeypatch):
 
 
 @real
-@pytest.mark.parametrize("blocked", ["tasks", ".experience"])
+@each("blocked", ["tasks", ".experience"])
 def test_what_cannot_be_saved_fails(server, home, blocked):
     append(server, message(ident="a@x"))
     (home / blocked).write_text("a file where the folder should be")
@@ -396,7 +396,7 @@ def test_passwords_beyond_ascii_and_with_quotes(server, home):
 
 
 @real
-@pytest.mark.parametrize(
+@each(
     ("certificate", "known", "words"),
     [
         ("expired", True, "has expired; its server needs a new one"),
@@ -427,9 +427,7 @@ def test_a_certificate_that_signed_itself_may_be_named(server, home):
         server.restart()
 
 
-@pytest.mark.parametrize(
-    ("content", "words"), [(None, "No such file or directory"), ("junk", "no certificates in PEM form")]
-)
+@each(("content", "words"), [(None, "No such file or directory"), ("junk", "no certificates in PEM form")])
 def test_a_ca_file_that_is_none(tmp_path, home, content, words):
     file = tmp_path / "ca.pem"
     if content:

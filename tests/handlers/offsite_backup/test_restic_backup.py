@@ -20,6 +20,7 @@ from scheduler.handlers.offsite_backup.handler import offsite_backup
 from scheduler.handlers.offsite_backup.options import Options
 from scheduler.handlers.offsite_backup.restic_backup import snapshots, unpack
 from scheduler.schema.table import Problems, read
+from tests.each import each
 from tests.fakes import until
 from tests.handlers.homes import database, expected, odd_home, tree, write
 from tests.handlers.offsite_backup.quick_repository import PASSWORD, quick_repository
@@ -108,7 +109,7 @@ def test_the_newest_stay_and_those_of_others_too(home, tmp_path, repo):
     assert len(asyncio.run(snapshots(ctx, ctx.options))) == 1
 
 
-@pytest.mark.parametrize("repository", ["{home}/data/repo", "local:{home}/data/repo"])
+@each("repository", ["{home}/data/repo", "local:{home}/data/repo"])
 def test_a_repository_inside_the_home_is_not_in_itself(home, tmp_path, repository):
     write(home / "data/kept")
     quick_repository(home / "data/repo")
@@ -280,7 +281,8 @@ def test_unreadable_and_locked_are_said_by_name(home, tmp_path, monkeypatch, rep
 
 @pytest.fixture
 def actor(tmp_path, monkeypatch):
-    """A restic that notes its arguments and environment and does what the test has written for each verb."""
+    """A restic that notes its arguments and environment and does what the test has written for each verb;
+    returns the file of the arguments."""
     folder = tmp_path / "bin"
     folder.mkdir()
 
@@ -288,6 +290,9 @@ def actor(tmp_path, monkeypatch):
         cases = "".join(f"{verb}) {script} ;;\n" for verb, script in verbs.items())
         script = f'#!/bin/sh\necho "$@" >> {tmp_path}/words\nenv >> {tmp_path}/env\ncase $1 in\n{cases}esac\n'
         write(folder / "restic", script).chmod(0o755)
+        words = tmp_path / "words"
+        words.unlink(missing_ok=True)
+        return words
 
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     return plays
@@ -356,7 +361,7 @@ def test_somebody_else_at_the_repository_is_waited_for(home, tmp_path, actor, mo
     assert "; old backups are still there: the repository is in use (" in run(home, "/vault", keep=1).text
 
 
-@pytest.mark.parametrize(
+@each(
     ("says", "words"),
     [
         (
@@ -374,23 +379,23 @@ def test_somebody_else_at_the_repository_is_waited_for(home, tmp_path, actor, mo
         ("", "restic failed: no output"),
     ],
 )
-def test_failures_in_words(home, actor, tmp_path, says, words):
-    actor(unlock=f"printf '{says}\n'; exit 1")
+def test_failures_in_words(home, actor, says, words):
+    asked = actor(unlock=f"printf '{says}\n'; exit 1")
     with pytest.raises(TaskFailed, match=words):
         run(home, "/vault")
-    assert (tmp_path / "words").read_text() == "unlock\n"
+    assert asked.read_text() == "unlock\n"
 
 
-@pytest.mark.parametrize(("code", "words"), [(10, ""), (12, "the password does not"), (11, "is in use")])
-def test_the_exit_codes_of_later_versions(home, actor, tmp_path, code, words):
-    actor(unlock=f"exit {code}", backup=SUMMARY)
+@each(("code", "words"), [(10, ""), (12, "the password does not"), (11, "is in use")])
+def test_the_exit_codes_of_later_versions(home, actor, code, words):
+    asked = actor(unlock=f"exit {code}", backup=SUMMARY)
     if code == 10:
         assert "verified" in run(home, "/vault")
-        assert (tmp_path / "words").read_text().startswith("unlock\ninit\nbackup ")
+        assert asked.read_text().startswith("unlock\ninit\nbackup ")
         return
     with pytest.raises(TaskFailed, match=words):
         run(home, "/vault")
-    assert "init" not in (tmp_path / "words").read_text()
+    assert "init" not in asked.read_text()
 
 
 def test_without_restic_or_without_a_password_it_says_so(home, monkeypatch):

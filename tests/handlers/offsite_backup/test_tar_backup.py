@@ -119,7 +119,7 @@ def test_the_newest_stay_and_others_are_left_alone(home, target):
     assert {*strangers} <= {path.name for path in target.iterdir()}
 
 
-@pytest.mark.parametrize("link", [False, True])
+@each("link", [False, True])
 def test_a_target_inside_the_home_is_not_in_itself(home, link, tmp_path):
     inside = home / "data" / "backups"
     inside.mkdir(parents=True)
@@ -250,7 +250,7 @@ def test_a_folder_and_a_file_that_change_places_are_said(home, target):
     assert b"root:" not in gzip.decompress(tar_backup.archives("opus", target)[0].read_bytes())
 
 
-@pytest.mark.parametrize(("size", "words"), [(5, "became shorter"), (900_000, "changed while it was read")])
+@each(("size", "words"), [(5, "became shorter"), (900_000, "changed while it was read")])
 def test_a_file_that_changes_is_said_and_harms_no_other(home, target, tmp_path, size, words, monkeypatch):
     from scheduler.handlers.offsite_backup.archive import _Hashed
 
@@ -341,7 +341,7 @@ def test_a_full_disk_is_said_and_heals(home, small_disk):
     assert run(home, small_disk).endswith("2 kept")
 
 
-@pytest.mark.parametrize("place", [0.3, 0.99])
+@each("place", [0.3, 0.99])
 def test_what_is_read_back_wrong_is_no_backup(home, target, monkeypatch, place):
     def spoiled(file, digests, read):
         with file.open("r+b") as written:

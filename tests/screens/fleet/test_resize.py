@@ -5,6 +5,7 @@ import random
 import pytest
 from rich.cells import cell_len
 
+from tests.each import each
 from tests.fakes import until
 from tests.screens.driving import settled, shown
 from tests.screens.situations import Situation, demo
@@ -22,9 +23,7 @@ def sizes() -> list[tuple[int, int]]:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize(
-    "keys", [(), ("l",), ("t",), ("enter",)], ids=["fleet", "log", "timeline", "details"]
-)
+@each("keys", [(), ("l",), ("t",), ("enter",)])
 async def test_a_storm_of_sizes_leaves_the_screen_as_if_it_had_always_been_the_last_one(keys):
     situation = Situation(demo("opus", "mira", "clio", "zephyr", "dawn"), keys=keys)
     app = situation.app()

@@ -24,6 +24,7 @@ from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.state_file import FILE_NAME
 from scheduler.storage.state_store import DiskStore, Store
 from scheduler.storage.wake_note import LastDelivered, WakeNote, read_note, settled, wake_state
+from tests.each import each
 from tests.fakes import NOON, settle, until
 
 HOURLY = 3600.0
@@ -160,7 +161,7 @@ async def urgent_mail(context: Any) -> Report:
 MAIL = Task("mail", Every(86400.0), Call(urgent_mail), enabled=False)
 
 
-@pytest.mark.parametrize("way", [by_schedule, by_key, in_one_turn, urgently])
+@each("way", [by_schedule, by_key, in_one_turn, urgently])
 async def test_no_second_agent_beside_one_that_outlived_its_owner(build, clock, home, living, way):
     """However the wake is asked for, the agent that a killed owner woke is waited for."""
     turns = Turns()

@@ -238,9 +238,7 @@ def test_a_target_that_never_answers_does_not_delay_the_others(home, monkeypatch
     assert len(pids) == 2 and all(map(gone, pids))
 
 
-@pytest.mark.parametrize(
-    ("argv", "why"), [(("false",), "exit code 1"), (("/no/such",), "cannot be started: No such file")]
-)
+@each(("argv", "why"), [(("false",), "exit code 1"), (("/no/such",), "cannot be started: No such file")])
 def test_a_command_that_does_not_work_is_a_line_in_the_log(home, caplog, argv, why):
     opus = Citizen(home, Alerts(ALL, 1, argv))
     opus.runs(FAILED)

@@ -154,7 +154,7 @@ def test_without_citizens_there_is_no_budget(tmp_path, capsys):
     assert "no citizens yet" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [(), ("opus", "--all")])
+@each("words", [(), ("opus", "--all")])
 def test_a_budget_is_one_citizens_or_that_of_all(place, capsys, words):
     assert asked(place, "budget", *words) == 2
     assert "name one citizen, or write --all" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from scheduler.errors import DatabaseAway, Disconnected
 from scheduler.schema.json_codec import to_json
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import HomeSocket
+from tests.each import each
 from tests.fakes import until
 
 
@@ -76,7 +77,7 @@ async def test_a_stream_on_which_a_cancelled_client_waited_for_a_greeting_is_clo
     assert wire.aborted
 
 
-@pytest.mark.parametrize("end", [lambda wire, made: wire.reader.feed_eof(), lambda wire, made: made.close()])
+@each("end", [lambda wire, made: wire.reader.feed_eof(), lambda wire, made: made.close()])
 async def test_what_waits_for_an_owner_ends_with_the_connection(end: Callable[[Wire, Connection], None]):
     wire, made = connection()
     waits = asyncio.create_task(made.ask("wait", timeout=None, task="tick", run=1))
@@ -84,10 +85,10 @@ async def test_what_waits_for_an_owner_ends_with_the_connection(end: Callable[[W
     await asyncio.sleep(0)
     end(wire, made)
     await made.closed()
-    for each in (waits, follows):
+    for waiting in (waits, follows):
         with pytest.raises(Disconnected, match="is gone"):
             async with asyncio.timeout(2):
-                await each
+                await waiting
     with pytest.raises(Disconnected, match="is gone"):
         async with asyncio.timeout(2):
             await made.ask("wait", timeout=None, task="tick", run=1)

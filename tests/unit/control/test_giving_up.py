@@ -13,6 +13,7 @@ from scheduler.control import fleet as fleet_module
 from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
+from tests.each import each
 
 STEPS = [(Alarms, "listener"), (Scheduler, "start"), (fleet_module, "owned"), (Fleet, "_shared_by_root")]
 
@@ -33,7 +34,7 @@ async def owns(fleet: Fleet) -> bool:
     return isinstance(control, Scheduler)
 
 
-@pytest.mark.parametrize(("where", "step"), STEPS, ids=[step for _, step in STEPS])
+@each(("where", "step"), STEPS)
 async def test_after_an_error_of_the_disk(
     make: Callable[[], Fleet], monkeypatch: pytest.MonkeyPatch, where: Any, step: str
 ) -> None:
@@ -49,7 +50,7 @@ async def test_after_an_error_of_the_disk(
     await fleet.stop(0)
 
 
-@pytest.mark.parametrize(("where", "step"), STEPS, ids=[step for _, step in STEPS])
+@each(("where", "step"), STEPS)
 async def test_after_a_cancel(
     make: Callable[[], Fleet], monkeypatch: pytest.MonkeyPatch, where: Any, step: str
 ) -> None:

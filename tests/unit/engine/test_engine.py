@@ -18,6 +18,7 @@ from scheduler.core.views import TaskStatus
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping, TaskFailed, UnknownTask
 from scheduler.process.process_info import Running
 from scheduler.storage.state_store import Store
+from tests.each import each
 from tests.fakes import NOON, Gate, state_of, until
 
 
@@ -83,7 +84,7 @@ async def test_the_interval_counts_from_the_persisted_last_run_not_from_the_star
     assert runs == [NOON + 200]
 
 
-@pytest.mark.parametrize(("late", "moved"), [(0.05, 0), (7, 7)])
+@each(("late", "moved"), [(0.05, 0), (7, 7)])
 async def test_only_a_start_that_is_truly_late_moves_the_next_one(build, clock, noting, runs, late, moved):
     gate = Gate()
     await build(task("first", gate, every=1000, priority=1), noting(priority=2), workers=1)
@@ -264,7 +265,7 @@ async def test_a_cron_task_that_is_added_later_waits_for_its_first_slot_after_th
     assert runs == [NOON + 3600 + 86400]
 
 
-@pytest.mark.parametrize("change", [{"enabled": False}, {"work": Nothing("command")}])
+@each("change", [{"enabled": False}, {"work": Nothing("command")}])
 async def test_what_is_not_wanted_any_more_is_not_run_from_the_queue(build, clock, noting, runs, change):
     gate = Gate()
     first, second = task("slow", gate, priority=1), noting(priority=2)
@@ -485,7 +486,7 @@ async def test_what_a_handler_returns_becomes_the_outcome(build, clock):
     assert rows["nonsense"].kind is TaskStatus.FAILED
 
 
-@pytest.mark.parametrize(
+@each(
     "error", [TaskFailed("no route"), ValueError("odd"), SystemExit(3), KeyboardInterrupt(), RuntimeError()]
 )
 async def test_whatever_a_handler_raises_ends_its_own_run_and_nothing_else(build, clock, noting, runs, error):
@@ -776,7 +777,7 @@ async def test_cron_keeps_wall_time_over_both_daylight_saving_changes(build, not
     assert local == ["29 09:30", "30 09:30"]
 
 
-@pytest.mark.parametrize("name", ["tick", "wake"])
+@each("name", ["tick", "wake"])
 async def test_after_so_many_failures_in_a_row_it_is_paused_and_that_is_said_once(build, clock, name):
     runs = []
 

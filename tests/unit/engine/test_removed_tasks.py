@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Task
 from scheduler.engine.scheduler import Scheduler
+from tests.each import each
 from tests.fakes import NOON, Gate, state_of, until
 from tests.unit.engine.test_engine import SlowStore
 
@@ -21,7 +20,7 @@ def lose_and_get_back(scheduler: Scheduler, task: Task) -> None:
     scheduler.set_tasks([task])
 
 
-@pytest.mark.parametrize("ask", [Scheduler.force, Scheduler.reset])
+@each("ask", [Scheduler.force, Scheduler.reset])
 async def test_what_was_asked_for_before_is_not_run(
     build: Any, clock: Any, noting: Callable[..., Task], runs: list[float], ask: Any
 ) -> None:

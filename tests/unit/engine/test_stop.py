@@ -14,6 +14,7 @@ from scheduler.core.views import Ping, TaskStatus
 from scheduler.errors import NotRunning, SchedulerError, Stopping, TaskFailed
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import Who
+from tests.each import each
 from tests.fakes import NOON, until, us
 from tests.unit.engine.test_engine import Gate, task
 
@@ -98,7 +99,7 @@ async def test_a_run_of_a_dead_owner_is_named_and_left_alone(build, clock, notin
         await scheduler.stop_run("tick", who=CT)
 
 
-@pytest.mark.parametrize("forced", [False, True])
+@each("forced", [False, True])
 async def test_a_queued_run_is_taken_out_and_runs_at_its_next_time(build, clock, noting, runs, forced):
     gate = Gate()
     busy = task("busy", gate, every=7200, priority=1, timeout=7200)

@@ -11,6 +11,7 @@ from scheduler.errors import SchedulerError
 from scheduler.executors.executor import Executor
 from scheduler.process import main_task
 from tests.crash.loops import ROOT, Place
+from tests.each import each
 from tests.watching import call
 
 # ------------------------------------------------------------------ GeneratorExit
@@ -36,7 +37,7 @@ def raises_in_a_thread(context):
     raise GeneratorExit
 
 
-@pytest.mark.parametrize("handler", [raises_at_once, raises_later, raises_in_a_thread])
+@each("handler", [raises_at_once, raises_later, raises_in_a_thread])
 async def test_a_handler_that_raises_generator_exit_fails_like_any_other(handler, build, noting):
     """Its worker was held until its time-out and ten seconds more, and it was called timed out."""
     from dataclasses import replace
@@ -90,15 +91,15 @@ def test_what_cancels_all_tasks_is_named_and_the_process_cleans_up():
             cleaned.append(True)
 
     async def tidy() -> None:
-        for each in asyncio.all_tasks():
-            each.cancel()
+        for running in asyncio.all_tasks():
+            running.cancel()
 
     with pytest.raises(SchedulerError, match="opus/tidy cancelled all tasks of this process"):
         main_task.run(main())
     assert cleaned
 
 
-@pytest.mark.parametrize("soon", [False, True])
+@each("soon", [False, True])
 def test_a_loop_that_a_handler_stops_goes_on(soon, caplog):
     async def main() -> str:
         await asyncio.get_running_loop().create_task(stops(), name="opus/stops")

@@ -339,7 +339,7 @@ FORKS = [forks_and_returns, forks_and_raises, forks_and_awaits, forks_later, for
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("hostile", FORKS)
+@each("hostile", FORKS)
 async def test_the_child_of_a_handler_that_forks_never_gets_into_the_scheduler(workers, home, hostile):
     children: list[int] = []
     result = await call(workers, hostile(children), home)

@@ -2,11 +2,10 @@
 
 from decimal import Decimal
 
-import pytest
-
 from scheduler.core.costs import RunCost
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
+from tests.each import each
 from tui.common.questions.run_questions import costs
 
 
@@ -15,6 +14,6 @@ def run(amount: str | None) -> RunRecord:
     return RunRecord(1, "wake", 0.0, 1.0, 1.0, Outcome.OK, cost=cost)
 
 
-@pytest.mark.parametrize("amount", [None, "", "0", "free", "NaN", "sNaN", "Infinity", "-1", "1e999999"])
+@each("amount", [None, "", "0", "free", "NaN", "sNaN", "Infinity", "-1", "1e999999"])
 def test_what_is_no_plausible_amount_is_left_out(amount: str | None) -> None:
     assert [*costs([run(amount), run("0.25")])] == [Decimal("0.25")]

@@ -9,7 +9,7 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Gate, Outcome, Task, WakeTask
 from scheduler.process.process_info import Running
 from scheduler.storage.state_store import RunStart, Store
-from tests.conftest import Factory
+from tests.building import Factory
 from tests.fakes import FakeClock, until
 
 

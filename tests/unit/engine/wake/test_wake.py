@@ -16,6 +16,7 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Report, Task, WakeTask
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import NotSetUp
+from tests.each import each
 from tests.fakes import NOON, Gate, state_of, until
 
 
@@ -65,7 +66,7 @@ async def test_a_wake_comes_every_interval_and_is_recorded(build, clock, home):
     assert metadata(home)["last_wake"].startswith("2026-03-02T12:")
 
 
-@pytest.mark.parametrize("step", [3600.0, -3600.0])
+@each("step", [3600.0, -3600.0])
 async def test_a_wake_counts_from_when_it_was_decided_by_the_clock_as_it_is_when_its_turn_begins(
     build, clock, home, step
 ):

@@ -72,9 +72,7 @@ async def test_a_report_file_goes_before_what_was_printed(build, clock, home):
     assert (said["cost_usd"], said["tokens_in"], said["summary"]) == ("0.12", 5, "tidied up")
 
 
-@pytest.mark.parametrize(
-    "report", ["{", "[]", '{"cost_usd": -1}', '{"cost_usd": NaN}', '{"cost_usd": "1 EUR"}']
-)
+@each("report", ["{", "[]", '{"cost_usd": -1}', '{"cost_usd": NaN}', '{"cost_usd": "1 EUR"}'])
 async def test_a_report_that_says_nothing_leaves_the_cost_unknown_and_counted(build, clock, home, report):
     plan = WakeTask(work=writes(report))
     scheduler = await build(wake=plan, spending=under(day="5"))
