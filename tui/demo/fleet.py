@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
@@ -13,34 +12,29 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.ports import FleetView
-from scheduler.core.records import LISTED, MOST_LISTED, FinishedRun, Forgetful, RunQuery, RunRecord, listed
+from scheduler.core.records import FinishedRun, Forgetful, RunQuery, RunRecord, listed
 from scheduler.core.schedules.forecast import Slots, TimeGrid
 from scheduler.core.state import TaskState
-from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger
-from scheduler.core.views import OutputChunk, Receipt, Snapshot
-from scheduler.core.wording.description import TaskDetails
-from scheduler.core.wording.text import pause_words
+from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger, WakeTask
 from scheduler.engine.freezing import MemoryFreezes
 from scheduler.engine.options import SchedulerOptions
-from scheduler.engine.paid.holds import Held
 from scheduler.engine.scheduler import Scheduler
+from scheduler.engine.wake.requests import WakeRequests
 from scheduler.errors import Owned, UnknownRun
 from scheduler.executors.executor import Executor
 from scheduler.executors.result import Result, RunListener
-from scheduler.process.who import Who, this_process
-from scheduler.spending.money import amount_from, dollars
+from scheduler.process.who import Who
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, SystemClock, Timer
 from tui.demo.data import HOSTILE, MESSAGES, NAMES, outcome, state, tasks
 from tui.demo.scripts import FILES, script
-from tui.demo.wakes import DemoWakes
+from tui.demo.wakes import DAY, EVERY, DemoMoney, DemoWake, plan, sleep
 
 SPEED = 15.0  # seconds of the demo per real second
 FROZEN, FROZEN_FOR = "gaia", 17 * 3600.0 + 56 * 60.0
@@ -90,16 +84,8 @@ class ScriptExecutor(Executor):
             listener.output.write(line.encode())
             if len(lines) > FILES:
                 context.progress(min(number, FILES), FILES, f"{min(number, FILES)}/{FILES} files")
-            await self._sleep(pause)
+            await sleep(self._clock, pause)
         return Result(result, text)
-
-    async def _sleep(self, seconds: float) -> None:
-        over = asyncio.Event()
-        timer = self._clock.call_later(seconds, over.set)
-        try:
-            await over.wait()
-        finally:
-            timer.cancel()
 
 
 class MemoryRecorder(Forgetful):
@@ -113,12 +99,9 @@ class MemoryRecorder(Forgetful):
 
     def record(self, run: FinishedRun) -> None:
         self._printed[len(self._runs)] = run.output.text() if run.output else ""
-        times = run.started, run.finished, run.seconds
-        self.add(RunRecord(0, run.task, *times, run.outcome, run.trigger, run.attempt, run.text, True))
-
-    def add(self, run: RunRecord) -> None:
-        """Remember a run that printed nothing."""
-        self._runs.append(run)
+        when, why = (run.started, run.finished, run.seconds), run.trigger
+        row = RunRecord(0, run.task, *when, run.outcome, why, run.attempt, run.text, True, run.cost)
+        self._runs.append(row)
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
         await super().runs(asked, known)
@@ -148,122 +131,48 @@ def _past(citizen: str, task: str, known: TaskState) -> Iterator[RunRecord]:
 
 
 class DemoControl(Scheduler):
-    """A made-up citizen; its wakes are counted but not run, since a wake would write to its home."""
+    """A made-up citizen; its wakes run no agent, which would write to its home."""
 
     def __init__(self, citizen: str, clock: Clock, workers: Executor, busy_at: float) -> None:
-        chores = list(tasks(citizen))
+        home, chores = Path("/srv/citizens", citizen), list(tasks(citizen))
         states = {task.name: state(citizen, task, clock.now(), busy_at) for task in chores}
-        self.wakes = DemoWakes(citizen, clock, self._is_frozen, self._woke, self._slept)
-        self._memory = MemoryRecorder(citizen, states, self.wakes.past)
+        self._money = DemoMoney(citizen, home, clock, self._execute)
         super().__init__(
             citizen,
-            Path("/srv/citizens", citizen),
+            home,
             chores,
-            store=Store(states),
+            store=Store({**states, WAKE: self._money.state}),
             clock=clock,
             workers=workers,
-            rules=SchedulerOptions(journal=False),
-            recorder=self._memory,
+            rules=SchedulerOptions(journal=False, wake=plan(citizen)),
+            recorder=MemoryRecorder(citizen, states, self._money.past),
             freezes=MemoryFreezes(),
         )
 
+    def _wake_requests(self, plan: WakeTask) -> WakeRequests:
+        self._paid = self._money
+        parts = self._registry, self._clock, self._runner
+        asks = self._freezing.words, self._run_due_before_wake, self._recorded
+        wake = DemoWake(self.citizen, self.home, plan, self._money, *parts, *asks)
+        return WakeRequests(self.citizen, wake, self._registry, self._dispatch, self._clock)
+
     async def start(self, *, dispatch: bool = True) -> None:
-        await super().start(dispatch=dispatch)
         if self.citizen == FROZEN:
             now = self._clock.now()
             await self.freeze(until=now + FROZEN_FOR, why="invoices are under review", who=Who("ct"))
-
-    def _is_frozen(self) -> bool:
-        return self._freezing.current is not None
-
-    def _woke(self) -> None:
-        number = self.wakes.count + 1
-        self._registry.bus.add_event("started", WAKE, trigger=Trigger.SCHEDULE, number=number)
-        self._registry.bus.notify()
-
-    def _slept(self, run: RunRecord) -> None:
-        self._memory.add(run)
-        facts = (run.outcome, run.text, run.trigger, run.seconds)
-        self._registry.bus.add_event("finished", WAKE, *facts, cost=run.cost, number=self.wakes.count)
-        self._registry.bus.notify()
-
-    def snapshot(self) -> Snapshot:
-        made, wakes = super().snapshot(), self.wakes
-        return replace(made, tasks=(wakes.row(), *made.tasks), wake=wakes.view(), money=wakes.money())
-
-    async def wake(self, *, who: Who | None = None) -> Receipt:
-        self._freezing.refuse()
-        if hold := self.wakes.hold:
-            raise Held(self.citizen, hold)
-        if self.wakes.running_since is None:
-            self.wakes.begin(Trigger.FORCE)
-        return Receipt()
-
-    async def force(self, task: str, *, again: bool = False, who: Who | None = None) -> Receipt:
-        return await (self.wake(who=who) if task == WAKE else super().force(task, again=again, who=who))
-
-    async def stop_run(self, task: str, *, who: Who | None = None) -> Receipt:
-        if task != WAKE:
-            return await super().stop_run(task, who=who)
-        if self.wakes.running_since is not None:
-            self.wakes.end(Outcome.STOPPED)
-        return Receipt()
-
-    async def reset(self, task: str, *, who: Who | None = None) -> Receipt:
-        return await (self.wake(who=who) if task == WAKE else super().reset(task, who=who))
-
-    async def pause(
-        self, task: str, *, until: float | None = None, why: str = "", who: Who | None = None
-    ) -> Receipt:
-        if task != WAKE:
-            return await super().pause(task, until=until, why=why, who=who)
-        now, by = self._clock.now(), who or this_process()
-        self.wakes.pause(until, why, str(by))
-        said = pause_words(until, why, "", now)
-        self._registry.bus.add_event("paused", WAKE, text=said.lstrip(" :"), who=by)
-        self._registry.bus.notify()
-        return Receipt(f"{WAKE}: paused{said}")
-
-    async def resume(self, task: str, *, who: Who | None = None) -> Receipt:
-        if task != WAKE:
-            return await super().resume(task, who=who)
-        self.wakes.resume()
-        self._registry.bus.add_event("resumed", WAKE, who=who or this_process())
-        self._registry.bus.notify()
-        return Receipt(f"{WAKE}: resumed")
-
-    async def add_to_budget(self, amount: str, *, together: bool = False, who: Who | None = None) -> Receipt:
-        self.wakes.allow(amount_from(amount))
-        self._registry.bus.add_event("budget lifted", text=f"{dollars(amount_from(amount))} more for today")
-        self._registry.bus.notify()
-        return Receipt()
-
-    async def try_provider(self, provider: str, *, who: Who | None = None) -> Receipt:
-        self.wakes.try_provider()
-        self._registry.bus.notify()
-        return Receipt()
-
-    async def explain(self, task: str) -> TaskDetails:
-        return self.wakes.details(self._clock.now()) if task == WAKE else await super().explain(task)
-
-    async def history(
-        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
-    ) -> tuple[RunRecord, ...]:
-        known = (*self._registry.jobs, WAKE)
-        return await self._memory.runs(RunQuery(task, min(limit, MOST_LISTED), failed, before), known)
+        await super().start(dispatch=dispatch)
+        job = self._registry.job(WAKE)
+        if hold := self._money.hold(job.task)[0]:  # it is no news: it began before the demo
+            job.announced = (hold.kind, hold.about)
+            self._registry.hold(job, hold)
 
     async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
-        found = await super().slots(tasks, window)
-        wakes = () if self._is_frozen() or WAKE not in tasks else self.wakes.times(window.start, window.end)
-        return {**found, WAKE: wakes} if WAKE in tasks else found
-
-    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
-        if task == WAKE:
-            yield OutputChunk(script(WAKE, Outcome.OK))
-            return
-        async with aclosing(super().follow(task)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        found, job = await super().slots(tasks, window), self._registry.job(WAKE)
+        if WAKE not in tasks:
+            return found
+        first = (job.held and job.held.until) or job.when  # a real forecast knows of no hold
+        times = (first + number * EVERY for number in range(int(DAY // EVERY)))
+        return {**found, WAKE: tuple(when for when in times if window.start <= when < window.end)}
 
 
 class DemoFleet:

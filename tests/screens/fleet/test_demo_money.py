@@ -2,8 +2,10 @@
 
 import pytest
 
+from scheduler.core.task import Outcome
 from scheduler.core.views import Snapshot, TaskStatus
 from scheduler.errors import SchedulerError
+from scheduler.process.who import Who
 from tests.fakes import NOON, FakeClock
 from tui.demo.fleet import DemoControl, started
 
@@ -46,10 +48,22 @@ async def test_more_is_allowed_and_a_provider_tried_and_then_they_wake():
     assert fleet["cedar"].snapshot().money.day_limit == "7.00"
 
 
+async def test_a_wake_is_stopped_like_any_run_and_has_printed_what_an_agent_would():
+    clock, fleet = await shown("aria")
+    aria = fleet["aria"]
+    before = aria.snapshot().wake.count
+    await aria.wake()
+    await clock.advance(seconds=20)
+    await aria.stop_run("wake", who=Who("mira"))
+    await clock.advance(seconds=1)
+    (run, *_), now = await aria.history("wake"), aria.snapshot()
+    assert (run.outcome, run.seconds, run.text) == (Outcome.STOPPED, 20, "stopped by mira")
+    assert run.cost and "reading the queue" in await aria.output(run.id)
+    assert wake(now) is TaskStatus.STOPPED and now.wake.count == before + 1
+
+
 async def test_a_wake_is_paused_until_it_is_resumed_or_its_time_comes():
     clock, fleet = await shown("aria", "echo")
-    for control in fleet.values():
-        await control.stop_run("wake")  # it sleeps
     await fleet["aria"].pause("wake", why="table changes")
     await fleet["echo"].pause("wake", until=clock.now() + 3600)
     before = {name: control.snapshot().wake.count for name, control in fleet.items()}
