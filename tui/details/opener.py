@@ -27,11 +27,9 @@ class DetailsOpener:
         self, place: Place, snapshot: Snapshot | None, now: float, read_only: bool, at: float | None = None
     ) -> None:
         """Show the details of this task, with the run at `at`; `snapshot` is the newest of its citizen."""
-        from tui.details.screen import Details, Subject  # 10 ms that the first frame does not wait for
+        from tui.details.screen import Details  # 10 ms that the first frame does not wait for
 
-        citizen = place.citizen
-        subject = Subject(citizen, place.task, lambda: self._controls.get(citizen))
-        details = self._open = Details(subject, self._glyphs, self._label, read_only)
+        details = self._open = Details(place, self._controls.get, self._glyphs, self._label, read_only)
         if at is not None:
             details.runs.look_for(at)
         self._beat()
@@ -41,7 +39,7 @@ class DetailsOpener:
 
     def on_snapshot(self, snapshot: Snapshot, now: float) -> None:
         """Pass on the newest snapshot of a citizen."""
-        if self._open is not None and self._open.subject.citizen == snapshot.citizen:
+        if self._open is not None and self._open.place.citizen == snapshot.citizen:
             self._open.on_snapshot(snapshot, now)
 
     def beat(self, pulses: Mapping[str, Heartbeat], now: float) -> None:
@@ -54,7 +52,7 @@ class DetailsOpener:
     def _beat(self) -> None:
         if self._open is None:
             return
-        citizen = self._open.subject.citizen
+        citizen = self._open.place.citizen
         control = self._controls.get(citizen)
         self._open.beat(control.pulse() if control else Heartbeat(), self._stalls.last(citizen))
 

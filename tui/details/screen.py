@@ -1,18 +1,17 @@
 """The screen of one task: what it is, the reason for its state, its next runs, its runs and their output."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.events import Resize
 
+from scheduler.core.ports import Control
 from scheduler.core.records import LISTED, RunRecord
-from scheduler.core.views import Heartbeat, HoldKind, OutputChunk, Snapshot, TaskStatus, TaskView
-from scheduler.core.wording.description import TaskDetails
+from scheduler.core.views import Heartbeat, HoldKind, Snapshot, TaskStatus, TaskView
 from scheduler.core.wording.gates import opened_by
 from scheduler.errors import Disconnected, SchedulerError
 from tui.common.line_view import STYLES
@@ -40,50 +39,25 @@ TIMES = 32  # cells of the next times
 RUNS = (41, 76)  # cells of the runs, at least and at most
 
 T = TypeVar("T")
-Runs = tuple[RunRecord, ...]
-
-
-class Source(Protocol):
-    """What the details ask for: a Control without its verbs."""
-
-    async def history(
-        self, task: str | None = None, *, limit: int = ..., before: int | None = ...
-    ) -> Runs: ...
-
-    async def output(self, run: int) -> str: ...
-
-    async def explain(self, task: str) -> TaskDetails: ...
-
-    def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The task and a function for its source, which returns None while the citizen is gone."""
-
-    citizen: str
-    task: str
-    source: Callable[[], Source | None]
-
-    @property
-    def place(self) -> Place:
-        return Place(self.citizen, self.task)
+Find = Callable[[str], Control | None]  # the citizen of this name; None while it is gone
 
 
 class Details(Page, inherit_bindings=False):
-    """Shows one task; asks its source for what snapshots lack, one request of each kind at a time."""
+    """Shows one task; asks its citizen for what snapshots lack, one request of each kind at a time."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = STYLES  # for all panes
     AUTO_FOCUS = ""  # otherwise the first pane would get the focus instead of the runs
     BINDINGS: ClassVar[list[BindingType]] = [*DETAILS_KEYS]
 
-    def __init__(self, subject: Subject, glyphs: Glyphs, label: str = "", read_only: bool = False) -> None:
-        self.headline = Headline(glyphs, subject.citizen, subject.task, label)
+    def __init__(
+        self, place: Place, find: Find, glyphs: Glyphs, label: str = "", read_only: bool = False
+    ) -> None:
+        self.headline = Headline(glyphs, place.citizen, place.task, label)
         self.facts, self.times = FactsPane(glyphs), TimesPane(glyphs)
         self.runs, self.printed = RunsPane(glyphs), PrintedPane(glyphs)
         super().__init__(self.runs, glyphs, label)
         self.key_bar.prefer(*DETAILS_FIRST)
-        self.subject, self._read_only = subject, read_only
+        self.place, self._find, self._read_only = place, find, read_only
         self._about, self._past = Horizontal(self.facts, self.times), Horizontal(self.runs, self.printed)
         self._panes: tuple[Pane, ...] = (self.runs, self.printed, self.facts)
         self._active: Pane = self.runs
@@ -109,7 +83,7 @@ class Details(Page, inherit_bindings=False):
 
     def on_snapshot(self, snapshot: Snapshot, now: float) -> None:
         """Take the newest snapshot of the citizen."""
-        before, task = self._view, snapshot.task(self.subject.task)
+        before, task = self._view, snapshot.task(self.place.task)
         gone, back, self._now = bool(snapshot.stale), self._gone_since is not None, now
         self._gone_since = (self._gone_since or now) if gone else None
         self._snapshot, self._view = snapshot, task
@@ -168,18 +142,18 @@ class Details(Page, inherit_bindings=False):
     def _work(self, work: Coroutine[Any, Any, None], group: str) -> None:
         self.run_worker(work, group=group, exclusive=True)
 
-    async def _ask(self, question: Callable[[Source], Awaitable[T]]) -> T:
-        source = self.subject.source()
-        if source is None:
-            raise Disconnected(f"{self.subject.citizen} is gone")
-        return await question(source)
+    async def _ask(self, question: Callable[[Control], Awaitable[T]]) -> T:
+        control = self._find(self.place.citizen)
+        if control is None:
+            raise Disconnected(f"{self.place.citizen} is gone")
+        return await question(control)
 
     def _ask_definition(self) -> None:
         self._work(self._define(), "definition")
 
     async def _define(self) -> None:
         try:
-            details = await self._ask(lambda source: source.explain(self.subject.task))
+            details = await self._ask(lambda control: control.explain(self.place.task))
         except SchedulerError as error:
             self.facts.show(details=None, problem=str(error))
             return
@@ -193,9 +167,9 @@ class Details(Page, inherit_bindings=False):
 
     async def _list(self) -> None:
         """List the newest runs; a run shows as ended only once its record can be read."""
-        name = self.subject.task
+        name = self.place.task
         try:
-            runs = await self._ask(lambda source: source.history(name, limit=LISTED))
+            runs = await self._ask(lambda control: control.history(name, limit=LISTED))
         except SchedulerError as error:
             self.runs.explain(str(error))
             runs = ()
@@ -217,9 +191,9 @@ class Details(Page, inherit_bindings=False):
             self._work(self._list_older(self.runs.oldest), "older")
 
     async def _list_older(self, before: int) -> None:
-        name = self.subject.task
+        name = self.place.task
         try:
-            runs = await self._ask(lambda source: source.history(name, limit=LISTED, before=before))
+            runs = await self._ask(lambda control: control.history(name, limit=LISTED, before=before))
             self.runs.add(runs, older=True, whole=len(runs) < LISTED)
         except SchedulerError as error:
             self.notify(str(error), markup=False, severity="error")
@@ -239,25 +213,25 @@ class Details(Page, inherit_bindings=False):
 
     async def _read(self, run: RunRecord) -> None:
         try:
-            text = await self._ask(lambda source: source.output(run.id)) if run.printed else ""
+            text = await self._ask(lambda control: control.output(run.id)) if run.printed else ""
         except SchedulerError as error:
             self.printed.show_run(run, None, self._now, str(error))
         else:
             self.printed.show_run(run, text, self._now)
 
     async def _follow(self) -> None:
-        source = self.subject.source()
-        if source is None:
+        control = self._find(self.place.citizen)
+        if control is None:
             return
         try:
-            async with aclosing(source.follow(self.subject.task)) as pieces:
+            async with aclosing(control.follow(self.place.task)) as pieces:
                 async for piece in pieces:
                     self.printed.add(piece)
         except SchedulerError as error:
             self.printed.stop(f"its output cannot be followed: {error}")
 
     def _ask_again(self) -> None:
-        """Repeat the unanswered requests, since the source is back."""
+        """Repeat the unanswered requests, since the owner is back."""
         self._ask_definition()
         self._ask_runs()
         if self.runs.chosen.since is not None:
@@ -328,13 +302,13 @@ class Details(Page, inherit_bindings=False):
         return not (self._read_only and action in DETAILS_VERBS)
 
     def action_ask(self, verb: str) -> None:
-        self.post_message(FleetRows.Asked(verb, (self.subject.place,)))
+        self.post_message(FleetRows.Asked(verb, (self.place,)))
 
     def action_pause(self) -> None:
         self.action_ask("resume" if self._view and self._view.paused else "pause")
 
     def action_stop(self) -> None:
-        self.post_message(FleetRows.StopAsked((self.subject.place,)))
+        self.post_message(FleetRows.StopAsked((self.place,)))
 
     def action_by_cost(self) -> None:
         if self.runs.costs.shown:
@@ -353,10 +327,10 @@ class Details(Page, inherit_bindings=False):
         self.notify(f"long lines are {'wrapped' if self.printed.wraps else 'cut'}", markup=False)
 
     def action_settings(self, what: str) -> None:
-        self.post_message(SettingsAsked(what, self.subject.place))
+        self.post_message(SettingsAsked(what, self.place))
 
     def action_budget(self) -> None:
-        self.post_message(CitizenAsked("budget", self.subject.citizen))
+        self.post_message(CitizenAsked("budget", self.place.citizen))
 
     def action_pane(self, step: int) -> None:
         self._go_to(self._panes[(self._panes.index(self._active) + step) % len(self._panes)])

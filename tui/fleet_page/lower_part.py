@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import aclosing
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widget import Widget
 
 from scheduler.core.machines import Cluster
+from scheduler.core.ports import Control
 from scheduler.core.records import LISTED, last_begun
 from scheduler.core.views import TaskView
 from scheduler.errors import SchedulerError
@@ -23,16 +23,10 @@ from tui.keys import key_of
 from tui.log.events import OUTCOMES, EventLog
 from tui.log.recent import RecentEvents
 
-if TYPE_CHECKING:
-    from tui.details.screen import Source
-
 LEAST = 8  # lines below which it is not shown
 BOTH = 160  # cells from which both fit
 FEW = 50  # citizens whose past is read; more fill the lines by themselves
 REST = 0.15  # seconds that the cursor rests before output is requested
-
-
-Find = Callable[[str], "Source | None"]
 
 
 class Shown(Enum):
@@ -51,7 +45,9 @@ class Shown(Enum):
 class OutputBelow(PrintedPane, can_focus=False):
     """The output of a task's last run, followed while the run is under way."""
 
-    def __init__(self, glyphs: Glyphs, find: Find, now: Callable[[], float]) -> None:
+    def __init__(
+        self, glyphs: Glyphs, find: Callable[[str], Control | None], now: Callable[[], float]
+    ) -> None:
         super().__init__(glyphs)
         self._find, self._clock = find, now
         self._at: tuple[object, ...] = ()
@@ -71,29 +67,29 @@ class OutputBelow(PrintedPane, can_focus=False):
         await asyncio.sleep(REST)
         title = self.title
         try:
-            source = self._find(place.citizen)
-            if source is None:
+            control = self._find(place.citizen)
+            if control is None:
                 return
             if task.running_since is not None:
-                await self._follow_run(source, place, task.running_since, title)
+                await self._follow_run(control, place, task.running_since, title)
             else:
-                await self._read_last(source, place, title)
+                await self._read_last(control, place, title)
         except SchedulerError as error:
             self.hint(title, str(error))
 
-    async def _follow_run(self, source: "Source", place: Place, since: float, title: str) -> None:
+    async def _follow_run(self, control: Control, place: Place, since: float, title: str) -> None:
         self.start_following(since, self._clock())
         self.named(title)
-        async with aclosing(source.follow(place.task)) as chunks:
+        async with aclosing(control.follow(place.task)) as chunks:
             async for chunk in chunks:
                 self.add(chunk)
 
-    async def _read_last(self, source: "Source", place: Place, title: str) -> None:
-        run = last_begun(await source.history(place.task, limit=LISTED))
+    async def _read_last(self, control: Control, place: Place, title: str) -> None:
+        run = last_begun(await control.history(place.task, limit=LISTED))
         if run is None:
             self.hint(title, "it has not run yet")
             return
-        text = await source.output(run.id) if run.printed else ""
+        text = await control.output(run.id) if run.printed else ""
         self.show_run(run, text, self._clock())
         sign = self.glyphs.kind[OUTCOMES[run.outcome]]
         self.named(title, f"{sign} {run.outcome} in {took(run.seconds)}")
@@ -109,7 +105,7 @@ class Lower(Horizontal):
         self,
         log: EventLog,
         glyphs: Glyphs,
-        citizens: "Mapping[str, Source]",
+        citizens: Mapping[str, Control],
         now: Callable[[], float],
         like: Widget,
     ) -> None:
