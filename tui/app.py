@@ -96,7 +96,7 @@ class ExperienceApp(App[str]):
         self._filter = FilterField()
         self._controls: dict[str, Control] = {}
         self._events = EventLog()
-        self._changes = SettingsChanges(self, editor, fleet.clock.now, glyphs, self._tell, self._refuse)
+        self._changes = SettingsChanges(self, editor, fleet.clock.now, glyphs, self._tell)
         find, now = self._changes.excerpt, fleet.clock.now
         self._body = FleetBody(glyphs, read_only, self._events, self._controls, now, beginning, find)
         self._actions = Actions(self, fleet, self._controls, self._body.snapshot, glyphs)
@@ -290,9 +290,6 @@ class ExperienceApp(App[str]):
         for bar in self.screen.query(KeyBar):
             bar.hint(clean(text, self._glyphs.plain), style, seconds)
             self._hinted = bar
-
-    def _refuse(self, text: str) -> None:
-        self._actions.toast(text, "warning")
 
     # -------------------------------------------------------------- filter
 

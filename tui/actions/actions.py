@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from textual.app import App
@@ -20,8 +21,8 @@ from tui.actions.take_over import WAKES, TakeOver
 from tui.common.questions import budget_question as money
 from tui.common.questions import run_questions as asks
 from tui.common.questions.freeze_form import FreezeForm, Wish, offer_of
-from tui.common.questions.move_question import move_choices, move_facts
-from tui.common.questions.question import STAY, Choice, Question, Words
+from tui.common.questions.move_question import machines, move_choices, move_facts
+from tui.common.questions.question import STAY, Choice, Words
 from tui.common.questions.stop_question import ALL, CHOICES, Row, facts, stoppable, title
 from tui.common.questions.thaw_question import choices, is_due, names_to_thaw, thaw_facts, thaw_title, whose
 from tui.common.text import elapsed, plural
@@ -67,7 +68,8 @@ class Actions(Dialogs):
         elif verb == "force" and alone and alone.running_since is not None:
             self._ask_again(rows[0], alone)
         elif verb == "reset" and alone and not asks.only_looks(alone):
-            self.choose(f"Reset {'/'.join(rows[0])}?", [*asks.reset_facts(alone)], asks.RESET, start)
+            title = f"Reset {'/'.join(rows[0])}?"
+            self.choose(title, asks.reset_facts(alone), asks.RESET, {"r": start})
         elif sure:
             start()
         else:
@@ -82,13 +84,9 @@ class Actions(Dialogs):
         """The task is already running and never overlaps itself: offer to queue one more run."""
         name, control = "/".join(row), self._controls.get(row[0])
         if control is not None:
-            facts = [*asks.again_facts(task, self._fleet.clock.now())]
-            self.choose(
-                f"Run {name} once more?",
-                facts,
-                asks.AGAIN,
-                lambda: self.send([(name, control.force(task.name, again=True))]),
-            )
+            facts = asks.again_facts(task, self._fleet.clock.now())
+            then = {"f": lambda: self.send([(name, control.force(task.name, again=True))])}
+            self.choose(f"Run {name} once more?", facts, asks.AGAIN, then)
 
     def wake(self, citizen: str) -> None:
         """Wake the citizen; ask first if the wake runs a command."""
@@ -121,9 +119,9 @@ class Actions(Dialogs):
         facts = [*asks.wake_facts(control.citizen, held, details, known, due)]
         title = f"Wake {control.citizen} now?"
         if held is None:
-            self.choose(title, facts, asks.WAKE, start, at="w")
+            self.choose(title, facts, asks.WAKE, {"w": start}, at="w")
         elif held.kind is HoldKind.PROVIDER:
-            self.choose(title, facts, asks.TRY, lambda: self._try_and_wake(control, held))
+            self.choose(title, facts, asks.TRY, {"w": lambda: self._try_and_wake(control, held)})
         else:
             self._lift_and_wake(control, snapshot, title, facts, max(known, default=ZERO))
 
@@ -141,50 +139,31 @@ class Actions(Dialogs):
         control, snapshot = self._controls.get(citizen), self._snapshot_of(citizen)
         if control is None or snapshot is None:
             return
-        facts = [*money.facts(snapshot)]
-        together = money.is_of_all(money.over_budget(snapshot))
-
-        def answered(key: str | None) -> None:
-            if key == money.OTHER:
-                self._ask_amount(control, facts, lambda amount: self._lift(control, amount, together))
-            elif key in money.OFFERED:
-                self._lift(control, key, together)
-
-        whose = "all citizens" if together else citizen
-        question = Question(f"Budget of {whose}", facts, money.choices(snapshot), self._glyphs)
-        self._app.push_screen(question, answered)
+        facts, together = [*money.facts(snapshot)], money.is_of_all(money.over_budget(snapshot))
+        lift = partial(self._lift, control, together=together)
+        lifts = {amount: partial(lift, amount) for amount in money.OFFERED}
+        then = {**lifts, money.OTHER: partial(self._ask_amount, control, facts, lift)}
+        title = f"Budget of {'all citizens' if together else citizen}"
+        self.choose(title, facts, money.choices(snapshot), then)
 
     def _lift_and_wake(
         self, control: Control, snapshot: Snapshot, title: str, facts: Sequence[Words], next_run: Decimal
     ) -> None:
         held = money.over_budget(snapshot)
-        enough, together = money.enough(snapshot.money, held, next_run), money.is_of_all(held)
-
-        def wake(amount: str) -> None:
-            self._lift(control, amount, together, wake=True)
-
-        def answered(key: str | None) -> None:
-            if key == money.OTHER:
-                self._ask_amount(control, facts, wake)
-            elif key == "w":
-                wake(str(enough))
-
+        enough = money.enough(snapshot.money, held, next_run)
+        wake = partial(self._lift, control, together=money.is_of_all(held), wake=True)
         choices = [
             Choice("w", f"allow {dollars(enough)} more today, and wake"),
             Choice(money.OTHER, "allow another amount ..."),
             Choice(STAY, "no"),
         ]
-        self._app.push_screen(Question(title, facts, choices, self._glyphs), answered)
+        ask = partial(self._ask_amount, control, facts, wake)
+        self.choose(title, facts, choices, {"w": partial(wake, str(enough)), money.OTHER: ask})
 
     def _ask_amount(self, control: Control, facts: Sequence[Words], then: Callable[[str], None]) -> None:
-        def answered(amount: str | None) -> None:
-            if amount:
-                then(amount)
+        self.open_screen(money.AmountForm(f"Allow {control.citizen} more today", facts, self._glyphs), then)
 
-        form = money.AmountForm(f"Allow {control.citizen} more today", facts, self._glyphs)
-        self._app.push_screen(form, answered)
-
-    def _lift(self, control: Control, amount: str, together: bool, *, wake: bool = False) -> None:
+    def _lift(self, control: Control, amount: str, *, together: bool, wake: bool = False) -> None:
         async def lifted() -> Receipt:
             receipt = await control.add_to_budget(amount, together=together)
             return await control.wake() if wake else receipt
@@ -212,7 +191,7 @@ class Actions(Dialogs):
             )
 
         said = facts(rows, details, self._fleet.clock.now(), known)
-        self.choose(title(rows), said, ALL if more else CHOICES, start)
+        self.choose(title(rows), said, ALL if more else CHOICES, {"x": start})
 
     # -------------------------------------------------------------- freeze and thaw
 
@@ -222,16 +201,13 @@ class Actions(Dialogs):
             self._thaw_first(frozen, "", then)
             return
 
-        def answered(wish: Wish | None) -> None:
-            if wish:
-                then()
-                asked = self._fleet.freeze(
-                    wish.names, until=wish.until, why=wish.why, stop_runs=wish.stop_runs
-                )
-                self.send([(whose(wish.names), done(asked))])
+        def start(wish: Wish) -> None:
+            then()
+            asked = self._fleet.freeze(wish.names, until=wish.until, why=wish.why, stop_runs=wish.stop_runs)
+            self.send([(whose(wish.names), done(asked))])
 
         offer = offer_of(citizens, map(self._snapshot_of, citizens), self._fleet.clock.now)
-        self._app.push_screen(FreezeForm(offer, self._glyphs), answered)
+        self.open_screen(FreezeForm(offer, self._glyphs), start)
 
     def _frozen(self, citizens: Iterable[str]) -> list[Snapshot]:
         shown = map(self._snapshot_of, dict.fromkeys(citizens))
@@ -246,9 +222,8 @@ class Actions(Dialogs):
                 then()
 
         said = thaw_facts(frozen, self._fleet.clock.now())
-        self.choose(
-            thaw_title(frozen), said, choices(verb), lambda: self._app.run_worker(thaw(), group="verbs")
-        )
+        start = {"Z": lambda: self._app.run_worker(thaw(), group="verbs")}
+        self.choose(thaw_title(frozen), said, choices(verb), start)
 
     def move(self, citizen: str, host: Host | None) -> None:
         """Let another machine run the citizen, after asking which one."""
@@ -259,14 +234,12 @@ class Actions(Dialogs):
             self.toast(f"{citizen} stays: its home is only on {host.machine}", "warning")
             return
 
-        def answered(key: str | None) -> None:
-            if key not in (None, STAY):
-                machine = host.others[int(key) - 1]
-                self.send([(citizen, done(self._fleet.move(citizen, machine)))])
+        def start(machine: str) -> None:
+            self.send([(citizen, done(self._fleet.move(citizen, machine)))])
 
-        facts = [*move_facts(host, self._snapshot_of(citizen), self._fleet.clock.now())]
-        question = Question(f"Move {citizen}?", facts, move_choices(host), self._glyphs)
-        self._app.push_screen(question, answered)
+        facts = move_facts(host, self._snapshot_of(citizen), self._fleet.clock.now())
+        then = {choice.key: partial(start, choice.words) for choice in machines(host)}
+        self.choose(f"Move {citizen}?", facts, move_choices(host), then)
 
 
 async def _known(control: Control, task: str) -> tuple[TaskDetails | None, list[Decimal]]:

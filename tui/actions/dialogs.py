@@ -1,10 +1,11 @@
 """Asks before something is requested, sends the requests at once, and shows what was refused."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from textual.app import App
+from textual.screen import Screen
 
 from scheduler.core.values import value
 from scheduler.core.views import Receipt
@@ -13,6 +14,7 @@ from tui.common.questions.question import STAY, Choice, Confirm, Question, Words
 from tui.common.text import clean
 from tui.glyphs import Glyphs
 
+T = TypeVar("T")
 LINES_IN_TOAST = 3  # answers in one toast
 Request = tuple[str, Awaitable[Receipt | None]]  # the citizen or task, and its pending answer
 
@@ -31,21 +33,27 @@ class Dialogs:
     def __init__(self, app: App[Any], glyphs: Glyphs) -> None:
         self._app, self._glyphs, self._plain = app, glyphs, glyphs.plain
 
+    def open_screen(self, screen: Screen[T], then: Callable[[T], object]) -> None:
+        """Open a question or a form; call `then` with the answer, unless it is a no or there is none."""
+
+        def answered(answer: T | None) -> None:
+            if answer:
+                then(answer)
+
+        self._app.push_screen(screen, answered)
+
     def choose(
         self,
         title: str,
-        facts: Sequence[Words],
+        facts: Iterable[Words],
         choices: Sequence[Choice],
-        then: Callable[[], object],
+        then: Mapping[str, Callable[[], object]],
         at: str = STAY,
-    ) -> None:
-        """Ask, and call `then` unless the answer is to leave everything as it is."""
-
-        def answered(key: str | None) -> None:
-            if key not in (None, STAY):
-                then()
-
-        self._app.push_screen(Question(title, facts, choices, self._glyphs, at), answered)
+    ) -> Question:
+        """Ask, and do what belongs to the key of the answer; any other answer changes nothing."""
+        question = Question(title, [*facts], choices, self._glyphs, at)
+        self.open_screen(question, lambda key: then[key]() if key in then else None)
+        return question
 
     def toast(self, text: str, severity: Any = "information") -> None:
         """Show a short, cleaned message in the corner."""
@@ -54,12 +62,7 @@ class Dialogs:
 
     def ask(self, question: str, names: Sequence[str], then: Callable[[], Any]) -> None:
         """Ask a yes-or-no question; call `then` after a yes."""
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                then()
-
-        self._app.push_screen(Confirm(question, names, self._plain), answered)
+        self.open_screen(Confirm(question, names, self._plain), lambda yes: then())
 
     def send(self, requests: Iterable[Request]) -> None:
         """Send these requests; what is refused comes as a toast."""

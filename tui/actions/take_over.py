@@ -35,7 +35,7 @@ class TakeOver:
         self._app, self._fleet, self._controls, self._glyphs = app, fleet, controls, glyphs
         self._snapshot_of, self._dialogs = snapshot_of, dialogs
         self._lost: dict[str, float] = {}  # since when a citizen has had no owner, as seen from here
-        self._asked: tuple[str, Question] | None = None  # the citizen asked about, and the open question
+        self._asked: tuple[str, Question] | None = None  # the last citizen asked about, and the question
 
     def ask(self, citizen: str) -> None:
         """Run the citizen in this process, after a confirmation; report what prevents it."""
@@ -57,12 +57,11 @@ class TakeOver:
             self._dialogs.toast(str(error), "error")
             return
 
-        def answered(key: str | None) -> None:
-            self._asked = None
-            if key == "o":
-                self._dialogs.send([(citizen, self._fleet.take_over(citizen))])
-            elif key == "b":
-                self._dialogs.send([(citizen, done(self._fleet.start_in_background(citizen)))])
+        def here() -> None:
+            self._dialogs.send([(citizen, self._fleet.take_over(citizen))])
+
+        def in_background() -> None:
+            self._dialogs.send([(citizen, done(self._fleet.start_in_background(citizen)))])
 
         facts = over.facts(
             citizen,
@@ -72,9 +71,8 @@ class TakeOver:
             found,
             wakes,
         )
-        question = Question(over.title(citizen), [*facts], over.choices(citizen), self._glyphs)
-        self._asked = citizen, question
-        self._app.push_screen(question, answered)
+        then = {"o": here, "b": in_background}
+        self._asked = citizen, self._dialogs.choose(over.title(citizen), facts, over.choices(citizen), then)
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
         """Note when a citizen's owner died; close the question about it once the citizen has a new owner."""
@@ -83,8 +81,8 @@ class TakeOver:
             self._lost.setdefault(citizen, self._fleet.clock.now())
             return
         self._lost.pop(citizen, None)
-        if self._asked and self._asked[0] == citizen:
-            _, question = self._asked
+        asked, question = self._asked or ("", None)
+        if question in self._app.screen_stack and asked == citizen:
             if question.is_current:
                 question.dismiss(STAY)
             self._dialogs.toast(f"{citizen} runs again ({snapshot.owner.removeprefix('attached, ')})")

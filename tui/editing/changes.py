@@ -13,7 +13,8 @@ from textual.app import App
 from scheduler.core.editor import Editor, Excerpt, SettingsPlace
 from scheduler.core.views import TaskStatus, TaskView
 from scheduler.errors import SchedulerError
-from tui.common.questions.question import STAY, Choice, Question, Words
+from tui.actions.dialogs import Dialogs
+from tui.common.questions.question import STAY, Choice, Words
 from tui.common.typed_ahead import ASKING
 from tui.fleet.broken import near, parted
 from tui.glyphs import Glyphs
@@ -21,11 +22,10 @@ from tui.glyphs import Glyphs
 LISTED = 6  # problems listed in a question
 UNDO = (Choice("u", "take it back"), Choice(STAY, "leave it"))
 AGAIN = (Choice("e", "edit again, at the first"), Choice(STAY, "leave it for now"))
-Say = Callable[[str], None]
 
 
-class SettingsChanges:
-    """Adds tasks and citizens, opens the editor, undoes; `said` shows the result, `refused` the reason."""
+class SettingsChanges(Dialogs):
+    """Adds tasks and citizens, opens the editor, undoes; `said` shows the result, a toast the problem."""
 
     def __init__(
         self,
@@ -33,11 +33,10 @@ class SettingsChanges:
         editor: Callable[[], Editor] | None,
         now: Callable[[], float],
         glyphs: Glyphs,
-        said: Say,
-        refused: Say,
+        said: Callable[[str], None],
     ) -> None:
-        self._app, self._make, self._now, self._glyphs = app, editor, now, glyphs
-        self._said, self._refused = said, refused
+        super().__init__(app, glyphs)
+        self._make, self._now, self._said = editor, now, said
 
     @cached_property
     def _editor(self) -> Editor:
@@ -72,16 +71,15 @@ class SettingsChanges:
 
         editor, file = self._editor, short(place.file)
 
-        def added(name: str | None) -> None:
-            if name:
-                self._said(f"added {citizen}/{name}; u takes it back")
+        def added(name: str) -> None:
+            self._said(f"added {citizen}/{name}; u takes it back")
 
         if view and view.kind is TaskStatus.NOT_SET_UP and keys_in(view.advice):
             name = view.name
             form = LinesForm(
                 name, file, view.advice, lambda lines: editor.plan_lines(citizen, name, lines), self._glyphs
             )
-            self._app.push_screen(form, added)
+            self.open_screen(form, added)
             return
         new = NewTask(
             citizen,
@@ -91,7 +89,7 @@ class SettingsChanges:
             self._now,
             zone,
         )
-        self._app.push_screen(TaskForm(new, self._glyphs), added)
+        self.open_screen(TaskForm(new, self._glyphs), added)
 
     def new_citizen(self) -> None:
         """Ask for the name of a new citizen, and make its home."""
@@ -100,11 +98,8 @@ class SettingsChanges:
     def _ask_name(self) -> None:
         from tui.editing.small_forms import NameForm
 
-        def made(name: str | None) -> None:
-            if name:
-                self._said(f"made {name}; it appears here in 2s")
-
-        self._app.push_screen(NameForm(self._editor.make, self._glyphs), made)
+        form = NameForm(self._editor.make, self._glyphs)
+        self.open_screen(form, lambda name: self._said(f"made {name}; it appears here in 2s"))
 
     def edit(self, citizen: str, task: str = "") -> None:
         """Open the settings in the person's editor, at this task; then report problems in them."""
@@ -126,7 +121,7 @@ class SettingsChanges:
         try:
             editor.edit(self._app, place.file, place.line)
         except CannotStepAside as reason:
-            self._refused(str(reason))
+            self.toast(str(reason), "warning")
             return
         self._after_reading(
             lambda: ("", self._editor.problems(citizen)), lambda found: self._on_return(citizen, place, found)
@@ -142,13 +137,10 @@ class SettingsChanges:
         goes_on = f"{citizen or 'the fleet'} goes on with the settings it had; a new start would not run it."
         facts += [("", "$ink"), (goes_on, "$ink")]
 
-        def answered(key: str | None) -> None:
-            if key == "e":
-                self.edit_problem(citizen, problems[0])
-
         many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         title = f"{short(place.file)} has {many}"
-        self._app.push_screen(Question(title, facts, AGAIN, self._glyphs, at="e"), answered)
+        then = {"e": lambda: self.edit_problem(citizen, problems[0])}
+        self.choose(title, facts, AGAIN, then, at="e")
 
     def excerpt(self, citizen: str, problem: str) -> Excerpt | None:
         """The excerpt of the file around this problem; None if its place is unknown."""
@@ -176,17 +168,16 @@ class SettingsChanges:
         )
 
     def _ask_undo(self, citizen: str, what: str) -> None:
-        def answered(key: str | None) -> None:
-            if key == "u":
-                self._after_reading(
-                    lambda: ("", self._editor.undo(citizen)), lambda undone: self._said(f"undone: {undone}")
-                )
+        def undo() -> None:
+            self._after_reading(
+                lambda: ("", self._editor.undo(citizen)), lambda undone: self._said(f"undone: {undone}")
+            )
 
         facts = [
             ("The last change that was made from here or by a command:", "$ink"),
             (f"  {what}", "$title"),
         ]
-        self._app.push_screen(Question(f"Undo in {citizen}?", facts, UNDO, self._glyphs), answered)
+        self.choose(f"Undo in {citizen}?", facts, UNDO, {"u": undo})
 
     def _allowed(self, citizen: str, read: Callable[[], Any]) -> tuple[str, Any]:
         """Why nothing may change, or the result of `read`."""
@@ -202,7 +193,7 @@ class SettingsChanges:
             except (SchedulerError, OSError) as error:
                 why, found = str(error), None
             if why:
-                self._refused(why)
+                self.toast(why, "warning")
             else:
                 then(found)
 

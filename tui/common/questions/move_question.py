@@ -21,6 +21,10 @@ def move_facts(host: Host, snapshot: Snapshot | None, now: float) -> Iterator[Wo
         yield f"  {task.name}   {elapsed(now - (task.running_since or now))}", "$run"
 
 
+def machines(host: Host) -> list[Choice]:
+    """The machines that the citizen may move to."""
+    return [Choice(str(number), name) for number, name in enumerate(host.others[:MOST], 1)]
+
+
 def move_choices(host: Host) -> list[Choice]:
-    machines = [Choice(str(number), name) for number, name in enumerate(host.others[:MOST], 1)]
-    return [*machines, Choice(STAY, f"leave it on {host.machine}")]
+    return [*machines(host), Choice(STAY, f"leave it on {host.machine}")]
