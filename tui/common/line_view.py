@@ -85,6 +85,9 @@ class CursorView(LineView):
     class Moved(Message):
         """The cursor moved, or the view scrolled."""
 
+    class Chosen(Message):
+        """The person wants to see what is under the cursor: by enter, or by a double click."""
+
     def __init__(self) -> None:
         super().__init__()
         self.at = 0  # the line of the cursor
@@ -107,7 +110,7 @@ class CursorView(LineView):
         self.go_to(self.at + step * {"vertical": 1, "page": page, "end": self.count}[how])
 
     def action_choose(self) -> None:
-        """What enter and a double click do."""
+        self.post_message(self.Chosen())
 
     def on_click(self, event: Click) -> None:
         number = event.y + self.scroll_offset.y

@@ -25,18 +25,41 @@ def keys_in(advice: str) -> dict[str, str]:
     return {found[1]: found[2] for found in _LINE.finditer(advice)}
 
 
-class LinesForm(Form[str]):
-    """Writes the keys that a task needs, and gives back its name, or nothing if it was closed."""
+class WritingForm(Form[str]):
+    """Writes something, and gives back a name, or nothing if it was closed."""
+
+    def __init__(self, glyphs: Glyphs, hint: str = "") -> None:
+        super().__init__()
+        self._glyphs, self._hint = glyphs, Content.styled(hint, "$faint")
+        self._says = Static(self._hint, id="says")
+
+    def changed(self, field: Input) -> None:
+        self._says.update(self._hint)
+
+    def write(self, name: str, write: Callable[[], object]) -> None:
+        """Write in a thread, then give back the name; show what went wrong instead."""
+        self.run_worker(self._write(name, write), group="verbs", exclusive=True)
+
+    async def _write(self, name: str, write: Callable[[], object]) -> None:
+        try:
+            await asyncio.to_thread(write)
+        except (SchedulerError, OSError) as error:
+            self._says.update(Content.styled(clean(str(error), self._glyphs.plain), "$bad"))
+        else:
+            self.dismiss(name)
+
+
+class LinesForm(WritingForm):
+    """Writes the keys that a task needs, and gives back the task's name."""
 
     def __init__(
         self, task: str, file: str, advice: str, plan: Callable[[str], PlannedChange], glyphs: Glyphs
     ) -> None:
-        super().__init__()
-        self._set_up, self._file, self._plan, self._glyphs = task, file, plan, glyphs
+        super().__init__(glyphs)
+        self._set_up, self._file, self._plan = task, file, plan
         self._fields = {
             key: Input(clean(value), id=f"key-{key}", compact=True) for key, value in keys_in(advice).items()
         }
-        self._says = Static(id="says")
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -52,32 +75,19 @@ class LinesForm(Form[str]):
             f"{self._glyphs.enter} write it   esc cancel", "tab next field", self._glyphs
         )
 
-    def changed(self, field: Input) -> None:
-        self._says.update("")
-
     def submitted(self) -> None:
-        self.run_worker(self._write(), group="verbs", exclusive=True)
-
-    async def _write(self) -> None:
         given = {key: field.value.strip() for key, field in self._fields.items()}
         lines = "\n".join(f"{key} = {value}" for key, value in given.items() if value)
-        try:
-            change = await asyncio.to_thread(self._plan, lines)
-            await asyncio.to_thread(change.apply)
-        except (SchedulerError, OSError) as error:
-            self._says.update(Content.styled(clean(str(error), self._glyphs.plain), "$bad"))
-        else:
-            self.dismiss(self._set_up)
+        self.write(self._set_up, lambda: self._plan(lines).apply())
 
 
-class NameForm(Form[str]):
-    """Makes a citizen, and gives back its name, or nothing if it was closed."""
+class NameForm(WritingForm):
+    """Makes a citizen, and gives back its name."""
 
     def __init__(self, make: Callable[[str], object], glyphs: Glyphs) -> None:
-        super().__init__()
-        self._make, self._glyphs = make, glyphs
+        super().__init__(glyphs, RULE)
+        self._make = make
         self._field = Input(placeholder="opus", id="name", compact=True, max_length=32)
-        self._says = Static(Content.styled(RULE, "$faint"), id="says")
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -86,17 +96,6 @@ class NameForm(Form[str]):
         box.border_title = "New citizen"
         box.border_subtitle = f"{self._glyphs.enter} make it   esc cancel"
 
-    def changed(self, field: Input) -> None:
-        self._says.update(Content.styled(RULE, "$faint"))
-
     def submitted(self) -> None:
         if name := self._field.value.strip():
-            self.run_worker(self._write(name), group="verbs", exclusive=True)
-
-    async def _write(self, name: str) -> None:
-        try:
-            await asyncio.to_thread(self._make, name)
-        except (SchedulerError, OSError) as error:
-            self._says.update(Content.styled(clean(str(error), self._glyphs.plain), "$bad"))
-        else:
-            self.dismiss(name)
+            self.write(name, lambda: self._make(name))

@@ -59,12 +59,14 @@ class Log(Page):
         )
         self._search.show(view.search.words if view.search.text else "")
 
-    def on_log_view_chosen(self, message: LogView.Chosen) -> None:
-        event = message.event
-        task = event.task if isinstance(event, Event) else ""
-        self.post_message(self.Visit(Place(event.citizen, task), event.time if task else None))
+    def on_cursor_view_chosen(self) -> None:
+        """Show the task, and the run, of the event under the cursor."""
+        if event := self.view.under_cursor:
+            task = event.task if isinstance(event, Event) else ""
+            self.post_message(self.Visit(Place(event.citizen, task), event.time if task else None))
 
-    def on_log_view_search_asked(self) -> None:
+    def action_search(self) -> None:
+        self.view.begin_search()
         self._search.open(self.view.search.text)
 
     def on_search_bar_changed(self, message: SearchBar.Changed) -> None:
@@ -75,7 +77,8 @@ class Log(Page):
             self.view.look_for("")
         self.view.focus()
 
-    def on_log_view_find_asked(self) -> None:
+    def action_find(self) -> None:
+        self.view.begin_filter()
         self._filter.open(self.view.filter)
 
     def on_input_changed(self, event: Input.Changed) -> None:

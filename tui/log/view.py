@@ -1,7 +1,6 @@
 """The events of all citizens, the newest at the end; follows the newest until the cursor moves up."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -9,7 +8,6 @@ from rich.style import Style
 from textual.actions import SkipAction
 from textual.binding import BindingType
 from textual.events import Resize
-from textual.message import Message
 from textual.strip import Strip
 
 from scheduler.core.views import Event
@@ -31,18 +29,6 @@ class LogView(CursorView):
     """Draws the lines of the log; `follows` while the cursor is on the last one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*LOG_KEYS]
-
-    @dataclass
-    class Chosen(Message):
-        """The person wants to see the task, and the run, of this event."""
-
-        event: Entry
-
-    class FindAsked(Message):
-        """The person wants to type a filter."""
-
-    class SearchAsked(Message):
-        """The person wants to type what to look for."""
 
     def __init__(self, log: EventLog, glyphs: Glyphs) -> None:
         super().__init__()
@@ -78,10 +64,11 @@ class LogView(CursorView):
 
     def drop_filter(self) -> None:
         """Show everything; the cursor stays with its event."""
-        self._begin_filter()
+        self.begin_filter()
         self.apply_filter("")
 
-    def _begin_filter(self) -> None:
+    def begin_filter(self) -> None:
+        """A filter is typed from now on: without it, the cursor comes back to its event."""
         if cursor := self._line_at(self.at):  # none where nothing matches
             self._filtered_from = cursor.index
 
@@ -184,7 +171,7 @@ class LogView(CursorView):
         return max(0, self.count - self.room.height)
 
     @property
-    def _under_cursor(self) -> Entry | None:
+    def under_cursor(self) -> Entry | None:
         """The event under the cursor."""
         line = self._line_at(self.at)
         return line.content if line and not isinstance(line.content, Day) else None
@@ -194,13 +181,9 @@ class LogView(CursorView):
         self.follows = number >= self.count - 1
         super().go_to(number)
 
-    def action_find(self) -> None:
-        self._begin_filter()
-        self.post_message(self.FindAsked())
-
-    def action_search(self) -> None:
+    def begin_search(self) -> None:
+        """A search is typed from now on: hits are looked for from the cursor."""
         self._from = self.at
-        self.post_message(self.SearchAsked())
 
     def look_for(self, text: str) -> None:
         """Mark the lines with this text, and go to the last one before the line where the search began."""
@@ -224,12 +207,8 @@ class LogView(CursorView):
         lines = enumerate(self._lines.lines)
         return ((n, searched(line.content)) for n, line in lines if not isinstance(line.content, Day))
 
-    def action_choose(self) -> None:
-        if entry := self._under_cursor:
-            self.post_message(self.Chosen(entry))
-
     def action_copy(self) -> None:
-        entry = self._under_cursor
+        entry = self.under_cursor
         if isinstance(entry, Event):
             text = entry.text or event_text(entry, self._glyphs).text
             self.post_message(Copied(f"{where_of(entry)}: {text}"))

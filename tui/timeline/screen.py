@@ -175,8 +175,9 @@ class Timeline(Page):
         self._shift = 0.0
         self._update_window(self._now())
 
-    def on_timeline_view_chosen(self, message: TimelineView.Chosen) -> None:
-        self.post_message(self.Visit(message.row))
+    def on_cursor_view_chosen(self) -> None:
+        if ref := self.view.under_cursor:
+            self.post_message(self.Visit(ref.row))
 
 
 def _style(label: Label) -> str:

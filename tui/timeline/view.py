@@ -42,12 +42,6 @@ class TimelineView(CursorView):
     class Resized(Message):
         """The axis has a different number of cells."""
 
-    @dataclass
-    class Chosen(Message):
-        """The person wants to see this task."""
-
-        row: Place
-
     def __init__(self, glyphs: Glyphs, forecast_of: Callable[[Place], RunForecast | None]) -> None:
         super().__init__()
         self._glyphs, self._forecast_of = glyphs, forecast_of
@@ -172,10 +166,6 @@ class TimelineView(CursorView):
 
     def action_time(self, step: int) -> None:
         self.post_message(self.Timed(self.time_cell + step))
-
-    def action_choose(self) -> None:
-        if self.under_cursor:
-            self.post_message(self.Chosen(self.under_cursor.row))
 
     def on_click(self, event: Click) -> None:
         super().on_click(event)

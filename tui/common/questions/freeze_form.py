@@ -67,13 +67,8 @@ class Toggle(Static, can_focus=True):
         super().__init__()
         self.chosen, self._choices, self._glyphs = 0, [clean(each, glyphs.plain) for each in choices], glyphs
 
-    def on_mount(self) -> None:
-        self._draw()
-
-    def on_focus(self) -> None:
-        self._draw()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
         self._draw()
 
     def action_turn(self, step: int) -> None:
