@@ -1,9 +1,10 @@
 """The screen of one task: what it is, the reason for its state, its next runs, its runs and their output."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
@@ -139,19 +140,14 @@ class Details(Page, inherit_bindings=False):
 
     # -------------------------------------------------------------- questions and answers
 
-    def _work(self, work: Coroutine[Any, Any, None], group: str) -> None:
-        self.run_worker(work, group=group, exclusive=True)
-
     async def _ask(self, question: Callable[[Control], Awaitable[T]]) -> T:
         control = self._find(self.place.citizen)
         if control is None:
             raise Disconnected(f"{self.place.citizen} is gone")
         return await question(control)
 
-    def _ask_definition(self) -> None:
-        self._work(self._define(), "definition")
-
-    async def _define(self) -> None:
+    @work(exclusive=True, group="definition")
+    async def _ask_definition(self) -> None:
         try:
             details = await self._ask(lambda control: control.explain(self.place.task))
         except SchedulerError as error:
@@ -162,10 +158,8 @@ class Details(Page, inherit_bindings=False):
         self._show_times()
         self.printed.sync()
 
-    def _ask_runs(self) -> None:
-        self._work(self._list(), "runs")
-
-    async def _list(self) -> None:
+    @work(exclusive=True, group="runs")
+    async def _ask_runs(self) -> None:
         """List the newest runs; a run shows as ended only once its record can be read."""
         name = self.place.task
         try:
@@ -188,8 +182,9 @@ class Details(Page, inherit_bindings=False):
     def on_runs_pane_more_wanted(self) -> None:
         if not self._more and self.runs.oldest is not None:
             self._more = True
-            self._work(self._list_older(self.runs.oldest), "older")
+            self._list_older(self.runs.oldest)
 
+    @work(exclusive=True, group="older")
     async def _list_older(self, before: int) -> None:
         name = self.place.task
         try:
@@ -204,13 +199,14 @@ class Details(Page, inherit_bindings=False):
         chosen = self.runs.chosen
         if chosen.since is not None:
             self.printed.start_following(chosen.since, self._now)
-            self._work(self._follow(), "reading")
+            self._follow()
         elif chosen.run is not None:
             self.printed.show_run(chosen.run, None, self._now)
-            self._work(self._read(chosen.run), "reading")
+            self._read(chosen.run)
         else:
             self._hint()
 
+    @work(exclusive=True, group="reading")
     async def _read(self, run: RunRecord) -> None:
         try:
             text = await self._ask(lambda control: control.output(run.id)) if run.printed else ""
@@ -219,6 +215,7 @@ class Details(Page, inherit_bindings=False):
         else:
             self.printed.show_run(run, text, self._now)
 
+    @work(exclusive=True, group="reading")
     async def _follow(self) -> None:
         control = self._find(self.place.citizen)
         if control is None:
