@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.app import App
 
-from tui.terminal.external_program import CannotStepAside, chosen, run_in_terminal
+from tui.terminal.external_program import chosen, run_in_terminal
 
 USUAL = ("nano", "vim", "vi")
 # How each editor takes the line number; others get only the file.
@@ -18,10 +18,8 @@ GOTO = ("code", "codium", "cursor")
 
 def editor(environment: Mapping[str, str]) -> list[str]:
     """The words of $VISUAL or $EDITOR, or an installed editor; raises CannotStepAside."""
-    found = chosen(("VISUAL", "EDITOR"), environment, USUAL, "an editor, such as nano")
-    if not found:
-        raise CannotStepAside("no editor found: set EDITOR to one, such as nano")
-    return found
+    none = "no editor found: set EDITOR to one, such as nano"
+    return chosen(("VISUAL", "EDITOR"), environment, USUAL, "an editor, such as nano", none)
 
 
 def command(words: list[str], file: Path, line: int) -> list[str]:

@@ -21,11 +21,12 @@ class CannotStepAside(Exception):
 
 
 def chosen(
-    names: Sequence[str], environment: Mapping[str, str], usual: Sequence[str], such: str
+    names: Sequence[str], environment: Mapping[str, str], usual: Sequence[str], such: str, none: str
 ) -> list[str]:
     """The words of the first of these variables that is set, or the first usual program that is installed.
 
-    Empty if there is none. Raises CannotStepAside for an unusable value; `such` says what to set instead.
+    Raises CannotStepAside for an unusable value (`such` says what to set instead), and with `none` if none
+    is installed.
     """
     for name in names:
         typed = environment.get(name, "").strip()
@@ -37,7 +38,9 @@ def chosen(
             raise CannotStepAside(f"no program {words[0]!r}; set {name} to {such}")
         if words:
             return words
-    return [name for name in usual if which(name)][:1]
+    if found := next(filter(which, usual), None):
+        return [found]
+    raise CannotStepAside(none)
 
 
 def run_in_terminal(app: App[Any], words: list[str]) -> None:

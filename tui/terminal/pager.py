@@ -9,17 +9,15 @@ from typing import Any
 
 from textual.app import App
 
-from tui.terminal.external_program import CannotStepAside, chosen, run_in_terminal
+from tui.terminal.external_program import chosen, run_in_terminal
 
 USUAL = ("less", "more")
 
 
 def pager(environment: Mapping[str, str]) -> list[str]:
     """The words of $PAGER, or an installed pager; raises CannotStepAside."""
-    found = chosen(("PAGER",), environment, USUAL, "one, such as less")
-    if not found:
-        raise CannotStepAside("no pager found: install less, or set PAGER")
-    return found
+    none = "no pager found: install less, or set PAGER"
+    return chosen(("PAGER",), environment, USUAL, "one, such as less", none)
 
 
 def show(app: App[Any], text: str) -> None:
