@@ -151,10 +151,10 @@ class DemoControl(Scheduler):
 
     def _wake_requests(self, plan: WakeTask) -> WakeRequests:
         self._paid = self._money
-        parts = self._registry, self._clock, self._runner
+        parts = self._runs, self._clock, self._runner
         asks = self._freezing.words, self._run_due_before_wake, self._recorded
         wake = DemoWake(self.citizen, self.home, plan, self._money, *parts, *asks)
-        return WakeRequests(self.citizen, wake, self._registry, self._dispatch, self._clock)
+        return WakeRequests(self.citizen, wake, self._runs, self._dispatch, self._clock)
 
     async def start(self, *, dispatch: bool = True) -> None:
         if self.citizen == FROZEN:

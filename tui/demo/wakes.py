@@ -13,7 +13,7 @@ from scheduler.core.state import RECENT, Skips, TaskState
 from scheduler.core.task import WAKE, Command, Context, Gate, Outcome, Task, Trigger, WakeTask
 from scheduler.core.views import Hold, HoldKind
 from scheduler.core.wording.spans import moment
-from scheduler.engine.paid.holds import AWAY_LOOK
+from scheduler.engine.paid.holds import AWAY_CHECK
 from scheduler.engine.paid.paid_runs import Execute, PaidRuns
 from scheduler.engine.paid.shared_by_root import shared_by_root
 from scheduler.engine.paid.summary import Summary
@@ -105,12 +105,12 @@ class DemoMoney(PaidRuns):
         now, limit = self._clock.now(), LIMIT + self._lift
         if now < self._back:
             why = f"waits for anthropic until {moment(self._back, now)} (usage limit)"
-            return Hold(HoldKind.PROVIDER, why, self._back, "anthropic"), min(AWAY_LOOK, self._back - now)
+            return Hold(HoldKind.PROVIDER, why, self._back, "anthropic"), min(AWAY_CHECK, self._back - now)
         if self._citizen == SPENT and self._today + self._mean > limit:
             here = datetime.fromtimestamp(now)  # noqa: DTZ006  # midnight of this machine
             midnight = here.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() + DAY
             why = f"over budget until 00:00 ({dollars(self._today)} of {dollars(limit)})"
-            return Hold(HoldKind.BUDGET, why, midnight, "own"), AWAY_LOOK
+            return Hold(HoldKind.BUDGET, why, midnight, "own"), AWAY_CHECK
         return None, 0.0
 
     def lift(self, amount: Decimal, *, together: bool) -> str:
@@ -150,8 +150,8 @@ class DemoWake(Wake):
     """A wake that prints a script in place of an agent; neither its gate nor other tasks delay it."""
 
     def __init__(self, citizen: str, home: Path, plan: WakeTask, money: DemoMoney, *parts: Any) -> None:
-        registry, clock, runner, *asks = parts
-        super().__init__(citizen, home, plan, registry, clock, money, runner, *asks)
+        runs, clock, runner, *asks = parts
+        super().__init__(citizen, home, plan, runs, clock, money, runner, *asks)
         self.record, self._money = DemoRecord(citizen, home, clock), money
         self._noted.set()
 
@@ -159,10 +159,10 @@ class DemoWake(Wake):
         assert run.job
         made, skips = self._money.made_up(run.since), run.job.state.skips
         run.number = self.record.count + 1
-        self._registry.open_turn(run.job, run)
-        self._registry.update(run.job, run.job.state.changed(skips=skips))  # they are made up, too
+        self._runs.open_turn(run.job, run)
+        self._runs.tasks.update(run.job, run.job.state.changed(skips=skips))  # they are made up, too
         self._runner.watch(run, task.timeout)
-        await self._registry.began(run)
+        await self._runs.began(run)
         run.output.write(script(WAKE, Outcome.OK).encode())
         try:
             await sleep(self._clock, made.seconds)
