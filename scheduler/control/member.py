@@ -1,6 +1,7 @@
 """One citizen of a fleet: owned here, attached to its owner, or read from its files."""
 
 import logging
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -103,7 +104,10 @@ async def owned(
         log.warning(f"{settings.name}: no other screen can attach: {error}")
         return Member(settings, scheduler, "", claim)
     member = Member(settings, scheduler, "", claim, server)
-    await member.share()
+    async with AsyncExitStack() as given_up:
+        given_up.push_async_callback(server.close)
+        await member.share()
+        given_up.pop_all()
     return member
 
 

@@ -11,6 +11,7 @@ import pytest
 from scheduler.alerts.alerter import Alarms
 from scheduler.control import fleet as fleet_module
 from scheduler.control.fleet import Fleet
+from scheduler.control.member import Member
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
 from tests.each import each
@@ -69,6 +70,23 @@ async def test_after_a_cancel(
         await asyncio.wait({starting})
     assert starting.cancelled()
     assert await owns(make())
+    await fleet.stop(0)
+
+
+async def test_its_socket_is_closed_too(
+    make: Callable[[], Fleet], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    socket, found = tmp_path / "root" / "opus" / ".experience" / "control.sock", []
+
+    async def cancelled(member: Member) -> None:
+        found.append(socket.exists())
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(Member, "share", cancelled)
+    fleet = make()
+    with pytest.raises(asyncio.CancelledError):
+        await fleet.start()
+    assert (found, socket.exists()) == ([True], False)
     await fleet.stop(0)
 
 
