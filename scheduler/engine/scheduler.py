@@ -110,6 +110,7 @@ class Scheduler(Verbs):
         wake = self._wake.wake if self._wake else None
         await asyncio.to_thread(self._load, wake)
         if wake:
+            wake.record.retry_soon()
             await self._load_results(wake)
             self._jump = self._clock.on_jump(wake.record.correct_time)
         self._registry.frozen_spans = self._freezing.over

@@ -96,7 +96,7 @@ class FailureJournal:
         batch, self._waiting = self._waiting, []
         began = self._clock.elapsed()
         try:
-            await asyncio.to_thread(_write_all, self._home, batch)
+            await asyncio.to_thread(write_events, self._home, batch)
             self._pause = max(PAUSE, SHARE * (self._clock.elapsed() - began))
         except OSError as error:
             self._pause = RETRY
@@ -116,12 +116,6 @@ class FailureJournal:
         if (over := len(self._waiting) - WAITING) > 0:
             del self._waiting[:over]
             self._lost += over
-
-
-def _write_all(home: Path, batch: list[Entry]) -> None:
-    """Write `batch` day by day, removing what is written, so that an error repeats no event."""
-    while batch:
-        del batch[: append_events(home, batch)]
 
 
 def _entry(event: Event) -> dict[str, Any]:
@@ -158,6 +152,12 @@ def parse_day(content: bytes) -> Day:
         raise NoDay("not a list of events")
     events = tuple(entry for entry in entries if isinstance(entry, dict))
     return Day(events, len(entries) - len(events))
+
+
+def write_events(home: Path, batch: list[Entry]) -> None:
+    """Write `batch` day by day, removing what is written, so that an error repeats no event."""
+    while batch:
+        del batch[: append_events(home, batch)]
 
 
 def append_event(home: Path, event: dict[str, Any], at: float) -> None:

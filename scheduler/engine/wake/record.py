@@ -1,9 +1,8 @@
-"""The records of wakes: metadata.json, wake_log.json, memory/raw, and the note for the next owner."""
+"""The records of wakes, in files for people and tools and in the note for the next owner."""
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 from scheduler.core.schedules.schedule import iso, unix
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Outcome
+from scheduler.engine.wake.record_files import RecordFiles, update_metadata
 from scheduler.errors import Unreadable
 from scheduler.executors.result import Result
 from scheduler.process.process_info import Running
-from scheduler.storage.failure_journal import append_event
-from scheduler.storage.file_copies import METADATA, NO_COPIES, WAKE_NOTE, FileCopies
+from scheduler.storage.file_copies import NO_COPIES, WAKE_NOTE, FileCopies
 from scheduler.storage.state_file import States
 from scheduler.storage.wake_note import (
     LastDelivered,
@@ -26,19 +25,12 @@ from scheduler.storage.wake_note import (
     wake_state,
     write_note,
 )
-from scheduler.system.clock import Clock
-from scheduler.system.files import (
-    read_json,
-    read_json_for_update,
-    read_json_to_keep,
-    replace_file,
-    require_home,
-    write_json,
-)
+from scheduler.system.clock import Clock, Timer
+from scheduler.system.files import read_json, read_json_to_keep
 
 log = logging.getLogger("experience.wake")
 
-WAKES_KEPT = 1000
+RETRY = 30.0  # seconds between two attempts while a disk takes no record
 
 
 class WakeRecord:
@@ -48,10 +40,12 @@ class WakeRecord:
         self._citizen, self._home, self._clock, self._copies = citizen, home, clock, copies
         self.count = 0
         self.error = ""
-        self._whole, self._missing = True, 0  # last record complete; incomplete ones before it
+        self._files = RecordFiles(home, copies)
         self._kept = self._written = WakeNote()
         self._saving = asyncio.Lock()
-        self._correcting: set[asyncio.Task[None]] = set()
+        self._writing: set[asyncio.Task[None]] = set()
+        self._retry: Timer | None = None
+        self._closed = False
 
     # -------------------------------------------------------------- from one owner to the next
 
@@ -73,16 +67,17 @@ class WakeRecord:
 
     def close_unfinished(self, state: TaskState) -> None:
         """Record the wake during which the previous owner died, with its number and time; blocks."""
-        if self._kept.number > self.count:
+        open_turn = self._kept.number > self.count
+        if open_turn:
             text = state.error.text if state.error else state.text
             result = Result(state.outcome or Outcome.INTERRUPTED, text)
             self.count = self._kept.number
             at = self._kept.since if state.last_run is None else state.last_run  # the clock was set since
-            self._write(self.count, at, result, {})
+            self._files.add(self.count, at, result, {})
         self.count = max(self.count, state.run_count)  # includes wakes that a full disk left unrecorded
         self._kept = replace(self._kept, number=0, wanted=False, state=TaskState())
-        if self._written.number:  # states saved from now on no longer tell the next owner of that turn
-            self._write_note()
+        if open_turn or self._written.number:  # states saved from now on lack that turn
+            self._write()
         now = self._clock.now()
         self._correct_time(min(state.last_run or now, now))
 
@@ -121,12 +116,11 @@ class WakeRecord:
     async def end(self, since: float, result: Result, more: Mapping[str, Any]) -> None:
         """Record the result of the turn, which has ended."""
         self.count += 1
-        self._whole = True
         async with self._saving:
-            await asyncio.to_thread(self._write, self.count, since, result, more)
-        self._kept = replace(self._kept, number=0, agents=self._kept.living())
-        await self._save(durable=True)
-        self._tally()
+            self._files.add(self.count, since, result, more)
+            self._kept = replace(self._kept, number=0, agents=self._kept.living())
+            await asyncio.to_thread(self._write)
+        self.retry_soon()
 
     async def withdraw(self) -> None:
         """Undo a refused turn: it does not count as a wake, and its results are delivered again."""
@@ -137,14 +131,21 @@ class WakeRecord:
 
     def correct_time(self) -> None:
         """After the clock was set, move a last wake in the future to now, also in the file."""
-        correcting = asyncio.get_running_loop().create_task(self._corrected(self._clock.now()))
-        self._correcting.add(correcting)
-        correcting.add_done_callback(self._correcting.discard)
+        self._begin(self._corrected(self._clock.now()))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        writing = asyncio.get_running_loop().create_task(work)
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
 
     async def close(self) -> None:
-        """Return when nothing is being written."""
-        if self._correcting:
-            await asyncio.wait(self._correcting)
+        """Return when nothing is being written; what a disk did not take is tried once more."""
+        self._closed = True
+        if self._retry:
+            self._retry.cancel()
+            self._try_again()
+        if self._writing:
+            await asyncio.wait(self._writing)
 
     async def _corrected(self, last: float) -> None:
         async with self._saving:
@@ -155,76 +156,41 @@ class WakeRecord:
         path = self._home / "metadata.json"
         try:
             if (unix(read_json(path, {}).get("last_wake")) or 0.0) > self._clock.now():
-                _update(path, {"last_wake": iso(last)})
+                update_metadata(self._home, {"last_wake": iso(last)})
         except OSError as error:
             log.warning("wake not corrected", extra={"citizen": self._citizen, "error": str(error)})
 
-    async def _save(self, durable: bool) -> None:
-        """Write the note; an error such as a full disk does not prevent the wake."""
-        async with self._saving:
-            if self._kept != self._written:
-                await asyncio.to_thread(self._write_note, durable)
+    def retry_soon(self) -> None:
+        """Write what the disk did not take as soon as it takes it."""
+        if self.error and self._retry is None and not self._closed:
+            self._retry = self._clock.call_later(RETRY, self._try_again)
 
-    def _write_note(self, durable: bool = True) -> None:
+    def _try_again(self) -> None:
+        self._retry = None
+        self._begin(self._save(durable=True))
+
+    async def _save(self, durable: bool) -> None:
+        """Write the note, and what waits; an error such as a full disk does not prevent the wake."""
+        async with self._saving:
+            if self._kept != self._written or self.error:
+                await asyncio.to_thread(self._write, durable)
+        self.retry_soon()
+
+    def _write(self, durable: bool = True) -> None:
+        """Write all that is not on disk; the note last, since it ends the turn that the files name."""
+        errors = [*self._files.write(), *self._write_note(durable)]
+        if bool(errors) != bool(self.error):  # logged once, however often it is tried
+            more = {"citizen": self._citizen, **({"error": str(errors[0])} if errors else {})}
+            log.warning("wake not recorded" if errors else "wakes recorded again", extra=more)
+        self.error = f"wake not recorded: {errors[0].strerror or errors[0]}" if errors else ""
+
+    def _write_note(self, durable: bool) -> Iterator[OSError]:
         note = self._kept
+        if note == self._written:
+            return
         try:
             write_note(self._home, note, durable)
             self._copies.keep(WAKE_NOTE, note_json(note))
             self._written = note
         except OSError as error:
-            self._failed(error)
-
-    def _write(self, number: int, at: float, result: Result, more: Mapping[str, Any]) -> None:
-        moment = iso(at)
-        entry = {"wake": number, "time": moment, "outcome": result.outcome, "text": result.text[:500]}
-        entry |= {key: value for key, value in more.items() if key != "tasks"}
-        event = {"type": "wake_complete", **entry, "tasks": more.get("tasks", 0)}
-        steps: list[Callable[[], object]] = [
-            lambda: self._count(moment, number),
-            lambda: _log_wake(self._home / "wake_log.json", entry),
-            lambda: append_event(self._home, event, at),
-        ]
-        for step in steps:
-            try:
-                step()
-            except OSError as error:
-                self._failed(error)
-
-    def _count(self, moment: str, number: int) -> None:
-        counted = {"last_wake": moment, "wake_count": number}
-        _update(self._home / "metadata.json", counted)
-        self._copies.keep(METADATA, json.dumps(counted).encode())
-
-    def _failed(self, error: OSError) -> None:
-        if not self.error:  # logged once, then counted until a wake is recorded
-            log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
-        self.error, self._whole = f"wake not recorded: {error.strerror or error}", False
-
-    def _tally(self) -> None:
-        if not self._whole:
-            self._missing += 1
-            return
-        if self._missing:
-            more = {"citizen": self._citizen, "missing": self._missing}
-            log.warning("wakes recorded again", extra=more)
-        self.error, self._missing = "", 0
-
-
-def _update(path: Path, values: Mapping[str, Any]) -> None:
-    require_home(path.parent)
-    write_json(path, {**read_json_for_update(path), **values})
-
-
-def _log_wake(path: Path, entry: Mapping[str, Any]) -> None:
-    require_home(path.parent)
-    document = read_json_for_update(path)
-    wakes = document.get("wakes")
-    kept = (wakes if isinstance(wakes, list) else [])[-WAKES_KEPT + 1 :]
-    replace_file(path, _lines({**document, "wakes": [*kept, entry]}).encode(), make=True)
-
-
-def _lines(document: Mapping[str, Any]) -> str:
-    """One line for each wake and each other key: indenting a thousand wakes takes three times as long."""
-    others = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in document.items() if key != "wakes"]
-    wakes = ",\n  ".join(map(json.dumps, document["wakes"]))
-    return "{" + ",\n".join([*others, f'"wakes": [\n  {wakes}\n]']) + "}\n"
+            yield error

@@ -311,7 +311,7 @@ async def test_who_asks_while_the_last_wake_is_written_down_gets_a_wake_of_their
     turns, gate = Turns(), threading.Event()
     plan = WakeTask(schedule=Every(86400.0), work=Call(turns))
     scheduler = await build(wake=plan)
-    monkeypatch.setattr("scheduler.engine.wake.record.append_event", lambda *entry: gate.wait(20))
+    monkeypatch.setattr("scheduler.engine.wake.record_files.write_events", lambda *given: gate.wait(20))
     await scheduler.wake()
     await clock.advance()
     await until(lambda: (home / "wake_log.json").exists(), "the wake is being written down")

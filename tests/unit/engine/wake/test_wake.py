@@ -15,7 +15,9 @@ from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Report, Task, WakeTask
 from scheduler.engine.scheduler import Scheduler
+from scheduler.engine.wake.record import RETRY
 from scheduler.errors import NotSetUp
+from scheduler.storage.wake_note import WakeNote, read_note, write_note
 from tests.each import each
 from tests.fakes import NOON, Gate, state_of, until
 
@@ -406,7 +408,11 @@ async def test_a_wake_that_cannot_be_recorded_says_so_and_goes_on(build, clock, 
     await until(lambda: "not recorded" in scheduler.snapshot().wake.error, "it is said")
 
 
-async def test_wakes_that_cannot_be_recorded_are_logged_once_and_counted(build, clock, home, caplog):
+def wakes(home: Path) -> list[int]:
+    return [wake["wake"] for wake in json.loads((home / "wake_log.json").read_text())["wakes"]]
+
+
+async def test_wakes_that_cannot_be_recorded_are_logged_once_and_recorded_later(build, clock, home, caplog):
     (home / "metadata.json").mkdir()
     (home / "wake_log.json").mkdir()
     scheduler = await build(wake=WakeTask(schedule=Every(600)), states={"wake": TaskState(last_run=NOON)})
@@ -415,12 +421,56 @@ async def test_wakes_that_cannot_be_recorded_are_logged_once_and_counted(build, 
         await awake(clock, scheduler, number)
     (home / "metadata.json").rmdir()
     (home / "wake_log.json").rmdir()
-    await clock.advance(600)
-    await awake(clock, scheduler, 3)
-    await until(lambda: not scheduler.snapshot().wake.error, "the third wake is recorded")
+    await clock.advance(RETRY)
+    await until(lambda: not scheduler.snapshot().wake.error, "they are recorded")
     said = [record for record in caplog.records if record.name == "experience.wake"]
     assert [record.message for record in said] == ["wake not recorded", "wakes recorded again"]
-    assert said[1].missing == 2
+    assert (wakes(home), metadata(home)["wake_count"]) == ([1, 2], 2)
+    (day,) = (home / "memory" / "raw").rglob("*.json")
+    assert [event["wake"] for event in json.loads(day.read_text())] == [1, 2]
+
+
+async def test_the_note_of_a_wake_that_a_full_disk_did_not_take_is_written_once_there_is_room(
+    build, clock, home
+):
+    async def chore(context: Any) -> str:
+        return "found 3"
+
+    (home / ".experience" / "wake.json").mkdir(parents=True)
+    scheduler = await build(calls(chore), wake=WakeTask(work=Call(chore)))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    (home / ".experience" / "wake.json").rmdir()
+    await clock.advance(RETRY)
+    await until(lambda: not scheduler.snapshot().wake.error, "it is written")
+    delivered = read_note(home).delivered
+    assert delivered and delivered.task == "tick"
+
+
+async def test_a_wake_that_was_not_recorded_is_when_its_scheduler_stops_and_never_after(build, clock, home):
+    (home / "metadata.json").mkdir()
+    scheduler = await build(wake=WakeTask(schedule=Every(600)), states={"wake": TaskState(last_run=NOON)})
+    await clock.advance(600)
+    await awake(clock, scheduler, 1)
+    (home / "metadata.json").rmdir()
+    await scheduler.stop(0)
+    assert metadata(home)["wake_count"] == 1
+    (home / "metadata.json").unlink()
+    await clock.advance(RETRY)
+    assert not (home / "metadata.json").exists()
+
+
+async def test_a_turn_that_its_owner_could_not_record_is_recorded_by_the_next_once_there_is_room(
+    build, clock, home
+):
+    (home / "metadata.json").write_text('{"wake_count": 6}')
+    write_note(home, WakeNote(7, NOON - 60), durable=False)
+    (home / "wake_log.json").mkdir()
+    scheduler = await build(wake=WakeTask(schedule=Every(6000)))
+    assert scheduler.snapshot().wake.error == "wake not recorded: Is a directory"
+    (home / "wake_log.json").rmdir()
+    await clock.advance(RETRY)
+    await until(lambda: (home / "wake_log.json").exists() and wakes(home) == [7], "it is recorded")
 
 
 async def test_a_wake_that_leaves_cron_comes_at_its_next_time_not_at_once(build, clock, home):
