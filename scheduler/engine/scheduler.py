@@ -137,6 +137,7 @@ class Scheduler(Verbs):
             wake.record.close_unfinished(self._registry.states[WAKE])
         else:
             self._registry.load(self._clock.now())
+        self._registry.note_removed({WAKE, *(task.name for task in self._tasks)})
         self._freezing.load()
 
     async def _load_results(self, wake: Wake) -> None:

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from scheduler.core.planning import recovered, taken_up
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.freeze import Span
-from scheduler.core.state import TaskState
+from scheduler.core.state import OFF, TaskState
 from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import Hold, HoldKind, Receipt, TaskView
 from scheduler.engine.event_bus import EventBus
@@ -52,6 +52,13 @@ class TaskRegistry:
         states = take_up(saved)
         self.states = {name: self._recover(name, state, now) for name, state in states.items()}
         self._recovered = self.states != saved
+
+    def note_removed(self, known: Collection[str]) -> None:
+        """Note which tasks the settings lost while nothing ran: if they come back, they missed nothing."""
+        for name, state in self.states.items():
+            if name not in known and state.schedule not in (None, OFF):
+                self.states[name] = state.removed()
+                self._recovered = True
 
     def begin(self) -> None:
         """Save every change from now on."""

@@ -82,3 +82,18 @@ async def test_what_is_asked_for_once_it_is_back_runs(build: Any, clock: Any) ->
     await scheduler.force("tick", again=True)
     await clock.advance()
     assert gate.inside == 1
+
+
+async def test_one_that_was_removed_while_nothing_ran_has_missed_nothing_once_an_owner_saw_it(
+    build: Any, clock: Any, noting: Callable[..., Task], runs: list[float]
+) -> None:
+    tick = noting("tick", Cron("0 * * * *"))
+    with_it = await build(tick, states=RAN)
+    await clock.advance(5400)
+    await with_it.stop(0)
+    without_it = await build(states={"tick": state_of(with_it, "tick")})
+    await without_it.stop(0)
+    await clock.advance(3 * 3600)
+    again = await build(tick, states={"tick": state_of(without_it, "tick")})
+    await clock.advance(5)
+    assert (runs, again.snapshot().task("tick").due) == ([NOON + 3600], NOON + 5 * 3600)
