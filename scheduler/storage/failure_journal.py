@@ -50,6 +50,7 @@ class FailureJournal:
         self._begun = self._closed = False
         self._waiting: list[Entry] = []
         self._lost = 0
+        self._failing = False
         self._pause = PAUSE
         self._timer: Timer | None = None
         self._write_task: asyncio.Task[None] | None = None
@@ -98,10 +99,14 @@ class FailureJournal:
         try:
             await asyncio.to_thread(write_events, self._home, batch)
             self._pause = max(PAUSE, SHARE * (self._clock.elapsed() - began))
+            if self._failing:
+                log.info("events recorded again", extra={"citizen": self._citizen})
+            self._failing = False
         except OSError as error:
             self._pause = RETRY
-            more = {"citizen": self._citizen, "error": str(error), "events": len(batch)}
-            log.warning("events not recorded yet", extra=more)
+            if not self._failing:  # logged once, however often it is tried
+                log.warning("events not recorded yet", extra={"citizen": self._citizen, "error": str(error)})
+            self._failing = True
         finally:
             # Not in a done callback: an event that arrives before it would never be written.
             self._write_task = None

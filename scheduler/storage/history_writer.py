@@ -25,6 +25,8 @@ LONGEST = 10.0  # seconds: the longest pause
 PATIENCE = 5.0  # seconds without progress after which a caller stops waiting for the disk
 OPEN = 64  # databases open at the same time: each takes three descriptors
 
+WAITING = 8 << 20  # bytes of a citizen's runs that wait for a disk that takes none
+
 BEHIND = "more runs end than the disk can take"
 
 
@@ -39,6 +41,7 @@ class HistoryWriter:
         self._urgent = threading.Event()
         self._thread: threading.Thread | None = None
         self._open: dict[HistoryFile, None] = {}  # in order of their last use
+        self._failing: dict[HistoryRecorder, None] = {}  # with runs that a disk did not take
         self._pause = GATHER
 
     def of(self, home: Path, keep: Retention) -> "HistoryRecorder":
@@ -98,15 +101,18 @@ class HistoryWriter:
         return [first, *(self._queue.get() for _ in range(self._queue.qsize()))]
 
     def _write(self, rows: "Iterable[Row]") -> None:
-        """Write the rows, one transaction for each home."""
-        by_home: dict[HistoryRecorder, list[Row]] = {}
+        """Write the rows and those that wait for a disk, one transaction for each home."""
+        by_home: dict[HistoryRecorder, list[Row]] = {recorder: [] for recorder in self._failing}
         for row in rows:
             by_home.setdefault(row.recorder, []).append(row)
         for recorder, batch in by_home.items():
             self._open.pop(recorder.file, None)
             self._open[recorder.file] = None
-            recorder.write([row.run for row in batch])
-            self._written += sum(row.size for row in batch)
+            self._written += recorder.write(batch)
+            if recorder.waiting:
+                self._failing[recorder] = None
+            else:
+                self._failing.pop(recorder, None)
             if len(self._open) > OPEN:
                 self._close_file(next(iter(self._open)))
 
@@ -115,6 +121,9 @@ class HistoryWriter:
         for mark in marks:
             for file in list(self._open) if mark.end else filter(None, [mark.close]):
                 self._close_file(file)
+            for recorder in [each for each in self._failing if mark.end or each.file is mark.close]:
+                del self._failing[recorder]
+                self._written += recorder.give_up()
             mark.reached.set_result(None)
         return any(mark.end for mark in marks)
 
@@ -130,7 +139,9 @@ class HistoryRecorder:
         self.keep = keep
         self.file = HistoryFile(home)
         self._writer, self._home = writer, home
+        self.waiting: list[Row] = []  # for a disk that did not take them; only the thread changes it
         self.lost = 0
+        self._failing = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def begin(self, notify: Notify) -> None:
@@ -152,18 +163,34 @@ class HistoryRecorder:
         await self._writer.flush(close=self.file)
         self._loop = None
 
-    def write(self, runs: Sequence[FinishedRun]) -> None:
-        """Called in the writer's thread."""
+    def write(self, rows: "Sequence[Row]") -> int:
+        """Write these runs and those that wait; returns the bytes that wait no longer. For the thread."""
+        rows = [*self.waiting, *rows]
         try:
             require_disk(self._home)  # the thread serves all citizens
-            aside = self.file.add(runs, self.keep)
+            aside = self.file.add([row.run for row in rows], self.keep)
         except (NotRecorded, OSError) as reason:
-            self._call_on_loop(self._count_lost, len(runs), str(reason))
-            return
+            return self._keep_waiting(rows, str(reason))
+        self.waiting = []
         if aside:
             self._call_on_loop(self._notify, "history set aside", f"it was damaged; it is {aside} now")
-        if self.lost and self._writer.has_room():
+        if self._failing and self._writer.has_room():
             self._call_on_loop(self._recovered)
+        return sum(row.size for row in rows)
+
+    def _keep_waiting(self, rows: "Sequence[Row]", reason: str) -> int:
+        """Keep the newest of these for another attempt, none after `close`; returns the bytes of the rest."""
+        room, first = WAITING if self._loop else 0, len(rows)
+        while first and (room := room - rows[first - 1].size) >= 0:
+            first -= 1
+        self.waiting = list(rows[first:])
+        self._call_on_loop(self._count_lost, first, reason)
+        return sum(row.size for row in rows[:first])
+
+    def give_up(self) -> int:
+        """Keep nothing: it is closed. Returns the bytes that wait no longer; for the thread."""
+        freed, self.waiting = sum(row.size for row in self.waiting), []
+        return freed
 
     def _call_on_loop(self, action: Callable[..., None], *arguments: object) -> None:
         if loop := self._loop:  # `close` sets it to None on another thread
@@ -171,15 +198,17 @@ class HistoryRecorder:
                 loop.call_soon_threadsafe(action, *arguments)
 
     def _count_lost(self, runs: int, reason: str) -> None:
-        """Report the first loss; then only count, until runs are recorded again."""
-        if not self.lost:
+        """Report the first failure; then only count what is lost, until runs are recorded again."""
+        if not self._failing:
             self._notify("history not recorded", reason)
+        self._failing = True
         self.lost += runs
 
     def _recovered(self) -> None:
-        if self.lost:
-            self._notify("history recorded again", f"{self.lost} runs are missing")
-        self.lost = 0
+        if self._failing:
+            missing = f"{self.lost} runs are missing" if self.lost else "no run is missing"
+            self._notify("history recorded again", missing)
+        self.lost, self._failing = 0, False
 
 
 class Row(NamedTuple):

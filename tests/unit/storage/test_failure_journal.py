@@ -205,9 +205,10 @@ async def test_a_batch_is_one_write_and_days_stay_apart(journal, home, clock, mo
 async def test_a_failing_disk_is_tried_again_and_nothing_is_recorded_twice(
     journal, home, clock, monkeypatch, caplog
 ):
-    write, full = module.append_events, [True]
+    write, full, tries = module.append_events, [True], [0]
 
     def refuse(*given):
+        tries[0] += 1
         if full[0]:
             raise OSError(28, "No space left on device")
         return write(*given)
@@ -217,11 +218,15 @@ async def test_a_failing_disk_is_tried_again_and_nothing_is_recorded_twice(
     await clock.advance(PAUSE)
     await until(lambda: "events not recorded yet" in caplog.messages, "the failure is logged")
     journal.trouble(event("b"))
+    await clock.advance(RETRY)
+    await until(lambda: tries[0] == 2 and clock.waiting, "it is tried again")
     full[0] = False
     await clock.advance(RETRY)
     await until(lambda: len(events(home)) == 2, "both are written")
     await journal.close()
     assert [each["task"] for each in events(home)] == ["a", "b"]
+    caplog.set_level(logging.INFO)
+    assert caplog.messages.count("events not recorded yet") == 1
 
 
 async def test_a_disk_that_never_takes_them_costs_no_memory_and_the_loss_is_said(

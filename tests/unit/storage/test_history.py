@@ -478,22 +478,50 @@ async def test_after_the_end_everything_is_in_the_file_and_nothing_beside_it(cit
     assert [path.name for path in citizen.home.glob("runs.db*")] == ["runs.db"]
 
 
-async def test_a_history_that_cannot_be_written_stops_nothing_and_is_said_once(citizen, clock, noting, runs):
+async def test_a_history_that_cannot_be_written_stops_nothing_is_said_once_and_written_later(
+    citizen, clock, noting, runs
+):
     (citizen.home / "runs.db").mkdir()
     scheduler = await citizen.starts(noting())
     for _ in range(3):
         await clock.advance(minutes=5)
         await citizen.writer.flush()
-    await until(lambda: citizen.recorder.lost == 4, "all are missing")
+    await until(lambda: citizen.events("history"), "it is said")
     assert len(runs) == 4
     assert citizen.events("history") == [
         f"history not recorded: {citizen.home}/runs.db: Is a directory",
     ]
     (citizen.home / "runs.db").rmdir()
-    await clock.advance(minutes=5)
+    await citizen.writer.flush()
     await until(lambda: len(citizen.events("history")) == 2, "it is well again")
-    assert citizen.events("history")[1] == "history recorded again: 4 runs are missing"
-    assert len(await scheduler.history()) == 1
+    assert citizen.events("history")[1] == "history recorded again: no run is missing"
+    assert [run.started for run in listed(citizen.home)] == runs[::-1]
+    await clock.advance(minutes=5)
+    assert len(await scheduler.history()) == 5
+
+
+async def test_of_more_runs_than_may_wait_for_a_disk_the_newest_are_written_and_the_rest_is_counted(
+    citizen, clock, noting, monkeypatch
+):
+    monkeypatch.setattr("scheduler.storage.history_writer.WAITING", 2 * (ROW + len("noted")))
+    (citizen.home / "runs.db").mkdir()
+    await citizen.starts(noting())
+    for _ in range(4):
+        await clock.advance(minutes=5)
+        await citizen.writer.flush()
+    (citizen.home / "runs.db").rmdir()
+    await citizen.writer.flush()
+    await until(lambda: len(citizen.events("history")) == 2, "it is well again")
+    assert citizen.events("history")[1] == "history recorded again: 3 runs are missing"
+    assert [run.started for run in listed(citizen.home)] == [clock.now(), clock.now() - 300]
+
+
+async def test_what_waits_for_a_disk_waits_no_longer_than_its_citizen(citizen, clock, noting):
+    (citizen.home / "runs.db").mkdir()
+    scheduler = await citizen.starts(noting())
+    await clock.advance(seconds=1)
+    await scheduler.stop(0)
+    assert citizen.recorder.waiting == []
 
 
 async def test_a_damaged_history_is_said(citizen, clock, noting):
