@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from scheduler.core.records import FinishedRun, Notify, RunQuery, RunRecord
@@ -25,6 +25,7 @@ LONGEST = 10.0  # seconds: the longest pause
 PATIENCE = 5.0  # seconds without progress after which a caller stops waiting for the disk
 OPEN = 64  # databases open at the same time: each takes three descriptors
 
+RETRY = 30.0  # seconds between two attempts while no other run ends
 WAITING = 8 << 20  # bytes of a citizen's runs that wait for a disk that takes none
 
 BEHIND = "more runs end than the disk can take"
@@ -94,8 +95,11 @@ class HistoryWriter:
             ended = self._resolve([item for item in batch if isinstance(item, Mark)])
 
     def _get_batch(self) -> "list[Item]":
-        """Wait for an item, and a little longer for more."""
-        first = self._queue.get()
+        """Wait for an item, and a little longer for more; empty when failed writes are to be tried again."""
+        try:
+            first = self._queue.get(timeout=RETRY if self._failing else None)
+        except Empty:
+            return []
         self._urgent.wait(self._pause)
         self._urgent.clear()
         return [first, *(self._queue.get() for _ in range(self._queue.qsize()))]

@@ -500,6 +500,17 @@ async def test_a_history_that_cannot_be_written_stops_nothing_is_said_once_and_w
     assert len(await scheduler.history()) == 5
 
 
+async def test_what_waits_for_a_disk_is_written_without_another_run(citizen, clock, noting, monkeypatch):
+    monkeypatch.setattr("scheduler.storage.history_writer.RETRY", 0.05)
+    (citizen.home / "runs.db").mkdir()
+    await citizen.starts(noting())
+    await clock.advance(seconds=1)
+    await until(lambda: citizen.events("history"), "it is said")
+    (citizen.home / "runs.db").rmdir()
+    await until(lambda: len(citizen.events("history")) == 2, "it is well again")
+    assert len(listed(citizen.home)) == 1
+
+
 async def test_of_more_runs_than_may_wait_for_a_disk_the_newest_are_written_and_the_rest_is_counted(
     citizen, clock, noting, monkeypatch
 ):
