@@ -14,6 +14,7 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.member import Member
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
+from scheduler.system.unix_socket import socket_path
 from tests.each import each
 
 STEPS = [(Alarms, "listener"), (Scheduler, "start"), (fleet_module, "owned"), (Fleet, "_shared_by_root")]
@@ -76,7 +77,7 @@ async def test_after_a_cancel(
 async def test_its_socket_is_closed_too(
     make: Callable[[], Fleet], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    socket, found = tmp_path / "root" / "opus" / ".experience" / "control.sock", []
+    socket, found = socket_path(tmp_path / "root" / "opus"), []
 
     async def cancelled(member: Member) -> None:
         found.append(socket.exists())
