@@ -46,6 +46,7 @@ from scheduler.spending.account import AllCitizens
 from scheduler.storage.lock import LOOP, MONITOR, check_free
 from scheduler.system.clock import Clock, SystemClock
 from scheduler.system.hanging_disks import hanging
+from scheduler.system.homes import has_marker
 
 log = logging.getLogger("experience.fleet")
 
@@ -81,7 +82,7 @@ class Fleet:
         self._reloaded: list[Callable[[], None]] = []
         self._shared: dict[Path, SharedByRoot] = {}
         self._sharing = asyncio.Lock()
-        self._gone: set[str] = set()  # citizens whose homes were removed while they ran
+        self._gone: set[str] = set()  # citizens whose homes were removed or emptied while they ran
         self._displaced = DisplacedHomes(self.clock.elapsed)
 
     # -------------------------------------------------------------- life
@@ -472,7 +473,7 @@ class Fleet:
         name = member.settings.name
         home = member.settings.home
         if name in self._gone and await asyncio.to_thread(
-            lambda: not hanging((str(home),)) and home.is_dir()
+            lambda: not hanging((str(home),)) and has_marker(home)
         ):
             self._gone.discard(name)
             await self._add(member.settings)

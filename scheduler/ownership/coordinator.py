@@ -128,7 +128,7 @@ class LocalCoordinator:
         ownership = await asyncio.to_thread(
             acquire, home, now, as_root=as_root, service=service, role=role, machine=machine
         )
-        store = DiskStore(home, self.clock, self.disk)
+        store = DiskStore(home, self.clock, self.disk, ownership.in_place)
         return LocalClaim(ownership, store, self._history_writer.of(home, citizen.history))
 
     async def free(self) -> Collection[str]:

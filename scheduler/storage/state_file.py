@@ -60,11 +60,19 @@ class _Content:
 
 
 class StateFile:
-    """One citizen's state file; its methods block and may be called from any thread."""
+    """One citizen's state file; its methods block and may be called from any thread.
 
-    def __init__(self, home: Path, elapsed: Callable[[], float] = SystemClock.elapsed) -> None:
+    Its owner passes `claimed`: whether the lock of the home is in its place.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        elapsed: Callable[[], float] = SystemClock.elapsed,
+        claimed: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.path = home / FILE_NAME
-        self._elapsed = elapsed
+        self._elapsed, self._claimed = elapsed, claimed
         self._lock = threading.Lock()
         self._known = _Content()
         self._newest = self._floor = 0
@@ -125,6 +133,8 @@ class StateFile:
 
     def _check(self, version: int) -> bool:
         """Whether a newer version is in place; raises if changes of another program must be merged first."""
+        if self._known.signature and not (self.path.exists() or self._claimed()):
+            raise FileNotFoundError(errno.ENOENT, "the home is empty; is its disk mounted?", str(self.path))
         if self._merging or version < self._floor:
             raise Behind
         if self.differs():

@@ -105,9 +105,15 @@ class DiskStore(Store):
     Two lanes: the fsync of `saved` does not delay `written` (a rename alone, before a handler starts).
     """
 
-    def __init__(self, home: Path, clock: Clock, pool: Executor | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        clock: Clock,
+        pool: Executor | None = None,
+        claimed: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__()
-        self.file = StateFile(home, clock.elapsed)
+        self.file = StateFile(home, clock.elapsed, claimed)
         self._clock, self._pool = clock, pool
         self._quick, self._durable = _Lane(self._write), _Lane(self._save)
         self._version = 0

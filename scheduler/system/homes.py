@@ -22,6 +22,11 @@ def homes(root: Path) -> list[str]:
         return []
 
 
+def has_marker(home: Path) -> bool:
+    """Whether a file that makes this folder a home is there."""
+    return any(os.access(home / marker, os.F_OK) for marker in MARKERS)
+
+
 def _is_home(folder: str, me: int, root_is_ours: bool) -> bool:
     """Whether the folder holds a marker; a closed one counts if this user owns it, or root made it for them.
 

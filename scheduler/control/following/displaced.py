@@ -9,7 +9,7 @@ from scheduler.control.following.settings_watch import TAKEN_AWAY
 from scheduler.errors import Owned, SchedulerError, Unreadable
 from scheduler.process.process_info import Running
 from scheduler.storage.lock import owner_of
-from scheduler.storage.state_file import FILE_NAME
+from scheduler.system.homes import has_marker
 
 
 class DisplacedHomes:
@@ -17,29 +17,30 @@ class DisplacedHomes:
 
     def __init__(self, elapsed: Callable[[], float]) -> None:
         self._elapsed = elapsed
-        self.since: dict[str, float] = {}  # by citizen, when a home without its state file was first seen
+        self.since: dict[str, float] = {}  # by citizen, when a home without its files was first seen
 
     def keep(self, names: Collection[str]) -> None:
         """Forget all citizens but these: their homes are back."""
         self.since = {name: since for name, since in self.since.items() if name in names}
 
     async def why_lost(self, name: str, home: Path) -> SchedulerError | None:
-        """Why the home is lost: Owned (another owner, or no lock), Unreadable (gone), or None: not lost."""
+        """Why the home is lost: Owned (another owner, or no lock), Unreadable (gone or empty), or None."""
         # Some file systems change a file's inode number, so the owner's note decides.
-        owner, there = await asyncio.to_thread(_owner_and_state, home)
+        owner, there = await asyncio.to_thread(_owner_and_files, home)
         if owner and owner.pid == os.getpid():
             return None
         now = self._elapsed()
-        # A home without its state file may be on a disk that is mounted again in a moment.
+        # A home without its files may be on a disk that is mounted again in a moment.
         if not (owner or there) and now - self.since.setdefault(name, now) < TAKEN_AWAY:
             return None
-        exists = await asyncio.to_thread(home.is_dir)
-        if owner or exists:
+        if owner or there:
             reason = f"owned by pid {owner.pid}" if owner else "its lock was removed"
             return Owned(f"{name}: {reason}")
-        return Unreadable(f"{home}: No such file or directory; it runs again when it is back")
+        exists = await asyncio.to_thread(home.is_dir)
+        why = "is empty; mount its disk or put its files back" if exists else "No such file or directory"
+        return Unreadable(f"{home}: {why}; it runs again when it is back")
 
 
-def _owner_and_state(home: Path) -> tuple[Running | None, bool]:
-    """The owner by the home's note, and whether its state file is there."""
-    return owner_of(home), (home / FILE_NAME).exists()
+def _owner_and_files(home: Path) -> tuple[Running | None, bool]:
+    """The owner by the home's note, and whether the citizen's files are there."""
+    return owner_of(home), has_marker(home)

@@ -20,7 +20,7 @@ from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.storage.lock import acquire, owner_of
 from scheduler.system.unix_socket import client_socket, shared_path, socket_path
-from tests.crash.loops import ROOT, Place, command
+from tests.crash.loops import ROOT, STATE, Place, command
 from tests.fakes import until
 
 LOCKED = """
@@ -118,6 +118,30 @@ async def test_a_home_that_is_deleted_is_not_made_again_and_comes_back_when_it_d
         await until(lambda: "No such file or directory" in control(fleet).snapshot().stale, "it says why")
         await asyncio.sleep(0.3)  # some looks later
         assert not place.home.exists()
+        kept.rename(place.home)
+        await until(lambda: isinstance(control(fleet), Scheduler), "it is run again")
+        await ticks(place)
+    finally:
+        await fleet.stop(0)
+
+
+async def test_a_home_whose_disk_is_not_mounted_any_more_stays_empty_and_runs_again_when_it_is_back(
+    tmp_path, place
+):
+    """After `umount -l` there is a folder, which is another one, and empty."""
+    place.config.write_text(f'root = "{tmp_path}"\n[citizens.opus.tasks.heartbeat]\nevery = "100ms"\n')
+    kept = tmp_path.parent / f"{tmp_path.name}-kept"
+    fleet = Fleet(FleetOptions(config=place.config, wakes=False, create=True))
+    await fleet.start()
+    try:
+        await ticks(place)
+        place.home.rename(kept)
+        place.home.mkdir()
+        await until(lambda: isinstance(control(fleet), OfflineControl), "it is not run any more")
+        assert "is empty; mount its disk" in fleet.members["opus"].refusal
+        await asyncio.sleep(0.3)  # some looks later
+        assert not (place.home / STATE).exists()
+        shutil.rmtree(place.home)
         kept.rename(place.home)
         await until(lambda: isinstance(control(fleet), Scheduler), "it is run again")
         await ticks(place)
