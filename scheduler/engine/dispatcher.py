@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import count
 
 from scheduler.core.planning import LATE, due_since_seen, made_up, next_slot, next_start, pause_is_over
-from scheduler.core.schedules.active_hours import ActiveHours
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import CHANGED
 from scheduler.core.task import Task, Trigger
@@ -13,7 +13,7 @@ from scheduler.core.wording.spans import moment
 from scheduler.engine.freezing import Freezing
 from scheduler.engine.job import Job
 from scheduler.engine.run import RunHandle
-from scheduler.engine.run_registry import BY_SCHEDULE, RunRegistry
+from scheduler.engine.run_registry import RunRegistry
 from scheduler.system.clock import Clock, ClockSteps, Timer
 
 SLICE = 256  # dispatches before other work on the loop gets its turn
@@ -32,11 +32,15 @@ class Dispatcher:
         clock: Clock,
         start: Callable[[Job, Trigger], None],
         held: Callable[[Job], float],
+        dropped: Callable[[Job], None],
         freezing: Freezing,
     ) -> None:
-        """`held` returns the seconds until the next check whether a paid run may start; 0 if it may."""
+        """`held` returns the seconds until the next check whether a paid run may start; 0 if it may.
+
+        `dropped` is called with a task that leaves the queue because its hours are over.
+        """
         self.limit, self._on_workers = 1, runs.on_workers
-        self._held = held
+        self._held, self._dropped = held, dropped
         self._citizen, self._registry, self._clock, self._start = citizen, runs.tasks, clock, start
         self._freezing = freezing
         self._due_queue = DueQueue()
@@ -68,8 +72,7 @@ class Dispatcher:
             self._due_queue.drop(job)
             return
         now, freeze = self._clock.now(), self._freezing.current
-        when, job.slot = next_start(self._citizen, job.task, job.state, now, job.floor, freeze)
-        job.when = when
+        when = self._find_next(job, now, freeze)
         job.view = None
         if job.held and when > now:
             self._registry.hold(job, None)
@@ -86,6 +89,11 @@ class Dispatcher:
             self._due_queue.put(job, when)
             if when < self._timer_at:
                 self._arm()
+
+    def _find_next(self, job: Job, now: float, freeze: Freeze | None = None) -> float:
+        """Find when the task is due next, and which slot it then serves."""
+        job.when, job.slot = next_start(self._citizen, job.task, job.state, now, job.floor, freeze)
+        return job.when
 
     def _outside_hours(self, job: Job, when: float, now: float) -> None:
         """Note that the wake waits for its active hours: its schedule asked for a time outside them."""
@@ -148,31 +156,30 @@ class Dispatcher:
 
     def _trigger(self, job: Job, when: float, now: float) -> Trigger | None:
         """Why the task starts now; None if it does not after all: missed, held, or its pause has ended."""
-        state = job.state
-        if state.paused and not state.forced:
-            if pause_is_over(state, now):
+        if job.state.paused and not job.state.forced:
+            if pause_is_over(job.state, now):
                 self._end_pause(job, now)
             return None
         if job.paid and (check_after := self._held(job)):
             self._due_queue.put(job, now + check_after)
             return None
-        if state.forced:
+        if job.state.forced:
             return FORCE
         if job.paid and not job.is_wake:
             when = job.when  # not the time at which it was checked again: it was held until now
-        if state.retry_at is not None and job.when == state.retry_at:
-            return Trigger.RETRY
-        if now - when < LATE or not when or due_since_seen(job.task, state):
-            made = job.slot is not None and made_up(job.task, when, job.slot)
-            return CATCH_UP if made else SCHEDULE
-        if job.task.active and not job.task.active.contains(now):  # the hours ended while the loop stalled
+        if now - when >= LATE and when > job.floor:  # the loop has stalled
+            job.floor = now
+            self._registry.take_up(job, now)
+            when = self._find_next(job, now)
+        if when > now or not _in_hours(job, now):
             self.reschedule(job)
             return None
-        if job.task.catch_up or when <= job.floor:
-            return CATCH_UP
-        job.floor = now  # the loop has stalled
-        self.reschedule(job)
-        return None
+        if job.state.retry_at is not None and job.when == job.state.retry_at:
+            return Trigger.RETRY
+        if now - when < LATE or not when or due_since_seen(job.task, job.state):
+            made = job.slot is not None and made_up(job.task, when, job.slot)
+            return CATCH_UP if made else SCHEDULE
+        return CATCH_UP
 
     def freeze_changed(self) -> None:
         """Empty the queue if the citizen was frozen; schedule its tasks again if it was thawed."""
@@ -239,8 +246,7 @@ class Dispatcher:
                 continue
             if pause_is_over(job.state, now):  # there is no schedule that would notice it
                 self._end_pause(job, now)
-            when, slot = next_start(self._citizen, job.task, job.state, now, job.floor)
-            job.when, job.slot = when, slot
+            when = self._find_next(job, now)
             if when <= now and (why := self._trigger(job, when, now)):
                 self.enqueue(job, FORCE if why is FORCE else job.waiting or trigger)
 
@@ -277,7 +283,7 @@ class Dispatcher:
             return True
         if job.state.paused or not task.enabled:
             return False
-        return not (task.active and self._hours_ended(run.trigger, task.active))
+        return _in_hours(job, self._clock.now())
 
     def start_ready(self) -> None:
         """Start queued tasks while workers are free."""
@@ -288,16 +294,13 @@ class Dispatcher:
             job = heapq.heappop(ready)[2]
             if job.waiting is None or job.run is not None or job.left is not None:
                 continue
-            if job.task.active and self._hours_ended(job.waiting, job.task.active):
+            if job.waiting is not FORCE and not _in_hours(job, self._clock.now()):
                 job.waiting = None
                 self.reschedule(job)
                 self._registry.publish(job)
+                self._dropped(job)
                 continue
             self._start(job, job.waiting)
-
-    def _hours_ended(self, trigger: Trigger, hours: ActiveHours) -> bool:
-        """Whether the hours ended while the task waited for a worker; a forced run has no hours."""
-        return trigger in BY_SCHEDULE and not hours.contains(self._clock.now())
 
 
 class DueQueue:
@@ -340,3 +343,9 @@ class DueQueue:
         while heap and heap[0][2].entry != heap[0][1]:
             heapq.heappop(heap)
         return heap[0][0] if heap else NEVER
+
+
+def _in_hours(job: Job, now: float) -> bool:
+    """Whether the task may start by its hours: they last, or ended less than a minute after it was due."""
+    hours = job.task.active
+    return hours is None or hours.contains(now) or (now - job.when < LATE and hours.contains(job.when))

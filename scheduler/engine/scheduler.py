@@ -83,7 +83,8 @@ class Scheduler(Verbs):
         self._registry.bus.record = self._recorder.record
         self._runner = Runner(self._runs, clock, workers, self._end)
         self._freezing = Freezing(citizen, freezes or HomeFreezes(home, copies), clock, self._freeze_changed)
-        self._dispatch = Dispatcher(citizen, self._runs, clock, self._start, self._held, self._freezing)
+        asks = self._start, self._held, self._runner.waiters.check_queued
+        self._dispatch = Dispatcher(citizen, self._runs, clock, *asks, self._freezing)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
         shared = shared or shared_by_root(home.parent, clock)
         self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._announce_provider, copies)
