@@ -19,6 +19,7 @@ from scheduler.system.clock import Clock, ClockSteps, Timer
 SLICE = 256  # dispatches before other work on the loop gets its turn
 # Members of an enumeration are slow to look up.
 SCHEDULE, FORCE, CATCH_UP = Trigger.SCHEDULE, Trigger.FORCE, Trigger.CATCH_UP
+ASKED = (FORCE, Trigger.URGENT)
 AGAIN = 1.0  # seconds until a dispatch that failed is tried again
 
 
@@ -275,15 +276,21 @@ class Dispatcher:
             job.waiting = None
 
     def wants(self, run: RunHandle, task: Task) -> bool:
-        """Whether a run that waits for a worker elsewhere may still begin, by the rules of this queue."""
+        """Whether a run that waits before it begins may still do so, by the rules of this queue."""
         job = run.job
-        if job is None or self._stopped or self._freezing.frozen() or job.task != task:
+        if job is None or self._stopped or job.task != task:
             return False
-        if run.trigger is FORCE:
-            return True
-        if job.state.paused or not task.enabled:
+        return (task.enabled or _asked_for(run, job)) and self.may_begin(run, job)
+
+    def may_begin(self, run: RunHandle, job: Job) -> bool:
+        """Whether a run that was started may still begin: a disk may have been slow since then."""
+        if self._freezing.frozen():
             return False
-        return _in_hours(job, self._clock.now())
+        return _asked_for(run, job) or not (job.state.paused or self.hours_ended(job))
+
+    def hours_ended(self, job: Job) -> bool:
+        """Whether the schedule may not start the task now: it would be outside its hours."""
+        return not _in_hours(job, self._clock.now())
 
     def start_ready(self) -> None:
         """Start queued tasks while workers are free."""
@@ -294,7 +301,7 @@ class Dispatcher:
             job = heapq.heappop(ready)[2]
             if job.waiting is None or job.run is not None or job.left is not None:
                 continue
-            if job.waiting is not FORCE and not _in_hours(job, self._clock.now()):
+            if job.waiting is not FORCE and self.hours_ended(job):
                 job.waiting = None
                 self.reschedule(job)
                 self._registry.publish(job)
@@ -343,6 +350,11 @@ class DueQueue:
         while heap and heap[0][2].entry != heap[0][1]:
             heapq.heappop(heap)
         return heap[0][0] if heap else NEVER
+
+
+def _asked_for(run: RunHandle, job: Job) -> bool:
+    """Whether somebody or something urgent asked for the run, so that no schedule, pause or hours matter."""
+    return run.trigger in ASKED or run.asked or job.state.forced
 
 
 def _in_hours(job: Job, now: float) -> bool:

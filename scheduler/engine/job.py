@@ -81,6 +81,12 @@ class Job:
         run = self.run
         return bool(run and self.task.queue and not run.where and not run.reason)
 
+    @property
+    def looks_itself(self) -> bool:
+        """Whether its run waits before it begins, and asks then whether it still may."""
+        run = self.run
+        return bool(run and (self.task.queue or (self.is_wake and not run.opened)))
+
     def _hold(self) -> Hold | None:
         if self.run and self.in_queue:
             why = self.run.waits or _no_worker_yet(self.task.queue)

@@ -53,6 +53,7 @@ class RunHandle:
     waits = ""  # which workers it waits for
     where = ""  # the machine whose worker carries it out
     abandoned = held_up = False
+    asked = False  # it was forced while it waited
     put_back = False  # a wake was kept from its turn and stays due
     removed = False  # its task has gone from the settings, and is not due if it comes back
     number = 0  # of a wake

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -26,6 +27,7 @@ from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience")
 
+A_MOMENT = 0.25  # seconds from a start to its program; after a longer wait the run is asked for again
 # Members of an enumeration are slow to look up, and `A | B` makes a new object for each run.
 INTERRUPTED, REFUSED, SKIPPED = Outcome.INTERRUPTED, Outcome.REFUSED, Outcome.SKIPPED
 SCHEDULE, FORCE, RETRY, URGENT = Trigger.SCHEDULE, Trigger.FORCE, Trigger.RETRY, Trigger.URGENT
@@ -48,6 +50,7 @@ class RunRegistry(RunObserver):
         self.budget = Budget()  # its days are in the citizen's time zone
         self.results = Results()
         self._citizen, self._clock = citizen, clock
+        self.ask_again: Callable[[RunHandle], None] = lambda run: None  # takes back a run that may not begin
 
     def start(self, job: Job, trigger: Trigger) -> RunHandle:
         """Note that the task runs, in its state, before its handler gets control."""
@@ -114,6 +117,7 @@ class RunRegistry(RunObserver):
     def open_turn(self, job: Job, run: RunHandle, why: str = "") -> None:
         """Begin a prepared run."""
         run.opened, run.who, run.begun_for = True, run.who or job.state.asked_by, why
+        run.asked = job.state.forced
         now = self._clock.now()
         since = now - (self._clock.elapsed() - run.started_at)
         if abs(since - run.since) > DRIFT:  # the clock was set while it waited
@@ -152,6 +156,14 @@ class RunRegistry(RunObserver):
             self._update_carried(run.job, running)
             if (written := self.tasks.store.written()) is not None:
                 await written
+        await self.begins(run)
+
+    async def begins(self, run: RunHandle) -> None:
+        """Note that the run's program gets control now; a run that may not begin any more is cancelled."""
+        if self._clock.elapsed() - run.started_at > A_MOMENT:
+            self.ask_again(run)
+            if run.reason:
+                await asyncio.sleep(0)  # here it is cancelled
         run.began_at = self._clock.elapsed()
 
     def _served(self, job: Job, trigger: Trigger, now: float) -> float | None:
@@ -270,7 +282,7 @@ class RunRegistry(RunObserver):
             self._update_carried(job, replace(process, since=run.since))
             if (written := self.tasks.store.written()) is not None:
                 await written
-        run.began_at = self._clock.elapsed()
+        await self.begins(run)
 
     def _update_carried(self, job: Job, running: Running) -> None:
         state = job.state.carried_by(running)

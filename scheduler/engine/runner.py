@@ -75,7 +75,7 @@ class Runner:
                 if run.variables:
                     context = replace(context, variables=run.variables)
             if execute is None and run.job and run.job.in_process:
-                run.began_at = self._clock.elapsed()
+                await self._runs.begins(run)
             result = await (execute or self.execute)(task, context, run)
         except GeneratorExit:
             raise
@@ -126,14 +126,14 @@ class Runner:
         self._workers.deferred.flush()
         return run.task is None or run.task.done()
 
-    def take_back(self, run: RunHandle) -> None:
-        """End a run whose program has not got control: it does not begin, and stays due.
+    def take_back(self, run: RunHandle, missed: str = "") -> None:
+        """End a run whose program has not got control: it does not begin, and stays due unless `missed`.
 
         The record of a start may take seconds, on a slow disk or with the database away.
         """
         if not (run.began_at or run.reason):
-            run.put_back, run.never_began, run.opened = True, True, False
-            run.halt(Outcome.SKIPPED)
+            run.put_back, run.never_began, run.opened = not missed, True, False
+            run.halt(Outcome.SKIPPED, missed)
 
     def kill_all(self) -> None:
         """Cancel everything that runs."""
@@ -240,7 +240,7 @@ def _halted(task: Task, run: RunHandle) -> Result:
     if run.reason is Outcome.STOPPED:
         return Result(Outcome.STOPPED, f"stopped by {run.stopped_by or UNKNOWN_USER}{alive}")
     if run.reason is Outcome.SKIPPED:
-        return Result(Outcome.SKIPPED)
+        return Result(Outcome.SKIPPED, run.why)
     return Result(Outcome.INTERRUPTED, f"interrupted: {run.why}{alive}")
 
 

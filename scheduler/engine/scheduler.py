@@ -1,7 +1,7 @@
 """The sole owner of one citizen's state: starts its tasks, answers verbs, publishes snapshots."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,7 @@ class Scheduler(Verbs):
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
         shared = shared or shared_by_root(home.parent, clock)
         self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._announce_provider, copies)
+        self._runs.ask_again = self._ask_again
         wanted, allowed = self._dispatch.wants, self._paid.may_still_begin
         self._remote = RemoteRuns(citizen, self._runs, self._runner, carrier, wanted, allowed)
         plan = self._rules.wake
@@ -97,7 +98,7 @@ class Scheduler(Verbs):
 
     def _wake_requests(self, plan: WakeTask) -> WakeRequests:
         parts = self._runs, self._clock, self._paid, self._runner
-        asks = self._freezing.words, self._run_due_before_wake, self._recorded
+        asks = self._freezing.words, self._run_due_before_wake, self._recorded, self._dispatch.wants
         wake = Wake(self.citizen, self.home, plan, *parts, *asks, self._copies)
         return WakeRequests(self.citizen, wake, self._runs, self._dispatch, self._clock)
 
@@ -332,9 +333,14 @@ class Scheduler(Verbs):
         self._dispatch.freeze_changed()
         for job in self._registry.rows():
             self._runner.waiters.check_queued(job)
-            waits = job.task.queue or (job.is_wake and job.run and not job.run.opened)  # it looks by itself
-            if freeze and job.run and not waits:
+            if freeze and job.run and not job.looks_itself:
                 self._runner.take_back(job.run)
+
+    def _ask_again(self, run: RunHandle) -> None:
+        """Take the run back if it may not begin any more."""
+        if (job := run.job) and not self._dispatch.may_begin(run, job):
+            missed = self._dispatch.hours_ended(job) and not job.task.catch_up
+            self._runner.take_back(run, "its hours ended before it began" if missed else "")
 
     # -------------------------------------------------------------- for callers on the same loop
 
@@ -399,12 +405,12 @@ class Scheduler(Verbs):
             return self._wakes().wake.turn
         return self._carry_out_paid
 
-    def _execute(self, task: Task, context: Context, run: RunHandle) -> Awaitable[Result]:
+    async def _execute(self, task: Task, context: Context, run: RunHandle) -> Result:
         if task.queue:
-            return self._remote.carry_out(task, context, run)
-        if run.job and run.job.in_process:
-            run.began_at = self._clock.elapsed()
-        return self._workers.run(task, context, run)
+            return await self._remote.carry_out(task, context, run)
+        if run.job and run.job.in_process and not run.began_at:
+            await self._runs.begins(run)
+        return await self._workers.run(task, context, run)
 
     async def _carry_out_paid(self, task: Task, context: Context, run: RunHandle) -> Result:
         def start() -> None:

@@ -59,10 +59,15 @@ class Wake:
         frozen: Callable[[], str],
         run_due: Callable[[float], Awaitable[list[str]]],
         recorded: Callable[[], Awaitable[None]],
+        wanted: Callable[[RunHandle, Task], bool],
         copies: FileCopies = NO_COPIES,
     ) -> None:
-        """`run_due` runs the due tasks and returns those that still run after so many seconds."""
+        """`run_due` runs the due tasks and returns those that still run after so many seconds.
+
+        `wanted` says whether the wake may still begin after that.
+        """
         self.plan, self._frozen, self._run_due, self._recorded = plan, frozen, run_due, recorded
+        self._wanted = wanted
         self.record = WakeRecord(citizen, home, clock, copies)
         self._paid, self._runner = paid, runner
         self._citizen, self._home, self._runs, self._clock = citizen, home, runs, clock
@@ -101,7 +106,7 @@ class Wake:
         late = await self._run_due(self.plan.patience)
         verdict = await self._ask_gate(task, context, run, late)
         turn = Turn(task, context, run, tuple(late), verdict.why)
-        begun = self._skipped(verdict, run) or await self._open(turn)
+        begun = self._skipped(verdict, turn) or await self._open(turn)
         if isinstance(begun, Result):
             return begun
         try:
@@ -110,15 +115,15 @@ class Wake:
             run.exited()  # a request from now on gets its own wake
             self._noted.set()
 
-    def _skipped(self, verdict: Verdict, run: RunHandle) -> Result | None:
-        """The result if the wake is skipped: not worth its cost, or held by something since it was due."""
+    def _skipped(self, verdict: Verdict, turn: Turn) -> Result | None:
+        """The result if the wake is skipped: not worth its cost, or since it was due it may not begin."""
         if not verdict.wake:
             return Result(Outcome.SKIPPED, verdict.why)
         held, _ = self.hold()
-        if not held:
+        if not held and self._wanted(turn.run, turn.task):
             return None
-        run.put_back = True
-        return Result(Outcome.SKIPPED, held.why)
+        turn.run.put_back = True
+        return Result(Outcome.SKIPPED, held.why if held else "")
 
     async def _open(self, turn: Turn) -> Admission | Result | None:
         """Let the turn begin, its cost entered if it costs money; return its result if it may not begin."""

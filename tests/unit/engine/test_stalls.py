@@ -1,15 +1,24 @@
 """A process that stood still: whatever a start depends on is asked again before it."""
 
 import asyncio
+from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from scheduler.core.schedules.active_hours import ActiveHours
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Outcome, Task, Trigger
-from tests.fakes import NOON
+from scheduler.core.task import Call, Command, Outcome, Task, Trigger, WakeTask
+from scheduler.engine.scheduler import Scheduler
+from scheduler.process.who import Who
+from scheduler.storage.freeze_file import HomeFreezes
+from scheduler.storage.state_store import Store
+from tests.fakes import NOON, FakeClock, Gate, until
+from tests.unit.engine.wake.test_wake import awake
+from tests.unit.engine.wake.test_wake_cost import agent, under
 
 HOUR = 3600.0
 MORNING = ActiveHours("08:00-13:00")
@@ -88,3 +97,111 @@ async def test_without_catch_up_such_a_retry_is_given_up(build, clock, noting, r
     assert runs == []
     await clock.advance(hours=1)
     assert runs == [NOON + 3 * HOUR]
+
+
+# ------------------------------------------------------------------ between a start and its program
+
+
+class SlowStore(Store):
+    """Says that a start is written when a test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    def written(self) -> Awaitable[bool]:
+        return self.gate.wait()
+
+
+PROGRAM = Task("tick", Every(HOUR), Command(("touch", "ran")), active=MORNING)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize(("catch_up", "hour"), [(True, 8), (False, 12)])
+async def test_what_waits_for_its_record_until_its_hours_are_over_does_not_begin(
+    build, clock, noting, runs, home, inside, catch_up, hour
+):
+    clock.wall, store = BEFORE_ONE - 1, SlowStore()
+    task = noting(active=MORNING) if inside else PROGRAM
+    daily = replace(task, schedule=Cron("30 59 12 * * *"), catch_up=catch_up)
+    scheduler = await build(daily, store=store)
+    await clock.advance(2)
+    await until(lambda: scheduler.snapshot().tasks[0].running_since, "it waits for its record")
+    clock.stall(2 * HOUR)
+    store.gate.set()
+    await until(lambda: scheduler.snapshot().tasks[0].running_since is None, "it is taken back")
+    assert runs == [] and not (home / "ran").exists()
+    row = scheduler.snapshot().tasks[0]
+    assert row.run_count == 0 and datetime.fromtimestamp(row.due, UTC).hour == hour
+
+
+@pytest.mark.parametrize("inside", [False, True])
+async def test_what_waits_for_its_record_does_not_begin_in_a_freeze_that_another_process_made(
+    build, clock, noting, runs, home, inside
+):
+    store = SlowStore()
+    scheduler = await build(noting() if inside else replace(PROGRAM, active=None), store=store)
+    await clock.advance()
+    await until(lambda: scheduler.snapshot().tasks[0].running_since, "it waits for its record")
+    HomeFreezes(home).own.freeze(Freeze(clock.now() + 1, None, "ct"))
+    clock.stall(2)
+    store.gate.set()
+    await until(lambda: scheduler.snapshot().tasks[0].running_since is None, "it is taken back")
+    assert runs == [] and not (home / "ran").exists()
+    assert scheduler.snapshot().freeze and scheduler.snapshot().tasks[0].run_count == 0
+
+
+async def by_a_pause(scheduler: Scheduler, clock: FakeClock) -> None:
+    await scheduler.pause("wake")
+
+
+async def by_its_hours(scheduler: Scheduler, clock: FakeClock) -> None:
+    clock.stall(HOUR)
+
+
+async def by_settings(scheduler: Scheduler, clock: FakeClock) -> None:
+    off = replace(scheduler._rules.wake, enabled=False)
+    scheduler.set_tasks(scheduler._tasks, replace(scheduler._rules, wake=off))
+
+
+@pytest.mark.parametrize("ended", [by_a_pause, by_its_hours, by_settings])
+async def test_a_wake_that_waits_for_its_tasks_asks_again_whether_it_may_begin(build, clock, ended):
+    clock.wall, wakes, hold = BEFORE_ONE, [], Gate()
+    plan = WakeTask(
+        schedule=Every(HOUR), work=Call(lambda context: wakes.append(clock.now())), active=MORNING
+    )
+    slow = Task("slow", Every(10 * HOUR), Call(hold), timeout=5 * HOUR)
+    scheduler = await build(slow, wake=replace(plan, patience=4 * HOUR))
+    await clock.advance()
+    await until(lambda: scheduler.snapshot().wake.running_since is not None, "it waits for slow")
+    await ended(scheduler, clock)
+    hold.open.set()
+    await until(lambda: scheduler.snapshot().wake.running_since is None, "it has no turn")
+    assert wakes == []
+
+
+async def test_a_wake_that_was_asked_for_while_it_waited_has_no_hours(build, clock):
+    clock.wall, wakes, hold = BEFORE_ONE, [], Gate()
+    plan = WakeTask(
+        schedule=Every(HOUR), work=Call(lambda context: wakes.append(clock.now())), active=MORNING
+    )
+    slow = Task("slow", Every(10 * HOUR), Call(hold), timeout=5 * HOUR)
+    scheduler = await build(slow, wake=replace(plan, patience=4 * HOUR))
+    await clock.advance()
+    await scheduler.wake()
+    clock.stall(HOUR)
+    hold.open.set()
+    await until(lambda: wakes, "it wakes")
+
+
+async def test_a_wake_whose_budget_is_lifted_outside_its_hours_waits_for_the_next(build, clock):
+    plan = WakeTask(schedule=Every(600), work=agent(), report="claude", active=MORNING)
+    clock.wall = BEFORE_ONE - HOUR
+    scheduler = await build(wake=plan, spending=under(day="0.50"))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    await clock.advance(hours=3)
+    await scheduler.add_to_budget("10", who=Who("ct"))
+    await clock.advance(hours=1)
+    assert scheduler.snapshot().wake.count == 1
+    assert datetime.fromtimestamp(scheduler.snapshot().wake.due, UTC).hour == 8

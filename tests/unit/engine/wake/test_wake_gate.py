@@ -335,7 +335,7 @@ async def test_a_gate_may_print_megabytes(citizen):
 
 
 async def test_a_wake_that_is_stopped_while_its_gate_runs_has_no_turn_and_comes_again(citizen, clock):
-    await citizen.begins(command("echo $$ > pid; [ -e quick ] || sleep 600"))
+    await citizen.begins(command("echo $$ > new; mv new pid; [ -e quick ] || sleep 600"))
     await clock.advance(600)
     await until(lambda: (citizen.home / "pid").exists(), "the gate runs")
     pid = int((citizen.home / "pid").read_text())
