@@ -27,10 +27,6 @@ class EventLog(logging.Handler):
                 self._note("starting", event.task, str(event.trigger))
             case "finished":
                 self._note("finished", event.task, (str(event.outcome), event.duration or 0.0, event.text))
-            case "wake started":
-                self._note("starting", "wake", "wake")
-            case "wake finished":
-                self._note("finished", "wake", (str(event.outcome), 0.0, event.text))
             case kind if kind in KINDS:
                 self._note(KINDS[kind], event.task, None)
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from tests.simulation.history import DAY, HOUR, History, Plan, Step
 from tests.simulation.rules.oracle import NEVER
-from tests.simulation.rules.owed import Broken
+from tests.simulation.rules.owed import LITTLE, MINUTE, SCHEDULED, Broken
 from tests.simulation.trace import Fact
 
 SHARE = 0.25  # of histories that have any
@@ -88,17 +88,23 @@ def a_timed_pause_ends_by_itself(history: History, trace: list[Fact]) -> Iterato
 
 
 def no_schedule_starts_outside_its_hours(history: History, trace: list[Fact]) -> Iterator[Broken]:
-    """By the clock of its zone, over midnight and in nights in which clocks change."""
+    """By the clock of its zone, over midnight and in nights in which clocks change; a minute is late."""
     plans: dict[str, Plan] = {}
     for fact in trace:
         if fact.kind in ("planned", "edited"):
             plans[fact.task] = fact.more
-        elif fact.kind == "starting" and fact.more in ("schedule", "catch-up"):
+        elif fact.kind in ("starting", "began") and _trigger(fact) in SCHEDULED:
             plan = plans[fact.task]
-            if plan.active and not _inside(plan, fact.wall):
+            late = fact.wall - MINUTE - LITTLE
+            if plan.active and not (_inside(plan, fact.wall) or _inside(plan, late)):
                 shown = datetime.fromtimestamp(fact.wall, ZoneInfo(plan.zone))
-                text = f"it starts at {shown:%a %H:%M:%S}, outside {plan.active} ({plan.zone})"
+                how = "starts" if fact.kind == "starting" else "begins"
+                text = f"it {how} at {shown:%a %H:%M:%S}, outside {plan.active} ({plan.zone})"
                 yield Broken("hours", fact.at, fact.task, text)
+
+
+def _trigger(fact: Fact) -> str:
+    return str(fact.more if fact.kind == "starting" else fact.more[1])
 
 
 def _inside(plan: Plan, wall: float) -> bool:
@@ -117,5 +123,6 @@ def nothing_starts_in_a_freeze(history: History, trace: list[Fact]) -> Iterator[
             since = fact.at if since is None else since
         elif fact.kind == "thawed":
             since = None
-        elif fact.kind == "starting" and since is not None and fact.at > since + GRACE:
-            yield Broken("frozen", fact.at, fact.task, f"it starts {fact.at - since:.1f} s after a freeze")
+        elif fact.kind in ("starting", "began") and since is not None and fact.at > since + GRACE:
+            how = "starts" if fact.kind == "starting" else "begins"
+            yield Broken("frozen", fact.at, fact.task, f"it {how} {fact.at - since:.1f} s after a freeze")

@@ -205,7 +205,7 @@ class Wanted(Owed):
 
     def _stands(self) -> None:
         """A freeze that was over before its scheduler looked took no start back: it serves slots since."""
-        self.running, self.wanted, self.must = True, False, False
+        self.running, self.wanted, self.must, self.reset_saved = True, False, False, False
         if self.paused and self.trigger in SCHEDULED:
             self._break("unwanted", f"its program begins ({self.trigger}) although it was paused before")
 
