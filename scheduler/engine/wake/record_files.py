@@ -1,24 +1,23 @@
 """The files that name a citizen's wakes: metadata.json, wake_log.json and memory/raw."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from scheduler.core.schedules.schedule import iso
+from scheduler.engine.wake.wake_log import WAKES_KEPT, WakeLog
 from scheduler.executors.result import Result
 from scheduler.storage.failure_journal import Entry, write_events
 from scheduler.storage.file_copies import METADATA, FileCopies
-from scheduler.system.files import read_json_for_update, replace_file, require_home, write_json
-
-WAKES_KEPT = 1000
+from scheduler.system.files import read_json_for_update, require_home, write_json
 
 
 class RecordFiles:
     """Keeps each wake until every file has it: a full disk, or one broken file, loses none."""
 
     def __init__(self, home: Path, copies: FileCopies) -> None:
-        self._home, self._copies = home, copies
+        self._home, self._copies, self._log = home, copies, WakeLog(home)
         self._counted: dict[str, Any] = {}
         self._entries: list[dict[str, Any]] = []
         self._events: list[Entry] = []
@@ -47,15 +46,9 @@ class RecordFiles:
             self._counted = {}
 
     def _log_wakes(self) -> None:
-        if not self._entries:
-            return
-        path = self._home / "wake_log.json"
-        require_home(self._home)
-        document = read_json_for_update(path)
-        wakes = document.get("wakes")
-        kept = [*(wakes if isinstance(wakes, list) else []), *self._entries][-WAKES_KEPT:]
-        replace_file(path, _lines(document, kept).encode(), make=True)
-        self._entries = []
+        if self._entries:
+            self._log.add(self._entries)
+            self._entries = []
 
     def _write_events(self) -> None:
         write_events(self._home, self._events)
@@ -66,10 +59,3 @@ def update_metadata(home: Path, values: Mapping[str, Any]) -> None:
     require_home(home)
     path = home / "metadata.json"
     write_json(path, {**read_json_for_update(path), **values})
-
-
-def _lines(document: Mapping[str, Any], wakes: Sequence[Any]) -> str:
-    """One line for each wake and each other key: indenting a thousand wakes takes three times as long."""
-    others = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in document.items() if key != "wakes"]
-    listed = ",\n  ".join(map(json.dumps, wakes))
-    return "{" + ",\n".join([*others, f'"wakes": [\n  {listed}\n]']) + "}\n"
