@@ -12,6 +12,7 @@ import pytest
 
 from scheduler.cluster.coordinator import ClusterCoordinator
 from scheduler.cluster.database import STEPS, VERSION, Connection, Database, NotInstalled, install, shown
+from scheduler.cluster.database import one as exactly_one
 from scheduler.cluster.leases import KILLING, Leases
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.ports import FleetOptions
@@ -264,17 +265,21 @@ async def test_another_server_voids_every_lease_and_no_machine_owns_for_the_time
     owners: Owners, database: Database
 ) -> None:
     """As after a promotion: what the row says of the server is not what the server says."""
-    one = owners("m1", seconds=0.5)
+    one, fresh = owners("m1"), owners("m2")
     lease = await one.take("opus", "home-1")
     await one.renew()
     await replaced(database)
-    fresh = owners("m2", seconds=0.5)
     with pytest.raises(Owned, match="a replica was promoted, or a copy put back; opus waits until"):
         await fresh.take("opus", "home-1")
     await one.renew()
     assert lease.lost
-    await asyncio.sleep(0.5)
+    async with database.connection() as connection:
+        ends = "SELECT min(until - clock_timestamp()) FROM experience.owners"  # of mira, too, which had none
+        (left,) = await exactly_one(connection, ends)
+        assert LONG - 60 < left.total_seconds() <= LONG
+    await expire(database, "opus")
     assert (await fresh.take("opus", "home-1")).epoch > 1_000_000
+    await expire(database, "mira")
     assert (await owners("m3").take("mira", "home-2")).epoch > 1_000_000  # had an owner that is not known
 
 
