@@ -48,6 +48,7 @@ CITIZENS = ("aria", "luna", "mira", "nova", "opus", STEERED)
 USUAL = 3.0  # seconds of a lease; a shorter one shortens all else, too
 SETTLE = 4.0  # leases at the end without faults: everything has to run again
 STARTS = 30.0  # seconds that a process may take until it runs what is due, on a busy machine
+PATIENCE = 300.0  # seconds for each step of a control, on a busy machine
 AT_ONCE = 2  # machines with a fault: one is left
 PROGRAM = """import os, sys, time
 log, lasts, version = sys.argv[1:]
@@ -59,7 +60,9 @@ def note(what):
     with open(log, 'ab', buffering=0) as file:
         file.write(line.encode())
 note('begin')
-time.sleep(float(lasts))
+while lasts == 'until released' and not os.path.exists(f'{log}-released'):
+    time.sleep(0.02)
+time.sleep(0 if lasts == 'until released' else float(lasts))
 note('end')
 """
 VERB_EVERY = 1.0  # seconds between two verbs
@@ -68,7 +71,7 @@ VERB_EVERY = 1.0  # seconds between two verbs
 class Trial:
     """Three machines, six citizens, three runs in a lease for each, and faults by seeds."""
 
-    lasts = 0.3  # seconds that a run takes, with the usual lease
+    lasts: float | None = 0.3  # seconds that a run takes, with the usual lease; None: until it is released
     more = ""  # keys of each task
     warm = 2 * len(CITIZENS)  # lines that are there before the first fault
 
@@ -77,6 +80,7 @@ class Trial:
     ) -> None:
         self._server, self._folder, self._failover = server, folder, failover
         self._log, self._program = folder / "runs", folder / "program.py"
+        self._released = folder / "runs-released"
         self._program.write_text(PROGRAM)
         launcher = ("-m", "tests.cluster.history.launcher", variant)
         self.machines = [self._machine(f"m{number}", launcher) for number in (1, 2, 3)]
@@ -93,7 +97,7 @@ class Trial:
 
     def _machine(self, name: str, launcher: tuple[str, ...]) -> Machine:
         every = f'every = "{self._pace}s"\ntimeout = "30s"'
-        tick = self._task(every, self.lasts * self._pace)
+        tick = self._task(every, None if self.lasts is None else self.lasts * self._pace)
         settings = f'failover = "{self._failover}s"\n{VERB_SETTINGS}' + "".join(
             f"[citizens.{citizen}.tasks.tick]\n{tick}" for citizen in CITIZENS
         )
@@ -101,8 +105,9 @@ class Trial:
             settings += f"[citizens.{STEERED}.tasks.{name_of_task}]\n{self._task(keys, lasts)}"
         return Machine(name, self._folder / name, self._server.port, settings, launcher)
 
-    def _task(self, keys: str, lasts: float, version: int = 0) -> str:
-        command = [sys.executable, "-S", str(self._program), str(self._log), str(lasts), str(version)]
+    def _task(self, keys: str, lasts: float | None, version: int = 0) -> str:
+        seconds = "until released" if lasts is None else str(lasts)
+        command = [sys.executable, "-S", str(self._program), str(self._log), seconds, str(version)]
         return f"{keys}\ncommand = {json.dumps(command)}\n{self.more}\n"
 
     def _edited(self, version: int) -> str:
@@ -205,7 +210,7 @@ class Trial:
             machine.start()
 
     def _until(self, happened: Callable[[], bool]) -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while not happened():
             assert time.monotonic() < until, [machine.said() for machine in self.machines]
             time.sleep(0.02)

@@ -22,12 +22,12 @@ def test_nothing_runs_twice_and_nothing_is_lost(server: Postgres) -> None:
     assert verdict.guilty == [], verdict.counts()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_without_epochs_the_checker_finds_it(server: Postgres) -> None:
     assert control(server, failover=FAILOVER).twice
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_where_a_verb_that_comes_twice_is_obeyed_twice_the_checker_finds_it(server: Postgres) -> None:
     verdict = control_verbs(server, failover=FAILOVER)
     assert verdict.doubled
@@ -40,7 +40,7 @@ def test_nor_where_workers_carry_the_runs(server: Postgres) -> None:
     assert verdict.guilty == [], verdict.counts()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_without_leases_of_workers_the_checker_finds_it(server: Postgres) -> None:
     assert worker_faults.control(server, failover=FAILOVER).overlaps
 

@@ -8,13 +8,13 @@ import random
 import sys
 from pathlib import Path
 
+from scheduler.process.process_info import stat
 from tests.cluster.history.faults import AT_ONCE, CITIZENS, STARTS, USUAL, Trial, _empty, command_line
 from tests.cluster.history.histories import Verdict, judge_gaps, now, read
 from tests.cluster.history.launcher import WITHOUT_LEASES
 from tests.cluster.history.verbs import STEERED
 from tests.cluster.postgres import Postgres
 
-LONG = 15.0  # seconds that a run takes in the control: longer than it takes to be given to another worker
 WORK = ("worker", "--queue", "gpu", "--concurrency", "16")
 
 
@@ -27,7 +27,8 @@ class WorkerTrial(Trial):
         self, server: Postgres, folder: Path, *, failover: float = USUAL, leases: bool = True
     ) -> None:
         if not leases:
-            self.lasts, self.warm = LONG * USUAL / failover, 1
+            self.lasts, self.warm = None, 1
+        self._frozen: dict[str, str] = {}  # by task, the slots of the runs of a frozen worker
         super().__init__(server, folder, failover=failover)
         launcher = ("-m", "tests.cluster.history.launcher", "as-it-is" if leases else WITHOUT_LEASES)
         self.workers = [self._machine(f"g{number}", launcher) for number in (1, 2)]
@@ -78,22 +79,38 @@ class WorkerTrial(Trial):
 
     def _zombie(self) -> None:
         """Whatever the machine is like: each step waits until the one before has been seen."""
-        name = self._owner()
-        frozen = next(worker for worker in self.workers if worker.name == name)
-        frozen.freeze()
-        self._verdict.faults.append(f"freeze {name} until its runs are another's")
-        mine = [line.split() for line in self._lines() if line.split()[3] == name]
-        begun = {words[1].rpartition("/")[0]: words[1] for words in mine}
+        self._until(self._freeze_one_at_work)
+        before = len(self._lines())
 
         def given_away() -> bool:
-            now = [line.split() for line in self._lines()]
-            return any(
-                words[3] != name and begun.get(words[1].rpartition("/")[0], words[1]) != words[1]
-                for words in now
-            )
+            since = [line.split() for line in self._lines()[before:]]
+            return any(_task(words) in self._frozen for words in since if words[0] == "begin")
 
         self._until(given_away)
-        self._until(lambda: all(f"end {slot} " in self._log.read_text() for slot in begun.values()))
+        self._released.touch()
+        self._until(lambda: all(f"end {slot} " in self._log.read_text() for slot in self._frozen.values()))
+
+    def _freeze_one_at_work(self) -> bool:
+        """Freeze a worker with runs, which nothing ends from then on; return False if it has none."""
+        name = self._owner()
+        worker = next(worker for worker in self.workers if worker.name == name)
+        worker.freeze()
+        begun = [line.split() for line in self._lines() if line.split()[3] == name]
+        self._frozen = {_task(words): words[1] for words in begun if _goes_on(int(words[4]))}
+        if not self._frozen:
+            worker.thaw()
+            return False
+        self._verdict.faults.append(f"freeze {name} until its runs are another's")
+        return True
+
+
+def _task(words: list[str]) -> str:
+    return words[1].rpartition("/")[0]
+
+
+def _goes_on(pid: int) -> bool:
+    found = stat(pid)
+    return found is not None and found.state not in "ZX"
 
 
 def trial(server: Postgres, seeds: range, seconds: float, *, failover: float = USUAL) -> Verdict:
