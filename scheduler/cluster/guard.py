@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from scheduler.process.process_info import Running, born, stat
+from scheduler.process.process_info import LINUX, Running, born
 
 
 class Guard:
@@ -22,8 +22,10 @@ class Guard:
         """Whether the guard watches; a stopped one (SIGSTOP) kills nothing, and its pipe fills up."""
         if self._process is None or self._process.poll() is not None:
             return False
-        found = stat(self._process.pid)
-        return found is None or found.state != "T"
+        if not LINUX:  # some have no waitid
+            return True
+        changes = os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, changes) is None
 
     def begin(self) -> None:
         """Start the guard, or a new one if it died or was stopped; returns when it watches, blocks."""
