@@ -12,19 +12,23 @@ from typing import Any
 
 import psycopg
 from procrastinate import App, PsycopgConnector
+from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException, ProcrastinateException
-from procrastinate.jobs import Job, Status
-from procrastinate.manager import JobManager, NotificationCallback
+from procrastinate.jobs import Job, JobInserted, Status
+from procrastinate.manager import JobManager, NotificationCallback, get_channel_for_queues
+from psycopg.sql import SQL, Identifier
 from psycopg_pool import PoolTimeout
 
-from scheduler.cluster.database import OPTIONS
+from scheduler.cluster.database import OPTIONS, Database
 from scheduler.cluster.fence import KNOCK
 from scheduler.errors import DatabaseAway
 
 POLL = 5.0  # seconds between two checks for jobs whose knock was not heard, as before it listened
+LISTENS = 30.0  # seconds between two checks whether the connection that listens still exists
 POOL = 2  # connections of a worker for Procrastinate's own signs of life
 OPENS_WITHIN = 5.0  # seconds
 QUIET = ("procrastinate", "psycopg.pool")  # loggers that print tracebacks; the worker logs one line
+_INSERTED = JobInserted(type="job_inserted", job_id=0)  # which one does not matter: the next is claimed
 
 
 def schema() -> str:
@@ -35,19 +39,28 @@ def schema() -> str:
 class _Taken(JobManager):
     """Jobs that are removed when they are fetched; each stands for a run that has been claimed."""
 
-    def __init__(self, connector: PsycopgConnector, take: Callable[[], Awaitable[int | None]]) -> None:
+    def __init__(
+        self, connector: BaseConnector, database: Database, take: Callable[[], Awaitable[int | None]]
+    ) -> None:
         super().__init__(connector)
-        self._take = take
+        self._database, self._take = database, take
         self._knocks = 0
 
     async def listen_for_jobs(
         self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
     ) -> None:
-        async def knocked(**notification: Any) -> None:
-            self._knocks += 1
-            await on_notification(**notification)
-
-        await super().listen_for_jobs(on_notification=knocked, queues=queues)
+        """Hear knocks; a thousand at once are read together, where Procrastinate begins a task for each."""
+        connection = await self._database.connect()
+        try:
+            for channel in get_channel_for_queues(queues):
+                await connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
+            while True:
+                async for _ in connection.notifies(timeout=LISTENS):
+                    self._knocks += 1
+                    await on_notification(channel="", notification=_INSERTED)
+                await connection.execute("SELECT 1")  # a connection that was cut says nothing
+        finally:
+            await connection.close()
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         run, before = None, -1
@@ -62,6 +75,7 @@ class _Taken(JobManager):
 
 
 async def hear(
+    database: Database,
     url: str,
     queues: Collection[str],
     concurrency: int,
@@ -81,11 +95,14 @@ async def hear(
         reconnect_timeout=OPENS_WITHIN,
     )
     app = App(connector=connector)
-    app.job_manager = _Taken(connector, take)
+    app.job_manager = _Taken(connector, database, take)
 
     @app.task(name=KNOCK)
     async def knock(run: int) -> None:
-        await carry(run)
+        following: int | None = run
+        while following is not None:  # one job of Procrastinate for all that wait
+            await carry(following)
+            following = await take()
 
     try:
         async with app.open_async():

@@ -144,7 +144,7 @@ class Worker(RunObserver):
         said = ""
         while True:
             self._lease.came_back.clear()
-            taking = hear(self._url, self._queues, self._concurrency, self.take, self.carry)
+            taking = hear(self._database, self._url, self._queues, self._concurrency, self.take, self.carry)
             hearing = asyncio.create_task(taking, name="knocks")
             came_back = asyncio.create_task(self._lease.came_back.wait())
             try:

@@ -9,15 +9,16 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from procrastinate.manager import JobManager, NotificationCallback
 from procrastinate.testing import InMemoryConnector
 
+from scheduler.cluster.database import Database
 from scheduler.cluster.workers import run_rows
 from scheduler.cluster.workers.procrastinate_jobs import _Taken
 from scheduler.cluster.workers.run_rows import Claimed
 from scheduler.cluster.workers.worker import Worker
 from scheduler.config.settings import EngineSettings, Settings
 from tests.cluster.desk import OK, Desk
+from tests.cluster.postgres import Postgres
 from tests.fakes import FakeClock, until
 
 CLAIMED = Claimed(7, "opus", "render", "", None, "", 1, "1", 1, "schedule", uuid4(), ())
@@ -144,27 +145,30 @@ async def test_a_worker_that_has_no_run_asks_for_none(slow: Slow, monkeypatch: p
     looking.cancel()
 
 
-async def test_a_knock_during_a_claim_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_knock_during_a_claim_is_heard(server: Postgres) -> None:
     """Procrastinate forgets it when that claim is over, and would look again only after seconds."""
-    claims, heard = list[int](), list[dict[str, object]]()
-
-    async def listen(*_: object, on_notification: NotificationCallback, **__: object) -> None:
-        await on_notification(channel="gpu", notification={"type": "job_inserted", "job_id": 7})
+    url = server.new_database()
+    claims, heard = list[int](), asyncio.Event()
 
     async def note(**notification: object) -> None:
-        heard.append(notification)
+        heard.set()
 
     async def take() -> int | None:
         claims.append(7)
         if len(claims) > 1:
             return 7
-        await manager.listen_for_jobs(on_notification=note)
+        while not heard.is_set():  # it may not listen yet
+            await knocking.execute('NOTIFY "procrastinate_queue_v1#gpu"')
+            await asyncio.sleep(0.01)
         return None
 
-    monkeypatch.setattr(JobManager, "listen_for_jobs", listen)
-    manager = _Taken(InMemoryConnector(), take)
-    job = await manager.fetch_job(["gpu"], 1)
-    assert job and job.id == 7 and len(heard) == 1
+    manager = _Taken(InMemoryConnector(), Database(url), take)
+    listening = asyncio.create_task(manager.listen_for_jobs(on_notification=note, queues=["gpu"]))
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as knocking:
+        job = await manager.fetch_job(["gpu"], 1)
+    assert job and job.id == 7
+    listening.cancel()
+    await asyncio.wait({listening})
 
 
 async def test_an_answer_that_comes_under_another_lease_begins_nothing(slow: Slow) -> None:
