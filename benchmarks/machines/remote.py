@@ -1,7 +1,7 @@
 """Runs on workers: from their due instant to their first statement, and a thousand at once.
 
-Beside Procrastinate alone in the same run, with as many workers, one run at a time in each; by turns, so that
-a busy moment of the machine hits both.
+Beside Procrastinate alone in the same run, with as many workers, one run at a time in each; by turns, also
+between one, three and ten workers, so that a busy moment of the machine hits all of them.
 """
 
 import asyncio
@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import psycopg
 from procrastinate import App
@@ -43,36 +45,36 @@ every = "1h"
 queue = "gpu"
 handler = "benchmarks.machines.stamp:stamp"
 """
+WORKERS = (1, 3, 10)
 WARM = 10  # runs before those that count
 
 
 def remote(quick: bool) -> Iterator[Row]:
-    """Latency, and a thousand runs at once, with one, three and ten workers."""
-    times, many = 100 if quick else 500, 1000
-    rates: dict[int, float] = {}
-    for workers in (1, 3, 10):
-        with postgres() as server, tempfile.TemporaryDirectory(prefix="remote-") as folder:
-            place = _Place(Path(folder), server.url(), many)
-            found = asyncio.run(_measure(place, workers, times, many))
-            late, known, peer_late, ours_rate, peer_rate = found
-        rates[workers] = ours_rate
-        yield from _latency(workers, late, known, peer_late)
-        yield _drained(workers, many, ours_rate, peer_rate, rates[1])
+    """Latency, and a thousand runs at once, with one, three and ten workers that take turns."""
+    times, many, rounds = 300 if quick else 1000, 1000, 3 if quick else 7  # p99 of 100 is the worst one
+    with postgres() as server, tempfile.TemporaryDirectory(prefix="remote-") as folder:
+        places = [_Place(Path(folder) / str(each), server.new_database(), many, each) for each in WORKERS]
+        found = asyncio.run(_measure(places, times, many, rounds))
+    one = found[0].rates
+    for each in found:
+        yield from _latency(each.workers, each.late, each.known, each.peer_late)
+        yield _drained(each.workers, many, each.rates, each.peer_rates, one)
 
 
 class _Place:
     """A settings file for owner and workers, and where the runs note when they begin."""
 
-    def __init__(self, folder: Path, url: str, tasks: int) -> None:
-        self.url, self.stamps, self.config = url, folder / "stamps", folder / "experience.toml"
-        self.stamps.touch()
+    def __init__(self, folder: Path, url: str, tasks: int, workers: int) -> None:
+        self.url, self.workers = url, workers
+        self.stamps, self.config = folder / "stamps", folder / "experience.toml"
         (folder / "root" / "opus").mkdir(parents=True)
+        self.stamps.touch()
         engine = f'[engine]\nurl = "{url}"\nmachine = "m1"\nfailover = "30s"\n'
         lines = "".join(TASK.format(number=number) for number in range(tasks))
         self.config.write_text(f'root = "{folder / "root"}"\n{engine}{lines}')
 
     @contextmanager
-    def processes(self, number: int, *command: str) -> Iterator[None]:
+    def processes(self, *command: str) -> Iterator[None]:
         around = {**os.environ, STAMPS: str(self.stamps), "PYTHONPATH": str(ROOT)}
         begun = [
             subprocess.Popen(
@@ -82,7 +84,7 @@ class _Place:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            for _ in range(number)
+            for _ in range(self.workers)
         ]
         try:
             yield
@@ -92,9 +94,56 @@ class _Place:
                 each.wait()
 
 
-async def _measure(
-    place: _Place, workers: int, times: int, many: int
-) -> tuple[list[float], list[float], list[float], float, float]:
+@dataclass
+class _Contest:
+    """Ours and the peer with the same number of workers, and what was measured of both."""
+
+    place: _Place
+    ours: "_Ours"
+    alone: App
+    late: list[float] = field(default_factory=list)
+    known: list[float] = field(default_factory=list)
+    peer_late: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    peer_rates: list[float] = field(default_factory=list)
+
+    @property
+    def workers(self) -> int:
+        return self.place.workers
+
+    async def one_each(self) -> None:
+        due = time.time()
+        await self.ours.run(0)
+        self.known.append(time.time() - due)
+        self.late.append(stamps(self.place.stamps)[-1] - due)
+        self.peer_late.append(await _one(self.place, self.alone))
+
+    async def many_each(self, many: int, *, peer_first: bool) -> None:
+        turns = [
+            (self.rates, lambda: self.ours.many(many)),
+            (self.peer_rates, lambda: _many(self.alone, many)),
+        ]
+        for rates, begin in reversed(turns) if peer_first else turns:
+            rates.append(await _rate(self.place, many, begin))
+
+
+async def _measure(places: Sequence[_Place], times: int, many: int, rounds: int) -> list[_Contest]:
+    async with AsyncExitStack() as stack:
+        contests = [await stack.enter_async_context(_contest(place)) for place in places]
+        for each in contests:
+            for number in range(times + WARM):
+                await each.one_each()
+                if number % 20 == 0:
+                    await asyncio.sleep(0.05)
+            del each.late[:WARM], each.known[:WARM], each.peer_late[:WARM]
+        for number in range(rounds):
+            for each in contests:
+                await each.many_each(many, peer_first=number % 2 == 1)
+    return contests
+
+
+@asynccontextmanager
+async def _contest(place: _Place) -> AsyncIterator[_Contest]:
     database = Database(place.url)
     await install(database)
     async with AsyncExitStack() as stack, database.connection() as connection:
@@ -103,23 +152,12 @@ async def _measure(
         await stack.enter_async_context(alone.open_async())
         ours = await _Ours.begin(place, database)
         stack.push_async_callback(ours.close)
-        stack.enter_context(place.processes(workers, "-m", "tui", "worker", "--config", str(place.config)))
-        stack.enter_context(place.processes(workers, "-m", "benchmarks.machines.alone", place.url))
-        await _until(lambda: _count(place.url, "experience.workers") == workers)
-        await _until(lambda: _count(place.url, f"{SCHEMA}.procrastinate_workers") == workers)
-        late, known, peer = list[float](), list[float](), list[float]()
-        for number in range(times + WARM):
-            due = time.time()
-            await ours.run(0)
-            known.append(time.time() - due)
-            late.append(stamps(place.stamps)[-1] - due)
-            peer.append(await _one(place, alone))
-            if number % 20 == 0:
-                await asyncio.sleep(0.05)
-        rate = await _rate(place, many, lambda: ours.many(many))
-        peer_rate = await _rate(place, many, lambda: _many(alone, many))
+        stack.enter_context(place.processes("-m", "tui", "worker", "--config", str(place.config)))
+        stack.enter_context(place.processes("-m", "benchmarks.machines.alone", place.url))
+        await _until(lambda: _count(place.url, "experience.workers") == place.workers)
+        await _until(lambda: _count(place.url, f"{SCHEMA}.procrastinate_workers") == place.workers)
+        yield _Contest(place, ours, alone)
     await database.close()
-    return late[WARM:], known[WARM:], peer[WARM:], rate, peer_rate
 
 
 async def _rate(place: _Place, many: int, begin: Callable[[], Awaitable[object]]) -> float:
@@ -229,12 +267,25 @@ def _latency(
     yield Row(f"due to start on a worker, {workers} there, p50", p50, "ms", beside, bars, note)
 
 
-def _drained(workers: int, many: int, rate: float, peer: float, one: float) -> Row:
-    bars = [Bar(">= 0.5 x", rate >= 0.5 * peer)]
+def _drained(
+    workers: int, many: int, rates: Sequence[float], peer: Sequence[float], one: Sequence[float]
+) -> Row:
+    """The medians of the rounds, and of the ratios within each."""
+    to_peer, to_one = _ratio(rates, peer), _ratio(rates, one)
+    beside = [Beside("Procrastinate alone", median(peer), to_peer)]
+    bars = [Bar(">= 0.5 x", to_peer >= 0.5)]
+    if workers > 1:
+        beside.append(Beside("1 worker", median(one), to_one))
     if workers == 10:
-        bars.append(Bar("not below 1 worker", rate >= one))
-    beside = (Beside("Procrastinate alone", peer, rate / peer),)
-    return Row(f"{many} runs at once, {workers} workers", rate, "1/s", beside, tuple(bars))
+        bars.append(Bar("not below 1 worker", to_one >= 1))
+    rounds = f"rounds: {', '.join(f'{each:.0f}' for each in rates)}"
+    return Row(
+        f"{many} runs at once, {workers} workers", median(rates), "1/s", tuple(beside), tuple(bars), rounds
+    )
+
+
+def _ratio(ours: Sequence[float], beside: Sequence[float]) -> float:
+    return median(mine / other for mine, other in zip(ours, beside, strict=True))
 
 
 async def _until(happened: Callable[[], bool], pause: float = 0.05) -> None:
