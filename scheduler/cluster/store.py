@@ -33,14 +33,20 @@ WHERE citizen = %s AND task = ANY(%s) AND outcome IS NULL RETURNING charge
 """
 
 
-# Charges without a run. The task's last run must be older, and of a program that noted its charge.
+# Charges without a run. The task's last run must be older, and of a program that noted its charge; of a task
+# without history the state must say that no run has ended yet.
 _NOT_ON_RECORD = """
 SELECT entered.charge
 FROM unnest(%(tasks)s::text[], %(charges)s::text[], %(times)s::float8[]) AS entered (task, charge, at)
-JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT charge, started FROM experience.runs WHERE (citizen, task) = (%(citizen)s, entered.task)
-    ORDER BY id DESC LIMIT 1) AS last ON last.charge IS NOT NULL AND last.started <= entered.at + 1
-WHERE NOT EXISTS (
+    ORDER BY id DESC LIMIT 1) AS last ON true
+WHERE CASE WHEN last.started IS NULL
+    THEN NOT EXISTS (
+        SELECT FROM experience.states s
+        WHERE (s.citizen, s.task) = (%(citizen)s, entered.task) AND (s.state->>'run_count')::bigint > 0)
+    ELSE last.charge IS NOT NULL AND last.started <= entered.at + 1 END
+AND NOT EXISTS (
     SELECT FROM experience.runs r
     WHERE (r.citizen, r.task, r.charge) = (%(citizen)s, entered.task, entered.charge))
 """

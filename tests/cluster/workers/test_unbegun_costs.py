@@ -58,6 +58,12 @@ async def test_a_run_for_a_worker_that_was_not_handed_over(desk: Desk, costs: Ru
     assert entered(costs) == [("render-1", None)]
 
 
+async def test_the_first_run_ever_that_was_not_handed_over(desk: Desk, costs: RunCosts) -> None:
+    costs.account.enter("render-1", "render")
+    await next_owner(desk, costs)
+    assert entered(costs) == []
+
+
 @pytest.mark.parametrize(
     "otherwise",
     [
