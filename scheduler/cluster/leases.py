@@ -226,8 +226,11 @@ class Leases:
                 f"{citizen} has another home than this one: the folder here was copied, or created again;"
                 f" its home is on {machine}"
             )
-        state = "runs on" if running else "has just been released by"
-        return f"{citizen} {state} {machine}, pid {process['pid']}"
+        if not running:
+            return f"{citizen} has just been released by {machine}, pid {process['pid']}: try again"
+        move = f"move it here: {PROGRAM} engine move {citizen} {self.machine}"
+        fix = "end that one" if machine == self.machine else move
+        return f"{citizen} runs on {machine}, pid {process['pid']}: try again, or {fix}"
 
     # -------------------------------------------------------------- renewal
 

@@ -57,8 +57,13 @@ async def replaced(database: Database) -> None:
 
 async def test_the_second_to_ask_is_refused_and_told_who_owns_the_citizen(owners: Owners) -> None:
     await owners("m1").take("opus", "home-1")
-    with pytest.raises(Owned, match=f"opus runs on m1, pid {os.getpid()}"):
+    move = f"{PROGRAM} engine move opus m2"
+    with pytest.raises(
+        Owned, match=f"opus runs on m1, pid {os.getpid()}: try again, or move it here: {move}$"
+    ):
         await owners("m2").take("opus", "home-1")
+    with pytest.raises(Owned, match=r"try again, or end that one$"):
+        await owners("m1").take("opus", "home-1")
 
 
 async def test_each_owner_has_a_higher_epoch(owners: Owners, database: Database) -> None:
