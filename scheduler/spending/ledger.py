@@ -9,7 +9,8 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
@@ -49,6 +50,7 @@ class SpendingLedger:
 
     def __init__(self, folder: Path, add: Add = lambda line: None) -> None:
         self._file, self._add = folder / NAME, add
+        self._waiting: list[bytes] = []  # costs that a disk did not take, written before the next line
         self._forget()
 
     def _forget(self) -> None:
@@ -61,6 +63,9 @@ class SpendingLedger:
 
     def load(self) -> None:
         """Read the lines that were added, skipping invalid ones (the end of a torn write)."""
+        if self._waiting:
+            with suppress(OSError):
+                self._write([])
         try:
             with closed_after(open_file(self._file, os.O_RDONLY)) as descriptor:
                 self._check(os.fstat(descriptor))
@@ -137,10 +142,18 @@ class SpendingLedger:
         tokens_out: int | None,
         session: "Session | None" = None,
     ) -> None:
-        """Record the cost of the run in US dollars; None if unknown."""
+        """Record the cost of the run in US dollars; None if unknown.
+
+        After an OSError it is recorded as soon as the disk takes it.
+        """
         price = None if cost is None else str(cost)
         entry = {"run": run, "cost": price, "tokens_in": tokens_in, "tokens_out": tokens_out}
-        self._append({**entry, **(_session_entry(session) if session else {})})
+        entry |= _session_entry(session) if session else {}
+        try:
+            self._append(entry)
+        except OSError:
+            self._waiting = [*self._waiting, json.dumps(entry).encode()][-MOST:]
+            raise
 
     def used_before(self, session: str) -> tuple[Usage, ...]:
         """The total usage of this agent session when its last run ended."""
@@ -155,15 +168,21 @@ class SpendingLedger:
         self._append({"lift": str(amount), "day": day.isoformat()})
 
     def _append(self, entry: dict[str, Any]) -> None:
-        line = json.dumps(entry).encode()
+        self._write([json.dumps(entry).encode()])
+        self.load()
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        """Add these lines after those that wait; a cost that is written twice counts once."""
+        lines = [*self._waiting, *lines]
         with place(self._file, make=True, follow=True) as at:
             descriptor = at.open(os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is set at creation
-                file.write(b"\n" + line + b"\n")  # a new line, in case a torn write came before
+                file.write(b"".join(b"\n" + line + b"\n" for line in lines))  # a torn write may come before
                 file.flush()
                 os.fsync(descriptor)
-        self._add(line)
-        self.load()
+        for line in lines:
+            self._add(line)
+        self._waiting = []
 
     def _apply(self, line: bytes) -> None:
         try:

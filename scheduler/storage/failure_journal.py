@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -14,7 +15,7 @@ from typing import Any
 from scheduler.core.task import Outcome
 from scheduler.core.views import Event
 from scheduler.system.clock import Clock, Timer
-from scheduler.system.files import NotRegular, quarantine, read_file, require_home, write_json
+from scheduler.system.files import NotDurable, NotRegular, quarantine, read_file, require_home, write_json
 
 log = logging.getLogger("experience.memory")
 
@@ -184,7 +185,8 @@ def append_events(home: Path, events: Sequence[Entry]) -> int:
         kept = _entries(content)  # v2 wrote some days as an object, whose other keys stay
         for moment, (event, _) in zip(same, events, strict=False):
             _add(kept, {"time": moment.isoformat(timespec="seconds"), **event})
-        write_json(path, content)
+        with suppress(NotDurable):  # they are there: another attempt would record them twice
+            write_json(path, content)
     return len(same)
 
 

@@ -26,6 +26,10 @@ class NotRegular(OSError):
     """A pipe, a device, or an endless file in the place of a small file."""
 
 
+class NotDurable(OSError):
+    """The file was replaced, but a power cut may undo that."""
+
+
 def read_file(
     path: Path,
     *,
@@ -132,6 +136,7 @@ def replace_file(
 ) -> None:
     """Replace the file by `content`, whole or not at all; keeps its mode and owner, and a link to it.
 
+    Raises OSError: NotDurable if only the folder cannot be synced.
     A new file gets `mode` and the owner of its folder, which `make` creates. `durable`: survives a power cut.
     Where several may write at once, each passes its own name as `writer`.
     """
@@ -145,7 +150,10 @@ def replace_file(
             partial.remove()
             raise
         if durable:
-            at.sync_folder()
+            try:
+                at.sync_folder()
+            except OSError as error:
+                raise NotDurable(error.errno, error.strerror, str(path)) from error
 
 
 def write_partial(

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from scheduler.system.files import read_file, read_json_for_update, replace_file, require_home
+from scheduler.system.files import NotDurable, read_file, read_json_for_update, replace_file, require_home
 
 WAKES_KEPT = 1000
 _BEGIN, _BETWEEN, _END = '"wakes": [\n  ', ",\n  ", "\n]}\n"
@@ -25,7 +26,8 @@ class WakeLog:
         before, wakes = self._own_lines() or self._read()
         lines = [*wakes, *map(json.dumps, entries)][-WAKES_KEPT:]
         content = f"{before}{_BEGIN}{_BETWEEN.join(lines)}{_END}".encode()
-        replace_file(self._path, content, make=True)
+        with suppress(NotDurable):  # they are there: another attempt would record them twice
+            replace_file(self._path, content, make=True)
         self._written = _digest(content)
 
     def _own_lines(self) -> tuple[str, list[str]] | None:

@@ -1,5 +1,6 @@
 """The ledger: nothing is counted twice or lost, whatever is killed and wherever the clock goes."""
 
+import errno
 import os
 from datetime import date, timedelta
 from decimal import Decimal
@@ -53,6 +54,25 @@ def test_a_run_is_on_the_disk_before_it_starts(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "fsync", synced.append)
     ledger.enter("a", "wake", DAY)
     assert len(synced) == 1
+
+
+@each("step", ["open", "fsync"])
+def test_a_cost_that_a_full_disk_did_not_take_is_written_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    ledger = opened(tmp_path)
+    ledger.enter("a", "wake", DAY)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, full)
+        with pytest.raises(OSError, match="No space left"):
+            ledger.settle("a", Decimal("0.10"), 5, 6, Session("s", (Usage("", 5, 6),)))
+    ledger.load()
+    assert costs(ledger) == costs(opened(tmp_path)) == [Decimal("0.10")]
+    assert opened(tmp_path).used_before("s") == (Usage("", 5, 6),)
+
+
+def full(*given: object, **more: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_cost_is_kept_to_the_last_digit(tmp_path: Path) -> None:

@@ -229,6 +229,19 @@ async def test_a_failing_disk_is_tried_again_and_nothing_is_recorded_twice(
     assert caplog.messages.count("events not recorded yet") == 1
 
 
+async def test_what_is_in_its_place_but_not_durable_is_not_recorded_twice(journal, home, clock, monkeypatch):
+    def broken(place):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("scheduler.system.foreign_home.Place.sync_folder", broken)
+    journal.trouble(event("a"))
+    await clock.advance(PAUSE)
+    await until(lambda: (home / "memory").exists() and events(home), "it is there")
+    monkeypatch.undo()
+    await journal.close()
+    assert [each["task"] for each in events(home)] == ["a"]
+
+
 async def test_a_disk_that_never_takes_them_costs_no_memory_and_the_loss_is_said(
     journal, clock, monkeypatch, caplog
 ):

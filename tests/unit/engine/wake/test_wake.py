@@ -447,6 +447,21 @@ async def test_the_note_of_a_wake_that_a_full_disk_did_not_take_is_written_once_
     assert delivered and delivered.task == "tick"
 
 
+async def test_a_wake_that_is_in_its_log_but_not_durable_is_not_logged_twice(build, clock, home, monkeypatch):
+    def broken(place: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    scheduler = await build(wake=WakeTask(schedule=Every(600)), states={"wake": TaskState(last_run=NOON)})
+    monkeypatch.setattr("scheduler.system.foreign_home.Place.sync_folder", broken)
+    await clock.advance(600)
+    await awake(clock, scheduler, 1)
+    monkeypatch.undo()
+    await clock.advance(RETRY)
+    await until(lambda: not scheduler.snapshot().wake.error, "it is recorded")
+    (day,) = (home / "memory" / "raw").rglob("*.json")
+    assert (wakes(home), len(json.loads(day.read_text()))) == ([1], 1)
+
+
 async def test_a_wake_that_was_not_recorded_is_when_its_scheduler_stops_and_never_after(build, clock, home):
     (home / "metadata.json").mkdir()
     scheduler = await build(wake=WakeTask(schedule=Every(600)), states={"wake": TaskState(last_run=NOON)})
