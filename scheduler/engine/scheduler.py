@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from scheduler.core.ports import Listener
 from scheduler.core.records import Forgetful, Recorder, RunQuery
@@ -46,6 +46,8 @@ from scheduler.system.clock import Clock, Timer
 
 class Scheduler(Verbs):
     """Runs one citizen's tasks on time; implements Control. Everything here happens on one event loop."""
+
+    wake_type: ClassVar[type[Wake]] = Wake
 
     def __init__(
         self,
@@ -99,7 +101,7 @@ class Scheduler(Verbs):
     def _wake_requests(self, plan: WakeTask) -> WakeRequests:
         parts = self._runs, self._clock, self._paid, self._runner
         asks = self._freezing.words, self._run_due_before_wake, self._recorded, self._dispatch.wants
-        wake = Wake(self.citizen, self.home, plan, *parts, *asks, self._copies)
+        wake = self.wake_type(self.citizen, self.home, plan, *parts, *asks, self._copies)
         return WakeRequests(self.citizen, wake, self._runs, self._dispatch, self._clock)
 
     # -------------------------------------------------------------- life

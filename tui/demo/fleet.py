@@ -133,6 +133,8 @@ def _past(citizen: str, task: str, known: TaskState) -> Iterator[RunRecord]:
 class DemoControl(Scheduler):
     """A made-up citizen; its wakes run no agent, which would write to its home."""
 
+    wake_type = DemoWake
+
     def __init__(self, citizen: str, clock: Clock, workers: Executor, busy_at: float) -> None:
         home, chores = Path("/srv/citizens", citizen), list(tasks(citizen))
         states = {task.name: state(citizen, task, clock.now(), busy_at) for task in chores}
@@ -151,10 +153,7 @@ class DemoControl(Scheduler):
 
     def _wake_requests(self, plan: WakeTask) -> WakeRequests:
         self._paid = self._money
-        parts = self._runs, self._clock, self._runner
-        asks = self._freezing.words, self._run_due_before_wake, self._recorded
-        wake = DemoWake(self.citizen, self.home, plan, self._money, *parts, *asks)
-        return WakeRequests(self.citizen, wake, self._runs, self._dispatch, self._clock)
+        return super()._wake_requests(plan)
 
     async def start(self, *, dispatch: bool = True) -> None:
         if self.citizen == FROZEN:

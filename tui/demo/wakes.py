@@ -18,6 +18,7 @@ from scheduler.engine.paid.paid_runs import Execute, PaidRuns
 from scheduler.engine.paid.shared_by_root import shared_by_root
 from scheduler.engine.paid.summary import Summary
 from scheduler.engine.run import RunHandle
+from scheduler.engine.run_registry import RunRegistry
 from scheduler.engine.wake.record import WakeRecord
 from scheduler.engine.wake.wake import Wake
 from scheduler.executors.result import Result
@@ -149,10 +150,19 @@ class DemoRecord(WakeRecord):
 class DemoWake(Wake):
     """A wake that prints a script in place of an agent; neither its gate nor other tasks delay it."""
 
-    def __init__(self, citizen: str, home: Path, plan: WakeTask, money: DemoMoney, *parts: Any) -> None:
-        runs, clock, runner, *asks = parts
-        super().__init__(citizen, home, plan, runs, clock, money, runner, *asks)
-        self.record, self._money = DemoRecord(citizen, home, clock), money
+    def __init__(
+        self,
+        citizen: str,
+        home: Path,
+        plan: WakeTask,
+        runs: RunRegistry,
+        clock: Clock,
+        paid: PaidRuns,
+        *rest: Any,
+    ) -> None:
+        super().__init__(citizen, home, plan, runs, clock, paid, *rest)
+        assert isinstance(paid, DemoMoney)
+        self.record, self._money = DemoRecord(citizen, home, clock), paid
         self._noted.set()
 
     async def turn(self, task: Task, context: Context, run: RunHandle) -> Result:
