@@ -316,6 +316,11 @@ def _plain(value: Change | Order) -> dict[str, Any]:
     return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
+def fencing_variables(citizen: str, task: str, slot: str, epoch: int) -> dict[str, str]:
+    """The variables that a program passes on as idempotency key and as fencing token."""
+    return {"EXPERIENCE_SLOT": f"{citizen}/{task}/{slot}", "EXPERIENCE_EPOCH": str(epoch)}
+
+
 def storable(value: Any) -> Any:
     """The value, with U+FFFD for the characters that PostgreSQL rejects."""
     if isinstance(value, str):

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Protocol
 
 from scheduler.cluster.database import PER_SERVER, Database
-from scheduler.cluster.fence import Change, Ended, FencedWriter, Order, Saved, Started, Withdrawn
+from scheduler.cluster.fence import (
+    Change,
+    Ended,
+    FencedWriter,
+    Order,
+    Saved,
+    Started,
+    Withdrawn,
+    fencing_variables,
+)
 from scheduler.cluster.leases import Lease
 from scheduler.core.state import TaskState
 from scheduler.core.task import Task, Trigger
@@ -257,6 +266,4 @@ class ClusterStore(DiskStore):
         return asked.start.slot or str(asked.number - asked.start.attempt + 1)
 
     def _variables(self, asked: _Start) -> Mapping[str, str]:
-        """The variables that a program passes on as idempotency key and as fencing token."""
-        slot = f"{self._lease.citizen}/{asked.start.task}/{self._slot(asked)}"
-        return {"EXPERIENCE_SLOT": slot, "EXPERIENCE_EPOCH": str(self._lease.epoch)}
+        return fencing_variables(self._lease.citizen, asked.start.task, self._slot(asked), self._lease.epoch)

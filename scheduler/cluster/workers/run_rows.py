@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from scheduler.cluster.database import Connection
-from scheduler.cluster.fence import jobs, storable
+from scheduler.cluster.fence import fencing_variables, jobs, storable
 from scheduler.cluster.shared_files import ADD_LINE
 from scheduler.storage.freeze_file import note_of
 
@@ -164,9 +164,7 @@ class Claimed:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that its program passes on as idempotency key and as fencing token."""
-        slot = f"{self.citizen}/{self.task}/{self.slot}"
-        return {"EXPERIENCE_SLOT": slot, "EXPERIENCE_EPOCH": str(self.epoch)}
+        return fencing_variables(self.citizen, self.task, self.slot, self.epoch)
 
 
 @dataclass(frozen=True, slots=True)
