@@ -17,7 +17,8 @@ from scheduler.control.following.regular_checks import RegularChecks, pause_afte
 from scheduler.control.following.settings_watch import AGAIN, SettingsWatch
 from scheduler.control.freezing import Answer, Freezer, Owner
 from scheduler.control.home_snapshot import read_snapshot
-from scheduler.control.member import Member, attached, owned, rules_of
+from scheduler.control.member import Member, attached, rules_of
+from scheduler.control.member_factory import MemberFactory
 from scheduler.control.moves import Moves
 from scheduler.control.offline import OfflineControl
 from scheduler.control.wire.client import RemoteControl
@@ -27,7 +28,6 @@ from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
 from scheduler.core.views import Snapshot
 from scheduler.engine.event_bus import Subscribers
-from scheduler.engine.paid.shared_by_root import SharedByRoot
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import (
     BadSettings,
@@ -42,7 +42,6 @@ from scheduler.errors import (
 from scheduler.executors.executor import Executor
 from scheduler.ownership.coordinator import Coordinator, LocalCoordinator
 from scheduler.ownership.stream import RemoteStream
-from scheduler.spending.account import AllCitizens
 from scheduler.storage.lock import LOOP, MONITOR, check_free
 from scheduler.system.clock import Clock, SystemClock
 from scheduler.system.hanging_disks import hanging
@@ -57,6 +56,8 @@ BATCH = 50  # citizens added between two updates of the screen
 
 class Fleet:
     """The citizens of one process; everything runs on the loop that called `start`."""
+
+    _factory: MemberFactory  # from `start` on
 
     def __init__(self, options: FleetOptions, on_home: OnHome = lambda name, home, masks: None) -> None:
         self.clock: Clock = SystemClock()
@@ -74,14 +75,12 @@ class Fleet:
         self._coordinator: Coordinator = self._local
         self._subscribers = Subscribers()
         self._cluster: Cluster | None = None
-        self._loading = self._dispatch = True
+        self._loading = True
         self._stopped = False
         self._watch = SettingsWatch(self._load, self.clock.elapsed)
         self._checks, self._moves = RegularChecks(), Moves()
         self._settings_now, self._homes_now = asyncio.Event(), asyncio.Event()
         self._reloaded: list[Callable[[], None]] = []
-        self._shared: dict[Path, SharedByRoot] = {}
-        self._sharing = asyncio.Lock()
         self._gone: set[str] = set()  # citizens whose homes were removed or emptied while they ran
         self._displaced = DisplacedHomes(self.clock.elapsed)
 
@@ -92,7 +91,6 @@ class Fleet:
 
         Without `dispatch`, no schedule starts anything.
         """
-        self._dispatch = dispatch
         settings = await asyncio.to_thread(self._load, create=self._options.create)
         if settings.problems and self._options.strict:
             raise BadSettings(settings.problems)
@@ -101,6 +99,9 @@ class Fleet:
         self._coordinator = coordinator_of(
             settings.engine, settings.root, self._local, self._homes_now.set, self._let_go, self._serve_remote
         )
+        process = Process(self._request_stop, self._request_hand_over)
+        parts = self._options, self.clock, self._workers, self._alarms, self._coordinator
+        self._factory = MemberFactory(*parts, process, self._role, dispatch=dispatch)
         self._wanted = {citizen.name: citizen for citizen in settings.citizens}
         self.on_settings(settings)
         self._workers.begin()
@@ -171,7 +172,7 @@ class Fleet:
 
     async def _replace(self, before: Member) -> None:
         """Own a citizen that was only shown until now."""
-        self.members[before.settings.name] = await self._own(before.settings)
+        self.members[before.settings.name] = await self._factory.own(before.settings)
         await before.end()
         self.notify()
 
@@ -186,7 +187,7 @@ class Fleet:
             self._alarms.forget(name)
             if await taken_up(name):
                 reason = Owned(f"{name} is owned by pid {pid}")
-                self.members[name] = await self._attached(member.settings, reason)
+                self.members[name] = await self._factory.attached(member.settings, reason)
             else:
                 await self._add(member.settings)
             self.notify()
@@ -291,49 +292,15 @@ class Fleet:
     async def _add(self, citizen: CitizenSettings) -> None:
         self._on_home(citizen.name, citizen.home, Masks(citizen.hidden))
         try:
-            member = await self._own(citizen)
+            member = await self._factory.own(citizen)
         except SchedulerError as refusal:
             # Without `own` nothing was refused; a strict start by name ends with the same text.
             expected = self.successor_of or (self.named and self._options.strict)
             if self._options.own and not expected:
                 for line in str(refusal).splitlines():
                     log.warning(line)
-            member = await self._attached(citizen, refusal)
+            member = await self._factory.attached(citizen, refusal)
         self.members[citizen.name] = member
-
-    async def _attached(self, citizen: CitizenSettings, reason: SchedulerError) -> Member:
-        """Return the citizen through its owner on any machine, or through its files."""
-        return await attached(citizen, reason, self.clock, self._coordinator.remote(citizen))
-
-    async def _own(self, citizen: CitizenSettings) -> Member:
-        if citizen.problems:
-            raise BadSettings(citizen.problems)
-        if not self._options.own:
-            raise SchedulerError(f"{citizen.name}: not run here: this process was started to own nothing")
-        claim = await self._coordinator.acquire(citizen, self._role())
-        async with contextlib.AsyncExitStack() as given_up:
-            given_up.push_async_callback(claim.release)
-            scheduler = Scheduler(
-                citizen.name,
-                citizen.home,
-                citizen.tasks,
-                store=claim.store,
-                clock=self.clock,
-                workers=self._workers,
-                rules=rules_of(citizen, self._options),
-                recorder=claim.recorder,
-                shared=await self._shared_by_root(citizen.home.parent),
-                carrier=claim.carrier,
-                copies=claim.copies,
-            )
-            claim.counts(scheduler.handlers_in_process)
-            scheduler.add_listener(await self._alarms.listener(citizen))
-            await scheduler.start(dispatch=self._dispatch)
-            given_up.push_async_callback(scheduler.stop, 0)
-            process = Process(self._request_stop, self._request_hand_over)
-            member = await owned(citizen, scheduler, claim, process, self._workers.origin)
-            given_up.pop_all()
-        return member
 
     def _request_stop(self) -> None:
         """End this process at the request of a client of a socket."""
@@ -351,16 +318,6 @@ class Fleet:
 
     def _role(self) -> str:
         return LOOP if self.on_stop else MONITOR if self.on_hand_over else ""
-
-    async def _shared_by_root(self, root: Path) -> SharedByRoot:
-        """What the citizens of this root share in this process."""
-        async with self._sharing:
-            if root not in self._shared:
-                outages = self._coordinator.outages(root)
-                with contextlib.suppress(SchedulerError):  # they are read when the database answers
-                    await asyncio.to_thread(outages.refresh)
-                self._shared[root] = SharedByRoot(AllCitizens(root), outages)
-        return self._shared[root]
 
     # -------------------------------------------------------------- following the files
 
@@ -465,7 +422,7 @@ class Fleet:
         log.error(f"not run here any more: {reason}", extra={"citizen": name})
         await member.end(grace)
         self._alarms.forget(name)
-        self.members[name] = await self._attached(member.settings, reason)
+        self.members[name] = await self._factory.attached(member.settings, reason)
         self.notify()
 
     async def _refresh_offline(self, member: Member, offline: OfflineControl) -> None:

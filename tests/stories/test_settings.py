@@ -270,14 +270,14 @@ async def test_a_citizen_that_takes_its_time_to_end_does_not_hold_up_the_others(
 async def test_a_citizen_that_takes_its_time_to_come_does_not_hold_up_the_others(fleets, monkeypatch):
     """Its state is large, or its disk is slow."""
     fleet, gate = await begun(fleets), asyncio.Event()
-    own = fleet._own
+    own = fleet._factory.own
 
     async def slowly(citizen):
         await gate.wait()
         return await own(citizen)
 
     try:
-        monkeypatch.setattr(fleet, "_own", slowly)
+        monkeypatch.setattr(fleet._factory, "own", slowly)
         (fleets.root / "aria").mkdir()
         fleets.tasks("aria")
         await until(lambda: "aria" in fleet._moves, "it is coming")

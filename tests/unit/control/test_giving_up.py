@@ -9,15 +9,21 @@ from typing import Any
 import pytest
 
 from scheduler.alerts.alerter import Alarms
-from scheduler.control import fleet as fleet_module
+from scheduler.control import member_factory
 from scheduler.control.fleet import Fleet
 from scheduler.control.member import Member
+from scheduler.control.member_factory import MemberFactory
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.system.unix_socket import socket_path
 from tests.each import each
 
-STEPS = [(Alarms, "listener"), (Scheduler, "start"), (fleet_module, "owned"), (Fleet, "_shared_by_root")]
+STEPS = [
+    (Alarms, "listener"),
+    (Scheduler, "start"),
+    (member_factory, "owned"),
+    (MemberFactory, "_shared_by_root"),
+]
 
 
 @pytest.fixture
@@ -100,7 +106,7 @@ async def test_a_scheduler_that_has_begun_is_stopped_before_the_home_is_free(
         begun.append(scheduler)
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(fleet_module, "owned", broken)
+    monkeypatch.setattr(member_factory, "owned", broken)
     fleet = make()
     with pytest.raises(OSError, match="the disk is gone"):
         await fleet.start()
