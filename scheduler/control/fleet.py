@@ -62,6 +62,7 @@ class Fleet:
     def __init__(self, options: FleetOptions, on_home: OnHome = lambda name, home, masks: None) -> None:
         self.clock: Clock = SystemClock()
         self.members: dict[str, Member] = {}
+        self._offline: set[str] = set()  # members that nobody runs, read from their files
         self.on_stop: Callable[[], None] | None = None  # ends this process; set in a loop
         self.on_settings: Callable[[Settings], None] = lambda settings: None  # read, nothing runs yet
         self.on_hand_over: Callable[[], object] | None = None  # passes everything to a loop; set in a monitor
@@ -172,7 +173,7 @@ class Fleet:
 
     async def _replace(self, before: Member) -> None:
         """Own a citizen that was only shown until now."""
-        self.members[before.settings.name] = await self._factory.own(before.settings)
+        self._set_member(before.settings.name, await self._factory.own(before.settings))
         await before.end()
         self.notify()
 
@@ -187,7 +188,7 @@ class Fleet:
             self._alarms.forget(name)
             if await taken_up(name):
                 reason = Owned(f"{name} is owned by pid {pid}")
-                self.members[name] = await self._factory.attached(member.settings, reason)
+                self._set_member(name, await self._factory.attached(member.settings, reason))
             else:
                 await self._add(member.settings)
             self.notify()
@@ -300,7 +301,11 @@ class Fleet:
                 for line in str(refusal).splitlines():
                     log.warning(line)
             member = await self._factory.attached(citizen, refusal)
-        self.members[citizen.name] = member
+        self._set_member(citizen.name, member)
+
+    def _set_member(self, name: str, member: Member) -> None:
+        self.members[name] = member
+        (self._offline.add if isinstance(member.control, OfflineControl) else self._offline.discard)(name)
 
     def _request_stop(self) -> None:
         """End this process at the request of a client of a socket."""
@@ -341,9 +346,8 @@ class Fleet:
     async def _check_owners(self, asked: bool) -> float:
         """Check whether citizens not owned here have an owner now, or their homes are back."""
         start = self.clock.elapsed()
-        silent = [name for name, each in self.members.items() if isinstance(each.control, OfflineControl)]
-        for name in silent:
-            member = self.members.get(name)  # read again: the checks before it took time
+        for name in list(self._offline):
+            member = self.members.get(name)  # read now: the checks before it took time
             if member and isinstance(member.control, OfflineControl):
                 self._move(name, self._refresh_offline(member, member.control))
                 await self._moves.wait(name)
@@ -383,10 +387,16 @@ class Fleet:
 
     def _differences(self) -> tuple[list[Scheduler], list[str]]:
         """The schedulers whose state file was edited, and the citizens whose lock is not in its place."""
-        silent = hanging(str(member.settings.home) for member in list(self.members.values()))
+        roots, homes = [*self._factory.freezes], [each.settings.home for each in list(self.members.values())]
+        silent = hanging(map(str, (*roots, *homes)))
         members = [(name, m) for name, m in list(self.members.items()) if str(m.settings.home) not in silent]
         here = [each.control for _, each in members if isinstance(each.control, Scheduler)]
-        edited = [scheduler for scheduler in here if scheduler.file_differs()]
+        frozen = {root for root in roots if str(root) not in silent and self._factory.freezes[root].changed()}
+        edited = [
+            scheduler
+            for scheduler in here
+            if (frozen and scheduler.home.parent in frozen) or scheduler.file_differs()
+        ]
         displaced = [name for name, each in members if each.claim and not each.claim.in_place()]
         return edited, displaced
 
@@ -422,7 +432,7 @@ class Fleet:
         log.error(f"not run here any more: {reason}", extra={"citizen": name})
         await member.end(grace)
         self._alarms.forget(name)
-        self.members[name] = await self._factory.attached(member.settings, reason)
+        self._set_member(name, await self._factory.attached(member.settings, reason))
         self.notify()
 
     async def _refresh_offline(self, member: Member, offline: OfflineControl) -> None:
@@ -445,7 +455,7 @@ class Fleet:
             if self.members.get(name) is not member:  # it has been replaced in the meantime
                 await found.end()
                 return
-            self.members[name] = found
+            self._set_member(name, found)
         if not isinstance(self.members[name].control, OfflineControl):
             self.notify()
 
@@ -483,6 +493,7 @@ class Fleet:
     async def _remove(self, name: str) -> None:
         await self.members[name].end()  # still a member, so that a stop of the fleet waits for it
         del self.members[name]
+        self._offline.discard(name)
         self._alarms.forget(name)
         self.notify()
 

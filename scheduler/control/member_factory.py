@@ -16,6 +16,7 @@ from scheduler.errors import BadSettings, SchedulerError
 from scheduler.executors.executor import Executor
 from scheduler.ownership.coordinator import Coordinator
 from scheduler.spending.account import AllCitizens
+from scheduler.storage.freeze_file import RootFreezeWatch
 from scheduler.system.clock import Clock
 
 
@@ -38,6 +39,7 @@ class MemberFactory:
         self._coordinator, self._process, self._role = coordinator, process, role
         self._dispatch = dispatch
         self._shared: dict[Path, SharedByRoot] = {}
+        self.freezes: dict[Path, RootFreezeWatch] = {}  # by root of the citizens that are owned here
         self._sharing = asyncio.Lock()
 
     async def own(self, citizen: CitizenSettings) -> Member:
@@ -78,6 +80,7 @@ class MemberFactory:
         async with self._sharing:
             if root not in self._shared:
                 outages = self._coordinator.outages(root)
+                self.freezes[root] = await asyncio.to_thread(RootFreezeWatch, root)
                 with contextlib.suppress(SchedulerError):  # they are read when the database answers
                     await asyncio.to_thread(outages.refresh)
                 self._shared[root] = SharedByRoot(AllCitizens(root), outages)

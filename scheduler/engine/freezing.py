@@ -39,8 +39,8 @@ class FreezeFiles(Protocol):
     def read(self, now: float) -> Freezes:
         """Return the freezes in force; cheap if nothing has changed."""
 
-    def differ(self) -> bool:
-        """Whether the files have changed since they were read; for any thread."""
+    def own_differs(self) -> bool:
+        """Whether the citizen's own file has changed since it was read; for any thread."""
 
     def believe(self, now: float) -> None:
         """Note that a freeze which begins in the future began now; blocks, and may raise OSError."""
@@ -93,9 +93,9 @@ class Freezing:
             self._correcting = asyncio.create_task(self._correct(), name=f"{self._citizen}/freeze")
         return self.current
 
-    def differ(self) -> bool:
-        """Whether the files have changed; blocks, for any thread."""
-        return self._files.differ()
+    def own_differs(self) -> bool:
+        """Whether the citizen's own file has changed; blocks, for any thread."""
+        return self._files.own_differs()
 
     async def close(self) -> None:
         if self._correcting:  # it may set the timer
@@ -187,7 +187,7 @@ class MemoryFreezes:
             self._known = Freezes(self.note)
         return self._known
 
-    def differ(self) -> bool:
+    def own_differs(self) -> bool:
         return False
 
     def freeze(self, freeze: Freeze) -> None:

@@ -247,8 +247,8 @@ class Scheduler(Verbs):
             self._registry.bus.notify()
 
     def file_differs(self) -> bool:
-        """Whether the state file or a freeze file was edited; blocks, for any thread."""
-        return self._registry.differs() or self._freezing.differ()
+        """Whether the state file or the citizen's freeze file was edited; blocks, for any thread."""
+        return self._registry.differs() or self._freezing.own_differs()
 
     def reload_if_edited(self) -> None:
         """Read the edited state file and freeze files."""

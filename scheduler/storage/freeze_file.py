@@ -43,11 +43,13 @@ class FreezeFile:
         copies: FileCopies = NO_COPIES,
     ) -> None:
         self.path, self._together, self._users, self._copies = path, together, users, copies
+        self._spelled = str(path)
 
     def stamp(self) -> Stamp:
         """A value that changes when the file does; None if there is none."""
         try:
-            found = os.stat(self.path)  # noqa: PTH116  # before every start: three times as fast as Path.stat
+            # Before every start, and in each check of all homes: four times as fast as Path.stat.
+            found = os.stat(self._spelled)  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -128,11 +130,11 @@ class HomeFreezes:
     @cached_property
     def root(self) -> FreezeFile:
         """The freeze of all citizens of the root; blocks."""
-        return FreezeFile(root_folder(self._home.parent) / NAME, together=True)
+        return root_freeze(self._home.parent)
 
-    def differ(self) -> bool:
-        """Whether a file has changed since it was read."""
-        return self._stamps != (self.own.stamp(), self.root.stamp())
+    def own_differs(self) -> bool:
+        """Whether the citizen's own file has changed since it was read."""
+        return not self._stamps or self._stamps[0] != self.own.stamp()
 
     def read(self, now: float) -> Freezes:
         """The present freezes; costs two stats if neither file has changed.
@@ -160,6 +162,25 @@ class HomeFreezes:
             note, _ = file.read(now)
             if note.last and note.last.since > now:
                 file.believe(now)
+
+
+class RootFreezeWatch:
+    """Notices changes to the freeze of all citizens of a root, in one look for all of them."""
+
+    def __init__(self, root: Path) -> None:
+        """Blocks."""
+        self._file = root_freeze(root)
+        self._stamp = self._file.stamp()
+
+    def changed(self) -> bool:
+        """Whether the file has changed since the last call; blocks."""
+        before, self._stamp = self._stamp, self._file.stamp()
+        return self._stamp != before
+
+
+def root_freeze(root: Path) -> FreezeFile:
+    """The freeze of all citizens of this root; blocks."""
+    return FreezeFile(root_folder(root) / NAME, together=True)
 
 
 def note_of(content: str | bytes) -> FreezeNote:

@@ -60,7 +60,7 @@ class Ownership:
     """A held lock, until `release` or the death of the process."""
 
     def __init__(self, lock: "FileLock", note: Path) -> None:
-        self._lock, self._note, self._path = lock, note, Path(lock.lock_file)
+        self._lock, self._note, self._path = lock, note, lock.lock_file
         self._file = file_id(self._path)
 
     def in_place(self) -> bool:

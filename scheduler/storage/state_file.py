@@ -1,6 +1,5 @@
 """Read, merge and atomically replace a citizen's background_tasks.json."""
 
-import contextlib
 import errno
 import os
 import threading
@@ -72,6 +71,7 @@ class StateFile:
         claimed: Callable[[], bool] = lambda: True,
     ) -> None:
         self.path = home / FILE_NAME
+        self._spelled = str(self.path)
         self._elapsed, self._claimed = elapsed, claimed
         self._lock = threading.Lock()
         self._known = _Content()
@@ -97,9 +97,10 @@ class StateFile:
 
     def differs(self) -> bool:
         """Whether another program has changed the file since it was last read or written here."""
-        with contextlib.suppress(OSError):  # a removed file is not changed: it is written again
-            return _signature(os.stat(self.path)) != self._known.signature  # noqa: PTH116  # as in stamp
-        return False
+        try:
+            return _signature(os.stat(self._spelled)) != self._known.signature  # noqa: PTH116  # as in stamp
+        except OSError:  # a removed file is not changed: it is written again
+            return False
 
     def merged(self, version: int) -> None:
         """Note that from this version on the states contain the changes of the last ChangedOutside."""

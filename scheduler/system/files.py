@@ -182,7 +182,7 @@ def require_home(home: Path) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(home))
 
 
-def file_id(path: Path) -> tuple[int, int] | None:
+def file_id(path: Path | str) -> tuple[int, int] | None:
     """The identity of the file at this path now; None if there is none."""
     try:
         status = os.lstat(path)

@@ -32,8 +32,9 @@ def _is_home(folder: str, me: int, root_is_ours: bool) -> bool:
 
     In /home most folders belong to people, who keep them closed.
     """
-    if any(os.access(f"{folder}/{marker}", os.F_OK) for marker in MARKERS):
-        return True
+    for marker in MARKERS:
+        if os.access(f"{folder}/{marker}", os.F_OK):
+            return True
     for marker in MARKERS:  # the reason, which takes twice as long
         try:
             os.stat(f"{folder}/{marker}")  # noqa: PTH116  # a thousand citizens each second

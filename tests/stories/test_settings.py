@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from scheduler.control.following.regular_checks import LONGEST, pause_after
 from scheduler.control.following.settings_watch import TAKEN_AWAY, SettingsWatch
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import Every
 from scheduler.engine.scheduler import Scheduler
+from scheduler.storage.freeze_file import root_freeze
 from tests.each import each
 from tests.fakes import until
 
@@ -206,7 +209,7 @@ def test_a_file_that_is_cut_after_it_was_broken_has_still_lost_its_names(place):
 def test_no_look_is_put_off_by_more_than_some_seconds(cost):
     """Digital-Process-Tools/claude-supertool 2514: a back-off hid a reload for an hour."""
     assert 2.0 <= pause_after(cost) <= LONGEST <= 10.0
-    assert pause_after(cost) >= min(1000 * cost, LONGEST), "idle, it takes a thousandth of the time"
+    assert pause_after(cost) >= min(2000 * cost, LONGEST), "idle, it takes a two-thousandth of the time"
 
 
 class Fleets:
@@ -320,6 +323,18 @@ async def test_a_home_that_stays_away_is_let_go_of(fleets):
         )
         assert not (fleets.root / "mira").exists()
         assert isinstance(fleet.members["opus"].control, Scheduler)
+    finally:
+        await fleet.stop(0)
+
+
+async def test_a_freeze_of_all_citizens_by_another_process_is_noticed_and_so_is_its_end(fleets):
+    fleet, file = await begun(fleets), root_freeze(fleets.root)
+    controls = [member.control for member in fleet.members.values()]
+    try:
+        await asyncio.to_thread(file.freeze, Freeze(time.time(), None, "ct"))
+        await until(lambda: all(one.snapshot().freeze for one in controls), "every citizen is frozen")
+        await asyncio.to_thread(file.thaw, time.time())
+        await until(lambda: not any(one.snapshot().freeze for one in controls), "none is")
     finally:
         await fleet.stop(0)
 

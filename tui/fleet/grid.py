@@ -61,8 +61,9 @@ class FleetGrid(FleetRows):
 
     def set_pulse(self, citizen: str, pulse: Heartbeat) -> None:
         """Take the pulse of a citizen's scheduler."""
-        if panel := self.board.panel(citizen):
-            panel.set_pulse(pulse)
+        panel = self.board.panel(citizen)
+        if panel and panel.set_pulse(pulse):
+            self._soon(self.sync)
 
     def sees(self, citizen: str) -> bool:
         """Whether any line of this citizen's panel is on the screen."""
@@ -85,27 +86,31 @@ class FleetGrid(FleetRows):
     # -------------------------------------------------------------- drawing
 
     def sync(self) -> None:
-        """Repaint the visible lines that have changed, one region per line."""
-        changed, top, at = [], self.scroll_offset.y, self.board.at
+        """Repaint the visible lines that have changed."""
+        at = self.board.at
+        self._repaint(lambda line, drawn: self.board.states(line, self._now, at))
+
+    def tick(self, now: float) -> None:
+        """Repaint what looks different at `now`; whatever else changes a line calls `sync`."""
+        self._now = now
+        self._repaint(lambda line, drawn: tuple([each.line.state(now, each.light) for each in drawn]))
+
+    def _repaint(self, look: Callable[[int, States], States]) -> None:
+        """Repaint the visible lines whose states are not those that were drawn.
+
+        The whole line: to cut it to what has changed takes longer than to write the rest.
+        """
+        changed, top = [], self.scroll_offset.y
         for y in range(self.room.height):
             drawn = self._drawn.get(y + top)
             if drawn is None:
                 continue  # it is drawn soon anyway
-            states = self.board.states(y + top, self._now, at)
+            states = look(y + top, drawn[0])
             if states != drawn[0]:
-                changed.append(Region(0, y, self._changed_cells(drawn[0], states), 1))
+                changed.append(Region(0, y, self.size.width, 1))
                 self._draw(y + top, states)
         if changed:
             self.refresh(*changed)
-
-    def _changed_cells(self, old: States, new: States) -> int:
-        """How many cells, from the left, to repaint."""
-        layout = self.board.layout
-        for column, (before, now) in reversed([*enumerate(zip(old, new, strict=False))]):
-            if before != now:
-                part = now.line.changed_cells(before, now) if before.line is now.line else 0
-                return layout.lefts[column] + (part or layout.widths[column])
-        return self.size.width
 
     def render_line(self, y: int) -> Strip:
         return self.strip(y + self.scroll_offset.y)

@@ -26,6 +26,8 @@ Piece = tuple[str, str]  # text and style, as Content.assemble takes them
 class StatusBar(Vertical):
     """Draws the status; the second line is shown only if something is wrong."""
 
+    BLANK = True  # its lines cover it; otherwise Textual would draw its own below them at each frame
+
     def __init__(self, glyphs: Glyphs, label: str = "") -> None:
         super().__init__()
         self._glyphs, self._label = glyphs, label

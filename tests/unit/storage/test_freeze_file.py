@@ -170,7 +170,7 @@ def test_both_files_of_a_citizen_are_read_only_when_they_change(home, monkeypatc
     both = HomeFreezes(home)
     assert both.read(NOON) == Freezes() and both.root.path == home.parent / ".experience" / "freeze.json"
     both.own.freeze(BY_CT)
-    assert both.differ() and both.read(NOON).now(NOON) == BY_CT and not both.differ()
+    assert both.own_differs() and both.read(NOON).now(NOON) == BY_CT and not both.own_differs()
     monkeypatch.setattr(freeze_file, "read_file", lambda *_, **__: pytest.fail("read again"))
     assert both.read(NOON).own.last == BY_CT
     monkeypatch.undo()

@@ -103,11 +103,12 @@ class Panel:
             self.spread = spread
             self._settle()
 
-    def set_pulse(self, pulse: Heartbeat) -> None:
-        """Take the scheduler's pulse."""
+    def set_pulse(self, pulse: Heartbeat) -> bool:
+        """Take the scheduler's pulse; True if the panel may look different."""
         before, self.pulse = self.pulse, pulse
         if stalled(pulse) or stalled(before):
             self._lines = []
+        return not self._lines
 
     def set_host(self, host: Host | None, now: float) -> bool:
         """Set the machine that runs the citizen; True if this changes the panel's height."""

@@ -8,7 +8,7 @@ from scheduler.core.schedules.schedule import LONGEST
 from scheduler.core.views import TaskStatus, TaskView
 from tui.common import amounts
 from tui.common import text as words
-from tui.common.styles import CURSOR, HERE, MARKED, Styles
+from tui.common.styles import CURSOR, HERE, MARKED, Styles, merged
 from tui.fleet.notices import ATTEMPT
 from tui.fleet.panels.contents import WAKE, Fold
 from tui.fleet.panels.holding import Below, held_words
@@ -56,10 +56,6 @@ class Line:
 
     def paint(self, state: RowState, styles: Styles) -> list[Segment]:
         raise NotImplementedError
-
-    def changed_cells(self, old: RowState, new: RowState) -> int:
-        """How many cells from the left to repaint; 0 for all."""
-        return 0
 
 
 class TextLine(Line):
@@ -130,17 +126,12 @@ class TaskLine(Line):
             return RowState(self, light=light)
         return RowState(self, words.countdown(task.due - now), round(steps * _over(task, now)), light)
 
-    def changed_cells(self, old: RowState, new: RowState) -> int:
-        edges = 2  # the frame and the mark left of the columns
-        if old.light != new.light:
-            return 0
-        return edges + (self._columns.time_end if old.fill == new.fill else self._columns.bar_end)
-
     def paint(self, state: RowState, styles: Styles) -> list[Segment]:
         light = state.light
         # The parts that stay the same are kept: an idle screen repaints only times and bars.
         if self._still is None or self._still[:2] != (light, styles):
-            self._still = light, styles, self._head(light, styles), self._tail(light, styles)
+            parts = self._head(light, styles), self._tail(light, styles)
+            self._still = light, styles, [*merged(parts[0])], [*merged(parts[1])]
         _, _, head, tail = self._still
         if self._reason and (self.live or self.task.kind is TaskStatus.NOT_SET_UP):
             return [*head, *tail]

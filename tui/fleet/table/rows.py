@@ -11,7 +11,7 @@ from tui.common.styles import CURSOR, Styles, merged
 from tui.common.task_ref import TaskRef
 from tui.common.usual_duration import Usual
 from tui.fleet.panels.rows import mark, recent_segments
-from tui.fleet.table.columns import EDGE, Column, Moment, Piece, cells_of, sign
+from tui.fleet.table.columns import Column, Moment, Piece, cells_of, sign
 from tui.glyphs import Glyphs
 
 Columns = tuple[Column, ...]
@@ -46,16 +46,6 @@ def row_look(ref: TaskRef, light: int, columns: Columns, at: Moment) -> RowLook:
     """What the row looks like at this moment."""
     ticks = tuple(column.show(ref, at) for column in columns if column.ticks)
     return RowLook(ticks, ref.task, ref.citizen, light, at.usual(ref), at.held(ref.citizen), columns)
-
-
-def ticking_cells(columns: Columns) -> tuple[int, int]:
-    """The first cell that changes with time, and the number of such cells."""
-    left, first, last = EDGE, -1, 0
-    for column in columns:
-        if column.ticks:
-            first, last = left if first < 0 else first, left + column.gap + column.cells
-        left += column.gap + column.cells
-    return max(0, first), max(0, last - first)
 
 
 def row_cells(look: RowLook, styles: Styles, width: int, at: Moment, before: RowCells | None) -> RowCells:

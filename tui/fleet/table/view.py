@@ -21,7 +21,7 @@ from tui.fleet.row_keys import FleetRows
 from tui.fleet.table.columns import EDGE, SAYS_COLUMN, SORTABLE, Moment, Piece, cells_of, columns_for
 from tui.fleet.table.foot import about
 from tui.fleet.table.order import Order, SortedBy
-from tui.fleet.table.rows import Columns, RowCells, RowLook, row_cells, row_look, ticking_cells
+from tui.fleet.table.rows import Columns, RowCells, RowLook, row_cells, row_look
 from tui.glyphs import Glyphs
 from tui.keys import TABLE_KEYS
 
@@ -133,12 +133,12 @@ class TaskTable(FleetRows, inherit_bindings=False):
     # -------------------------------------------------------------- drawing
 
     def sync(self) -> None:
-        """Repaint what looks different now: of many rows only the time-dependent cells."""
+        """Repaint the lines that look different now."""
         sight, changed = self._sight(), []
         for y, drawn in list(self._drawn.items()):
             look = self._look(y, sight)
             if look != drawn.look:
-                changed.append(_changed(y, drawn.look, look, sight.width))
+                changed.append(Region(0, y, sight.width, 1))  # to cut it takes longer than to write it
                 self._draw(y, look, sight)
         if changed:
             self.refresh(*changed)
@@ -327,11 +327,3 @@ class TaskTable(FleetRows, inherit_bindings=False):
                     same = column.name == self.order.by.column.name
                     self._sort(SortedBy(column, same and not self.order.by.reverse))
                 return
-
-
-def _changed(y: int, before: Look, now: Look, width: int) -> Region:
-    """The part of the line that looks different."""
-    if isinstance(before, RowLook) and isinstance(now, RowLook) and before[1:] == now[1:]:
-        left, cells = ticking_cells(now.columns)
-        return Region(left, y, cells, 1)
-    return Region(0, y, width, 1)
