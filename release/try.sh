@@ -2,6 +2,7 @@
 # Installs what build.sh made in every way that the documents name, each into a fresh environment, and lives a day with it.
 # release/try.sh [DIST]; ends with 1 at the first thing that is not as it should be, and says which.
 set -euo pipefail
+PATIENCE=120 # seconds in which a loop starts, on a busy machine, too
 
 dist=$(readlink -f "${1:-dist}")
 wheel=$(echo "$dist"/*.whl)
@@ -69,8 +70,12 @@ day() {
     "$1" logs opus tick | expects "it ticks"
     "$1" down | expects "opus: ended"
     "$1" loop opus >"$place/loop" 2>&1 &
-    local pid=$!
-    until "$1" doctor --alive 2>/dev/null; do sleep 0.2; done
+    local pid=$! end=$((SECONDS + PATIENCE))
+    until "$1" doctor --alive 2>/dev/null; do
+        kill -0 "$pid" 2>/dev/null || wrong "the loop ended: $(<"$place/loop")"
+        ((SECONDS < end)) || wrong "the loop is not alive after $PATIENCE s: $(<"$place/loop")"
+        sleep 0.2
+    done
     "$1" down | expects "opus: ended"
     wait "$pid" || wrong "a loop that down ends has exit code $?"
     expects "Experience" <"$place/loop"

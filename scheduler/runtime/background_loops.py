@@ -20,7 +20,8 @@ from scheduler.storage.state_file import StateFile
 from scheduler.system.unix_socket import client_socket, is_foreign
 
 POLL_EVERY = 0.05  # seconds
-STARTED_WITHIN = 15.0  # seconds within which a started loop must own its citizen
+STARTED_WITHIN = 60.0  # seconds within which a started loop must own its citizen, on a busy machine, too
+PASSED_WITHIN = 15.0  # seconds within which a monitor passes on what is not running
 AFTER_GRACE = 15.0  # seconds on top of the grace that running tasks get
 AFTER_SIGTERM = 7.0  # seconds after a second request, which leaves tasks no grace
 AFTER_SIGKILL = 5.0  # seconds; a process that hangs in the kernel stays
@@ -135,7 +136,7 @@ async def ask_to_hand_over(citizens: Iterable[CitizenSettings]) -> None:
             await connection.ask("hand_over")
         finally:
             connection.close()
-    for _ in range(round(STARTED_WITHIN / POLL_EVERY)):
+    for _ in range(round(PASSED_WITHIN / POLL_EVERY)):
         if not _still_inside(inside, monitors):
             return
         await asyncio.sleep(POLL_EVERY)

@@ -87,7 +87,7 @@ def summarize(answers: list[Answer]) -> str:
     """The answers as the few lines of a toast, not yet cleaned."""
     lines = [answer.text for answer in answers[:LINES_IN_TOAST]]
     more = len(answers) - LINES_IN_TOAST
-    return "\n".join([*lines, f"and {more} more"] if more > 0 else lines)
+    return "\n".join([*lines, f"and {more:,} more"] if more > 0 else lines)
 
 
 async def done(asked: Awaitable[None]) -> Receipt | None:

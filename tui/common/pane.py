@@ -89,7 +89,7 @@ class Pane(PaintedLines, can_focus=True):
 
     def foot(self) -> tuple[str, str]:
         """Clean words for the frame below: at its left, and at its right."""
-        return "", f"{self.top + 1}-{self.top + self.inside} of {self.count()}" if self.last else ""
+        return "", f"{self.top + 1:,}-{self.top + self.inside:,} of {self.count():,}" if self.last else ""
 
     def move(self, step: int) -> None:
         """Move `step` rows down, or up."""

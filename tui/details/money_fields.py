@@ -33,7 +33,7 @@ def money_fields(task: TaskView, snapshot: Snapshot, last: RunRecord | None) -> 
     if task.skips and task.skips.skipped:
         skips = task.skips
         share = 100 * skips.skipped // skips.of
-        yield MoneyField("skipped", f"{skips.skipped} of {skips.of} today ({share}%)")
+        yield MoneyField("skipped", f"{skips.skipped:,} of {skips.of:,} today ({share}%)")
 
 
 def _limits(money: Money) -> Iterator[DefinitionField]:

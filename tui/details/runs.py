@@ -222,7 +222,7 @@ class RunsPane(Pane):
     def _title(self) -> None:
         ran = [run for run in self._runs if run.outcome not in UNJUDGED]
         runs, ok = len(ran), sum(not run.outcome.bad for run in ran)
-        self.entitle("runs", f"{ok} of {runs} ok ({int(100 * ok / runs)}%)" if runs else "")
+        self.entitle("runs", f"{ok:,} of {runs:,} ok ({int(100 * ok / runs)}%)" if runs else "")
 
     def _total(self) -> int:
         return len(self._shown) + (self._since is not None)

@@ -133,7 +133,7 @@ class SettingsChanges(Dialogs):
         listed = [line.removeprefix(f"{place.file}: ") for line in problems[:LISTED]]  # the title names it
         facts: list[Words] = [(f"  {near(line)}", "$bad") for line in listed]
         if len(problems) > LISTED:
-            facts.append((f"  and {len(problems) - LISTED} more", "$faint"))
+            facts.append((f"  and {len(problems) - LISTED:,} more", "$faint"))
         goes_on = f"{citizen or 'the fleet'} goes on with the settings it had; a new start would not run it."
         facts += [("", "$ink"), (goes_on, "$ink")]
 

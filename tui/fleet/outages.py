@@ -76,7 +76,7 @@ def outage_line(outages: tuple[Away, ...], aside: str, width: int, glyphs: Glyph
     if not outages:
         return []
     sign = f" {glyphs.kind[TaskStatus.WAITS]} "
-    said = glyphs.dot.join(f"{each.said}: {each.citizens} citizens wait" for each in outages)
+    said = glyphs.dot.join(f"{each.said}: {each.citizens:,} citizens wait" for each in outages)
     room = width - words.cells(sign) - 1
     line = sign + words.shorten(words.clean(said, glyphs.plain), room, glyphs.ellipsis)
     gap = room + words.cells(sign) - words.cells(line + aside)

@@ -120,7 +120,7 @@ class FleetRows(LineView):
         board = self.board
         words = [] if board.filter.all else [f"/{clean(board.filter.text, self._glyphs.plain)} {board.kept}"]
         words += [] if board.sorted_by is Order.NAME else [str(board.sorted_by)]
-        words += [f"{len(board.marked)} marked"] if board.marked else []
+        words += [f"{len(board.marked):,} marked"] if board.marked else []
         return self._glyphs.dot.join(words)
 
     def nothing_matches(self) -> str:

@@ -85,7 +85,7 @@ def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iter
     known = status.citizens and not (status.loading or status.cluster)
     yield [(f"{glyphs.dot}{words.plural(status.tasks, 'task')}", "$faint")] if known else []
     style = "$run" if status.running else "$faint"
-    running = [(f"  {glyphs.kind[TaskStatus.RUNNING]} {status.running} running", style)]
+    running = [(f"  {glyphs.kind[TaskStatus.RUNNING]} {status.running:,} running", style)]
     yield running if status.citizens or status.loading else []
     yield _state(status, glyphs)
     yield _silent(status.cluster, glyphs)
@@ -101,14 +101,14 @@ def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iter
 
 def _count(sign: str, number: int, words: str) -> list[Piece]:
     """How many citizens are held back for this reason; empty for none."""
-    return [(f"  {sign} {number} {words}", "$warn")] if number else []
+    return [(f"  {sign} {number:,} {words}", "$warn")] if number else []
 
 
 def _state(status: FleetStatus, glyphs: Glyphs) -> list[Piece]:
     if status.broken and not status.failing:
         return [(f"  {glyphs.kind[TaskStatus.FAILED]} settings", "bold $bad")]
     if status.failing:
-        return [(f"  {glyphs.kind[TaskStatus.FAILED]} {status.failing} failing", "bold $bad")]
+        return [(f"  {glyphs.kind[TaskStatus.FAILED]} {status.failing:,} failing", "bold $bad")]
     if status.warnings:
         many = words.plural(status.warnings, "warning")
         return [(f"  {glyphs.kind[TaskStatus.WARNING]} {many}", "$warn")]
@@ -138,7 +138,7 @@ def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, ed
     if problem is None:
         return []
     more = _aside(status, problem, width, edit)
-    row = f"{glyphs.dot}{problem.again} in a row" if problem.again > 1 else ""
+    row = f"{glyphs.dot}{problem.again:,} in a row" if problem.again > 1 else ""
     hold = problem.weight >= (Severity.FROZEN,)
     mark = f" {glyphs.kind[problem.sign]} "
     style = "$warn" if hold or problem.sign is TaskStatus.WARNING else "$bad"
@@ -161,8 +161,8 @@ def _aside(status: FleetStatus, problem: Problem, width: int, edit: str) -> str:
     if others < 1:
         return f"{edit} edit " if edit and problem.editable else ""
     if status.place:
-        return f"{status.place} of {status.problem_count} "
-    return f"{others} more: n " if width >= WIDE else f"n +{others} "
+        return f"{status.place:,} of {status.problem_count:,} "
+    return f"{others:,} more: n " if width >= WIDE else f"n +{others:,} "
 
 
 def sentence(problem: Problem, now: float) -> str:

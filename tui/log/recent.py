@@ -99,7 +99,7 @@ class RecentEvents(Pane, can_focus=False):
         return max(1, len(self._lines))
 
     def foot(self) -> tuple[str, str]:
-        shown = f"{len(self._lines)} of {len(self._log.entries)}"
+        shown = f"{len(self._lines):,} of {len(self._log.entries):,}"
         return "newest last", f"{shown}: {key_of(self, 'log', 'l')} log" if self._lines else ""
 
     def row(self, index: int) -> Row:

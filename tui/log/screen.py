@@ -48,7 +48,7 @@ class Log(Page):
         if not view.follows:
             state = (f"{glyphs.kind[TaskStatus.PAUSED]} paused ", "bold $warn")
             key = key_of(self, "last", "G")
-            more = f"{glyphs.dot.lstrip()}{view.below} below, {key} follows again "
+            more = f"{glyphs.dot.lstrip()}{view.below:,} below, {key} follows again "
         self.set_heading(
             (" Log ", "bold $title"),
             (f" {view.shares if keep else plural(view.count, 'line')} ", "$faint"),

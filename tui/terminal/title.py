@@ -19,8 +19,8 @@ _WITHOUT = ("linux", "dumb", "vt")  # terminals without a title
 
 def title(status: FleetStatus, plain: bool) -> str:
     """A few words; numbers only, so no outside text reaches the terminal."""
-    said = [f"{status.failing} failing"] if status.failing else []
-    said += [f"{status.running} running"] if status.running else []
+    said = [f"{status.failing:,} failing"] if status.failing else []
+    said += [f"{status.running:,} running"] if status.running else []
     return " - ".join([*said, "Experience"]) if plain else " · ".join([*said, "Experience"])
 
 

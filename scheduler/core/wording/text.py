@@ -85,8 +85,8 @@ def ordinal(number: int) -> str:
 
 
 def plural(number: int, word: str) -> str:
-    """`1 task`, `2 tasks`."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+    """`1 task`, `2 tasks`, `7,000 tasks`."""
+    return f"{number} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def first_few(texts: Sequence[str], most: int = 3, joint: str = "; ") -> str:

@@ -172,7 +172,7 @@ class FreezeForm(Form[Wish]):
 
 
 def _named(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} citizens"
+    return ", ".join(names) if len(names) <= NAMED else f"{len(names):,} citizens"
 
 
 def _listed(running: Sequence[str]) -> str:

@@ -136,7 +136,7 @@ class Confirm(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         lines = [f"  {clean(name, self._plain)}" for name in self._names[:SHOWN]]
         if len(self._names) > SHOWN:
-            lines.append(f"  and {len(self._names) - SHOWN} more")
+            lines.append(f"  and {len(self._names) - SHOWN:,} more")
         with Vertical():
             yield Static(Content(clean(self._question, self._plain)).stylize("bold"))
             if lines:

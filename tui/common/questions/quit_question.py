@@ -49,7 +49,7 @@ def facts(leaving: Owned, now: float, glyphs: Glyphs) -> Iterator[Words]:
     for citizen, task in leaving.runs[:LISTED]:
         yield f"  {glyphs.kind[task.kind]} {citizen}/{task.name}   {_how_far(task, now)}", "$run"
     if (more := len(leaving.runs) - LISTED) > 0:
-        yield f"    and {more} more", "$faint"
+        yield f"    and {more:,} more", "$faint"
     if leaving.others:
         goes = "is attached: it goes" if len(leaving.others) == 1 else "are attached: they go"
         yield "", "$ink"
@@ -75,7 +75,7 @@ def _runs(runs: Sequence[Run]) -> str:
 def _names(names: Sequence[str]) -> str:
     named = list(names[:NAMED])
     if len(names) > NAMED:
-        named = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
+        named = [*names[: NAMED - 1], f"{len(names) - NAMED + 1:,} more"]
     return ", ".join(named[:-1]) + (" and " if len(named) > 1 else "") + named[-1]
 
 

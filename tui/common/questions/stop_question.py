@@ -43,7 +43,7 @@ def _list(rows: Sequence[Row], now: float) -> Iterator[Words]:
     for citizen, task in rows[:LISTED]:
         yield f"  {citizen}/{task.name}   {_how_far(task, now)}", "$run"
     if len(rows) > LISTED:
-        yield f"  and {len(rows) - LISTED} more", "$faint"
+        yield f"  and {len(rows) - LISTED:,} more", "$faint"
 
 
 def _single(

@@ -33,7 +33,7 @@ def facts(
         for number, line in enumerate(wrapped(words, INSIDE - 2 - wide)):
             yield f"  {'' if number else name:<{wide}}{line}", "$ink"
     if (more := len(rows) - LISTED) > 0:
-        yield f"  and {more} more", "$faint"
+        yield f"  and {more:,} more", "$faint"
 
 
 def choices(citizen: str) -> list[Choice]:

@@ -35,7 +35,7 @@ def thaw_facts(frozen: Sequence[Snapshot], now: float) -> list[Words]:
     names = not (len(frozen) == 1 and names_to_thaw(frozen))
     lines = [(_frozen(one, now, names), "$warn") for one in frozen[:LISTED]]
     if len(frozen) > LISTED:
-        lines.append((f"and {len(frozen) - LISTED} more", "$faint"))
+        lines.append((f"and {len(frozen) - LISTED:,} more", "$faint"))
     due = [f"{one.citizen}/{task.name}" for one in frozen for task in one.tasks if is_due(task, now)]
     return [*lines, ("", "$ink"), *_due(due)]
 

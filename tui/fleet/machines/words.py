@@ -78,7 +78,7 @@ def says(machine: Machine, cluster: Cluster, now: float) -> str:
     if not moved:
         return said
     newest = max(host.moved_at for host in moved)
-    return f"{said}, {len(moved)} moved here at {words.wall(newest)}"
+    return f"{said}, {len(moved):,} moved here at {words.wall(newest)}"
 
 
 def _short_fate(citizen: str, host: Host, machine: str) -> str:

@@ -80,7 +80,7 @@ def _money(task: TaskView, money: Money, width: int) -> Iterator[str]:
 
 def _skips(task: TaskView) -> Iterator[str]:
     if task.skips and task.skips.skipped:
-        yield f"skipped {task.skips.skipped} of {task.skips.of}" + (" today" * (not task.cost_today))
+        yield f"skipped {task.skips.skipped:,} of {task.skips.of:,}" + (" today" * (not task.cost_today))
 
 
 def _line(text: str, width: int, glyphs: Glyphs) -> Below:

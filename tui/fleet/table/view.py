@@ -223,7 +223,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
             return [rule]
         shown = len(self.order.rows)
         last = min(shown, sight.top + sight.inside)
-        place = f"{sight.top + 1}-{last} of {shown}" if sight.top or last < shown else ""
+        place = f"{sight.top + 1:,}-{last:,} of {shown:,}" if sight.top or last < shown else ""
         says = any(column.name == SAYS_COLUMN.name for column in sight.columns)
         return [rule, *map(list, about(ref, sight.moment, width, place, says))]
 
