@@ -12,6 +12,7 @@ from syrupy.types import SnapshotIndex
 from textual.widgets import Input
 
 from tests.screens.driving import arrive
+from tui.app import ExperienceApp
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +28,13 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def _steady_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture is the same however long it took: the cursor of a field would be in half of them."""
     monkeypatch.setattr(Input.cursor_blink, "_default", False)
+
+
+@pytest.fixture(autouse=True)
+def _lasting_toasts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture shows what its keys said, however long they took: a toast goes after five seconds."""
+    if "snap_compare" in request.fixturenames:
+        monkeypatch.setattr(ExperienceApp, "NOTIFICATION_TIMEOUT", 3600.0)
 
 
 class NamedPicture(SVGImageExtension):
