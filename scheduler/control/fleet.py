@@ -27,6 +27,7 @@ from scheduler.core.machines import Cluster
 from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
 from scheduler.core.views import Snapshot
+from scheduler.core.wording.text import first_few
 from scheduler.engine.event_bus import Subscribers
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import (
@@ -64,6 +65,7 @@ class Fleet:
         self.members: dict[str, Member] = {}
         self._offline: set[str] = set()  # members that nobody runs, read from their files
         self.on_stop: Callable[[], None] | None = None  # ends this process; set in a loop
+        self.closed = False  # a monitor whose screen is gone, while its last runs end
         self.on_settings: Callable[[Settings], None] = lambda settings: None  # read, nothing runs yet
         self.on_hand_over: Callable[[], object] | None = None  # passes everything to a loop; set in a monitor
         self._options, self._on_home = options, on_home
@@ -313,8 +315,16 @@ class Fleet:
         if service:
             raise Managed(f"pid {pid} is {service}.service; end it with systemctl stop {service}")
         if self.on_stop is None:
-            raise NotALoop(f"pid {pid} is a monitor; press q there")
+            raise NotALoop(f"pid {pid} is a monitor{self._how_it_ends(pid)}")
         self.on_stop()
+
+    def _how_it_ends(self, pid: int) -> str:
+        """What ends this monitor; one that was closed has no keys any more."""
+        if not self.closed:
+            return "; press q there"
+        runs = [f"{name}/{task}" for name, member in self.members.items() for task in member.running()]
+        waits = f"it waits for {first_few(runs, joint=', ')}; kill {pid} ends that at once"
+        return f" that was closed: {waits if runs else 'it is about to end'}"
 
     def _request_hand_over(self) -> None:
         if self.on_hand_over is None:

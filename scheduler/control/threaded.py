@@ -51,6 +51,7 @@ class FleetThread:
         self._ending = True
         if self._thread.ident is None:
             return
+        self._note_closed()
         self.leave()
         self._thread.join(0.3)
         if running := self.running():
@@ -62,12 +63,18 @@ class FleetThread:
         """Pass the citizens that run here to another process; `report` gets a line about the wait."""
         if not self._thread.is_alive() or (passing := self._pass_on()) is None:
             return HandedOver()
+        self._note_closed()
         wait((passing,), STARTING)
         if running := self.running() if not passing.done() else []:
             report(f"until they have ended, this process runs {', '.join(running)}; ctrl+c ends them at once")
         while not passing.done():
             wait((passing,), 0.2)
         return passing.result()
+
+    def _note_closed(self) -> None:
+        """Whoever asks this process to end is not sent to a screen that is gone."""
+        if self._fleet:
+            self._fleet.closed = True
 
     def _pass_on(self) -> "Future[HandedOver] | None":
         """Begin to hand over, or return the hand-over that is under way."""

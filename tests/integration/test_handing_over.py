@@ -147,6 +147,9 @@ async def test_a_run_under_way_ends_before_its_citizen_is_passed_on(place):
         seen = ticks(place)
         await until(lambda: ticks(place) > seen + 1, "the schedule goes on meanwhile")
         assert owner(place) == before
+        said = place.call("--stop").stdout
+        assert said.startswith(f"opus: left alone: pid {before} is a monitor that was closed: it waits for ")
+        assert said.endswith(f"opus/slow; kill {before} ends that at once\n"), "q ends nothing any more"
         (place.home / "go").touch()
         assert await terminal.ended() == 0
         await goes_on(place, before)

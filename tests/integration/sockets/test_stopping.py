@@ -187,6 +187,20 @@ async def test_a_monitor_is_left_alone(place):
     await fleet.stop(0)
 
 
+async def test_a_monitor_that_was_closed_says_what_it_waits_for(place):
+    """A closed terminal has no keys: the answer was to press q there."""
+    place.tasks("slow\nevery = '1h'\ncommand = ['sleep', '60']\n")
+    fleet, pid = Fleet(FleetOptions(config=place.config, wakes=False)), os.getpid()
+    await fleet.start()
+    fleet.closed = True
+    try:
+        await until_true(lambda: fleet.members["opus"].running(), "it runs")
+        said = f"opus: left alone: pid {pid} is a monitor that was closed: it waits for opus/slow; "
+        assert await stopped(place) == [LoopReport(f"{said}kill {pid} ends that at once")]
+    finally:
+        await fleet.stop(0)
+
+
 async def test_a_service_is_left_to_its_manager(place):
     unit = unit_of("opus")
     mark(place.home, unit)
