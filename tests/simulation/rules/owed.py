@@ -238,7 +238,7 @@ class Owed:
             self._next(slot)
         else:
             self.due = NEVER
-        if self._blind:
+        if self._blind and not self._busy:
             self.unseen = True
             self.may, self.slot = self.may or self._on, slot
             return
@@ -252,12 +252,12 @@ class Owed:
         if self.frozen:  # it is not made up; what waited, and an interval that is over, runs after the thaw
             self.may = True
             return
-        if self._busy:  # its own run takes longer than its interval, or what a dead owner left does
-            self.may = self.may or not self.running or self.troubled >= self.started_at
-            return
         if self.retry_from < NEVER:  # left to this slot, or it comes first
             self.attempts |= {0}
             self.retry_by = NEVER
+        if self._busy:  # its own run takes longer than its interval, or what a dead owner left does
+            self.may = self.may or not self.running or self.troubled >= self.started_at
+            return
         if not self._certain:
             self._leave_open(slot)
             return
