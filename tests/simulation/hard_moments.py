@@ -7,13 +7,14 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tests.simulation.history import ZONES, History, Step, an_edit
+from tests.simulation.history import HOUR, ZONES, History, Step, an_edit
 
 SHARE = 0.3  # of histories that have any
 POWER = 0.3  # of histories in which the power goes
 WRITTEN = 0.3  # of histories in which settings are written in steps, at their end
 ANSWERED = 0.3  # of histories in which the power goes just after an answer, at their end
 GIVEN = 0.3  # of histories in which an owner is killed just after an agent was given results, at their end
+STALLED = 0.3  # of histories in which the process stands still at a start, at their end
 BESIDE = (-3.0, -1.0, -0.3, -0.05, -0.001, 0.0, 0.001, 0.05, 0.3, 1.0, 20.0)  # seconds from a slot
 
 Moment = Callable[[random.Random, History], Iterator[Step]]
@@ -127,9 +128,34 @@ def _a_result_is_killed_with_its_wake(dice: random.Random, history: History) -> 
         yield Step("wake")
 
 
+def _it_stands_still_at_a_start(dice: random.Random, history: History) -> Iterator[Step]:
+    """Between the decision and the program, which a slow disk keeps apart; meanwhile others may freeze it."""
+    slow = dice.random() < 0.5
+    if slow:
+        yield Step("slow disk")
+    for _ in range(3):
+        task, wait = (
+            dice.choice(history.tasks).name,
+            dice.choice((3.0, 50.0, 90.0, 400.0, 2 * HOUR, 9 * HOUR)),
+        )
+        yield Step("near", dice.choice((0.0, 0.001, 0.003, 0.6 if slow else 0.006)), task)
+        if dice.random() < 0.3:
+            yield Step(dice.choice(("pause", "reset", "force", "wake")), task=task)
+        if dice.random() < 0.5:
+            yield Step("freeze soon", dice.uniform(0.0, wait))
+        yield Step("stall", wait)
+        yield Step("pass", dice.choice((0.0, 3.0, 90.0)))
+        yield Step("thaw")
+        yield Step("resume", task=task)
+        yield Step("pass", dice.choice((4.0, 400.0)))
+    if slow:
+        yield Step("slow disk")
+
+
 AT_THE_END: tuple[tuple[str, float, Moment], ...] = (
     ("settings", WRITTEN, _settings_are_written_in_steps),
     ("answers", ANSWERED, _the_power_goes_after_an_answer),
     ("results", GIVEN, _a_result_is_killed_with_its_wake),
+    ("stalls", STALLED, _it_stands_still_at_a_start),
 )
 MOMENTS: tuple[Moment, ...] = (_verbs_beside_the_wake, _a_run_outlives_its_owner, _the_machine_travels)

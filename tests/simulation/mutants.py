@@ -83,6 +83,9 @@ MUTANTS = {
     "what a wake was given is not in the history": Mutant(
         "engine/wake/wake.py", "await self._recorded()", "pass"
     ),
+    "a run is not asked again before its program begins": Mutant(
+        "engine/run_registry.py", "self.ask_again(run)", "pass"
+    ),
     "a run that overran its interval is followed at once": Mutant(
         "core/planning.py",
         "ended = last if state.outcome is INTERRUPTED else last + (state.last_duration or 0.0)",

@@ -331,6 +331,10 @@ class World:
         self.freezes.freeze(Freeze(self.wall, None, "ct"))
         self.note("frozen")
 
+    def _freeze_soon(self, step: Step) -> None:
+        """While the owner stands still, perhaps."""
+        self.call_at(self.elapsed + step.by, lambda: self._freeze(step))
+
     def _thaw(self, step: Step) -> None:
         if self.freezes.note.last:
             self.freezes.thaw(self.wall)
