@@ -67,6 +67,9 @@ class Toggle(Static, can_focus=True):
         super().__init__()
         self.chosen, self._choices, self._glyphs = 0, [clean(each, glyphs.plain) for each in choices], glyphs
 
+    def on_mount(self) -> None:
+        self._draw()
+
     def watch_has_focus(self, has_focus: bool) -> None:
         super().watch_has_focus(has_focus)
         self._draw()
