@@ -122,7 +122,7 @@ async def test_what_fifty_feeds_of_a_hundred_items_cost(tmp_path):
         watch = asyncio.create_task(Watch().go())
         used = sum(os.times()[:4])
         before = psutil.Process().memory_info().rss
-        assert await in_words(home, feeds) == "5000 new items from 50 of 50 feeds"
+        assert await in_words(home, feeds) == "5,000 new items from 50 of 50 feeds"
         used = sum(os.times()[:4]) - used
         grown = psutil.Process().memory_info().rss - before
         watch.cancel()
