@@ -57,3 +57,24 @@ def test_a_power_cut_may_only_take_back_what_was_not_answered(verb):
         happened += [("killed", {"a": found}), ("killed", {"a": TaskState()})]
         trace = [Fact(at / 10, at / 10, kind, "a", more) for at, (kind, more) in enumerate(happened)]
         assert [one.rule for one in wanted(a_history(), trace, Counter())] == broken
+
+
+def test_a_force_that_its_start_has_served_is_not_owed_once_more():
+    """It is answered when it is saved, perhaps after the run that follows it has begun."""
+    served = [("asked", "force again"), ("starting", "force"), ("began", (1, "", None))]
+    served += [("ended", (1, "by itself")), ("finished", ("ok", 0.0, ""))]
+    for events, broken in ((served, []), ([], ["forgotten"])):
+        asked = [] if events else [("asked", "force again")]
+        happened = [("planned", Plan("a", every=HOUR)), ("up", 1), *events, *asked]
+        happened += [("reset", None), ("starting", "schedule"), ("answered", ("force again", True, 0))]
+        happened += [("killed", {"a": TaskState()})]
+        trace = [Fact(at / 10, at / 10, kind, "a", more) for at, (kind, more) in enumerate(happened)]
+        assert [one.rule for one in wanted(a_history(), trace, Counter())] == broken
+
+
+def test_a_task_of_which_nothing_was_saved_is_new_to_the_next_owner():
+    """Its first start was renamed only when the power went."""
+    begins = ("up", 1), ("starting", "schedule")
+    happened = [("planned", Plan("a", every=HOUR)), *begins, ("killed", {}), *begins]
+    trace = [Fact(float(at), at, kind, "a", more) for at, (kind, more) in enumerate(happened)]
+    assert list(wanted(a_history(), trace, Counter())) == []

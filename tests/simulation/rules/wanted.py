@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from scheduler.core.state import TaskState
 from tests.simulation.history import History, Plan
 from tests.simulation.rules.oracle import NEVER, last_slot
 from tests.simulation.rules.owed import LITTLE, ON_TIME, SCHEDULED, Broken, Owed
@@ -81,15 +82,15 @@ class Wanted(Owed):
         self._doubt()
         if self.up:
             self.down_wall = self.wall
-        self.up, self.force_by = False, NEVER
+        self.up, self.force_by, self.asked_again = False, NEVER, 0
         self.unanswered.clear()
         self._adopt(saved.get(self.name))
         self.running = False
 
     def _adopt(self, saved: Any) -> None:
-        if saved is None:  # it was never seen
-            self.down_wall = -NEVER if self.last == -NEVER else self.down_wall
-            return
+        if saved is None:  # the next owner sees it for the first time
+            saved, self.down_wall = TaskState(), -NEVER
+            self._owe_nothing()
         last = -NEVER if saved.last_run is None else saved.last_run
         if not self._same(self.last, last) or self.wanted > saved.due_now:
             self._doubt()  # what happened last was not saved
@@ -165,7 +166,9 @@ class Wanted(Owed):
         self.last, self.over = self.wall, NEVER
         self.running, self.begun, self.started_at, self.trigger = True, False, self.at, trigger
         self._forget_force()
-        self.asked = self.asked_again if trigger in SCHEDULED else 0
+        if trigger not in SCHEDULED:  # it serves all that was asked until now
+            self.asked_again = 0
+        self.asked = self.asked_again
         self.reset_saved = False
 
     def _interval_from(self) -> None:
