@@ -6,7 +6,6 @@ All times are Unix seconds (UTC), all durations seconds. A state changes only th
 from dataclasses import replace
 from typing import Any
 
-from scheduler.core.schedules.schedule import DRIFT
 from scheduler.core.task import Outcome
 from scheduler.core.values import copier, value
 from scheduler.process.process_info import Running
@@ -132,7 +131,7 @@ class TaskState:
         new.run_count += 1
         new.running = new.retry_at = None
         new.outcome, new.last_duration = outcome, duration
-        if self.last_run is not None and self.last_run + duration > at + DRIFT:  # the clock was set back
+        if self.last_run is not None and self.last_run + duration > at:  # the clock was set back
             new.last_duration = max(0.0, at - self.last_run)
         if outcome is not SKIPPED:
             new.recent = (self.recent + _SIGNS.get(outcome, "x"))[-RECENT:]
@@ -243,7 +242,7 @@ class TaskState:
             ahead["last_duration"] = None  # the end of that run is no longer known
         elif self.last_run is not None and not self.running and not self.due_now:
             so_far = now - self.last_run
-            if (self.last_duration or 0.0) > so_far + DRIFT:  # its end counts as now: it served no later slot
+            if (self.last_duration or 0.0) > so_far:  # its end counts as now: it served no later slot
                 ahead["last_duration"] = so_far
         if self.slot is not None and self.slot > now and (clock_changed or self.slot >= now + CHANGED):
             ahead["slot"] = None

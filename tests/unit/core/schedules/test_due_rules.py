@@ -234,16 +234,19 @@ def test_a_long_run_by_a_clock_that_was_ahead_does_not_cost_the_next_slot():
 
 
 def test_a_run_that_the_clock_was_set_back_in_is_over_now_and_serves_no_later_slot():
-    tick = Task("tick", Cron("*/5 * * * *"), Call(print))
-    state = TaskState(last_run=NOON).finished(Outcome.OK, "", at=NOON + 60, duration=3000)
-    assert next_slot("opus", tick, state, NOON + 60) == NOON + 300
+    for schedule in (Every(300), Cron("*/5 * * * *")):
+        tick = Task("tick", schedule, Call(print))
+        for over, took in ((NOON + 60, 3000), (NOON + 299.5, 300.2)):
+            state = TaskState(last_run=NOON).finished(Outcome.OK, "", at=over, duration=took)
+            assert next_slot("opus", tick, state, over) == NOON + 300
 
 
 def test_a_run_that_ended_before_the_clock_was_set_back_serves_no_later_slot():
     ended, now = TaskState(last_run=NOON, last_duration=3700, schedule="30m"), NOON + 3590
     for task in (Task("tick", Every(1800), Call(print)), Task("tick", Cron("*/30 * * * *"), Call(print))):
-        state = take_up(task, ended.changed(schedule=None, slot=NOON), now)
-        assert next_slot("opus", task, state, NOON + 3650) == NOON + 3600, task
+        for took in (3700, 3600.5):
+            state = take_up(task, ended.changed(schedule=None, slot=NOON, last_duration=took), now + 9.8)
+            assert next_slot("opus", task, state, NOON + 3650) == NOON + 3600, task
     again = ended.changed(running=Running(1, 1.0, NOON))  # the duration is that of the run before
     assert take_up(task, again, now).last_duration == 3700
 
