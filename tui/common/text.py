@@ -135,7 +135,7 @@ def wall(when: float) -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells; a longer word is cut."""
+    """Lines of at most `width` cells; a longer word is cut, after a `/` where that fills half a line."""
     width = max(1, width)
     rows: list[str] = []
     row = ""
@@ -148,10 +148,17 @@ def wrapped(text: str, width: int) -> list[str]:
             rows.append(row)
         at = 0
         while at < len(word):  # by position: a word may be a line of half a million characters
-            rows.append(_cut(word[at : at + width], width) or word[at])
+            rows.append(_first_row(word, at, width))
             at += len(rows[-1])
         row = rows.pop() if word else ""
     return [*rows, row]
+
+
+def _first_row(word: str, at: int, width: int) -> str:
+    part = _cut(word[at : at + width], width) or word[at]
+    if at + len(part) == len(word):
+        return part
+    return part[: part.rfind("/", len(part) // 2) + 1] or part
 
 
 def day_and_time(when: float, now: float) -> str:

@@ -127,6 +127,19 @@ def test_a_cut_is_marked():
     assert words.shorten("abc", 3) == "abc"
 
 
+@each(
+    ("text", "rows"),
+    [
+        ("see /root/.local/share/experience.toml", ["see", "/root/.local/share/", "experience.toml"]),
+        ("/root/.local/share/experience", ["/root/.local/share/", "experience"]),
+        ("/a/name_that_fills_a_line", ["/a/name_that_fills_a", "_line"]),
+        ("no_path_but_a_word_too_long", ["no_path_but_a_word_t", "oo_long"]),
+    ],
+)
+def test_a_long_path_breaks_between_its_folders(text, rows):
+    assert words.wrapped(text, 20) == rows
+
+
 def test_the_time_of_day_is_local(monkeypatch):
     import time
 
