@@ -90,7 +90,8 @@ def unattended(config: Path | None = None) -> tuple[str, ...]:
     settings = load(config=config).valid()
     pairs = zip(settings.citizens, _all_facts(settings), strict=True)
     elsewhere = _about_engine(settings)[2]
-    return tuple(line for citizen, facts in pairs for line in _about_owner(citizen, facts, elsewhere))
+    found = (line for citizen, facts in pairs for line in _about_owner(settings, citizen, facts, elsewhere))
+    return tuple(dict.fromkeys(found))
 
 
 def _all_facts(settings: Settings) -> tuple[CitizenFacts, ...]:
@@ -142,7 +143,7 @@ def _wrong(settings: Settings, citizens: Iterable[CitizenFacts], elsewhere: Coll
     for citizen, facts in zip(settings.citizens, citizens, strict=True):
         yield from citizen.problems
         yield from citizen.refused
-        yield from _about_home(citizen, facts, elsewhere)
+        yield from _about_home(settings, citizen, facts, elsewhere)
 
 
 def _about_disks(settings: Settings) -> Iterator[str]:
@@ -174,7 +175,9 @@ def _about_engine(settings: Settings) -> tuple[str, tuple[str, ...], Collection[
     return f"{settings.engine.machine}; {seen.words}", tuple(wrong(seen)), run
 
 
-def _about_home(citizen: CitizenSettings, facts: CitizenFacts, elsewhere: Collection[str]) -> Iterator[str]:
+def _about_home(
+    settings: Settings, citizen: CitizenSettings, facts: CitizenFacts, elsewhere: Collection[str]
+) -> Iterator[str]:
     name, home = citizen.name, citizen.home
     if not home.is_dir():
         yield f"{home}: does not exist; {PROGRAM} loop {name} makes it, or remove {name} from the settings"
@@ -186,7 +189,7 @@ def _about_home(citizen: CitizenSettings, facts: CitizenFacts, elsewhere: Collec
         return  # as its settings say
     if (state := home / FILE_NAME).exists() and not allowed(state, os.R_OK):
         yield f"{state}: cannot be read; correct its permissions"
-    yield from _about_owner(citizen, facts, elsewhere)
+    yield from _about_owner(settings, citizen, facts, elsewhere)
     secrets, folder = _status(home / ".env"), _status(home)
     if secrets and folder and secrets.st_mode & 0o044 and folder.st_mode & 0o011:
         yield f"{home / '.env'}: others can read its secrets; chmod 600 {home / '.env'}"
@@ -196,15 +199,25 @@ def _about_home(citizen: CitizenSettings, facts: CitizenFacts, elsewhere: Collec
         yield f"{home / aside}: could not be read and was set aside; compare it, then remove it"
 
 
-def _about_owner(citizen: CitizenSettings, facts: CitizenFacts, elsewhere: Collection[str]) -> Iterator[str]:
+def _about_owner(
+    settings: Settings, citizen: CitizenSettings, facts: CitizenFacts, elsewhere: Collection[str]
+) -> Iterator[str]:
     name = citizen.name
     if facts.owner is None:
         if name not in elsewhere:
             yield f"no process runs {name}{_died(citizen.home)}: {_starts(citizen, facts)}"
+    elif not facts.answers and len(same := _names_of(citizen.home, settings)) > 1:
+        yield f"{' and '.join(same)} are the same folder, and only one of them runs: keep one of these names"
     elif not facts.answers:
         unit = managed_by(citizen.home) if facts.service else None
         ends = unit.systemctl("restart") if unit else f"{PROGRAM} down {name}, then {PROGRAM} up {name}"
         yield f"process {facts.owner} runs {name}, but does not answer: {ends}"
+
+
+def _names_of(home: Path, settings: Settings) -> list[str]:
+    """The citizens that have this home: a link or a bind mount gives it a second name."""
+    here, all_homes = _status(home), {each.name: _status(each.home) for each in settings.citizens}
+    return [name for name, there in all_homes.items() if here and there and os.path.samestat(here, there)]
 
 
 def _died(home: Path) -> str:
