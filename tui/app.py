@@ -305,6 +305,7 @@ class ExperienceApp(App[str]):
 
     def on_filter_field_left(self) -> None:
         self._body.focus_rows()
+        self.on_fleet_rows_view_changed()
 
     def action_lower(self) -> None:
         """Show something else below the panels."""
@@ -319,7 +320,7 @@ class ExperienceApp(App[str]):
 
     def on_fleet_rows_view_changed(self) -> None:
         """A change of view may also change which rows match."""
-        self._keys.prefix(self._body.rows.view_words())
+        self._keys.prefix(self._body.rows.view_words(typing=self._filter.has_class("-open")))
 
     # -------------------------------------------------------------- other screens
 

@@ -70,7 +70,7 @@ def _wrongs(snapshot: Snapshot, pulse: Heartbeat | None) -> Iterator[Notice]:
     if wrong:
         yield _of_settings(wrong, snapshot)
     elif snapshot.stale:
-        yield _not_live(snapshot.stale)
+        yield _not_live(snapshot.stale.removeprefix(f"{snapshot.citizen}: "))
     if snapshot.unsaved:
         yield Notice(Severity.UNSAVED, f"not saved: {snapshot.unsaved}")
     for problem in snapshot.problems:

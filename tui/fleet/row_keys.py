@@ -115,10 +115,14 @@ class FleetRows(LineView):
         """Every task that the filter keeps, in screen order."""
         return [TaskRef(panel.citizen, task) for panel in self.board.order for task in panel.tasks]
 
-    def view_words(self) -> str:
-        """Filter, order and marks in a few clean words, as far as they differ from the defaults."""
+    def view_words(self, *, typing: bool = False) -> str:
+        """Filter, order and marks in a few clean words, as far as they differ from the defaults.
+
+        `typing`: the filter's own text stands in its field.
+        """
         board = self.board
-        words = [] if board.filter.all else [f"/{clean(board.filter.text, self._glyphs.plain)} {board.kept}"]
+        said = "" if typing else f"/{clean(board.filter.text, self._glyphs.plain)} "
+        words = [] if board.filter.all else [f"{said}{board.kept}"]
         words += [] if board.sorted_by is Order.NAME else [str(board.sorted_by)]
         words += [f"{len(board.marked):,} marked"] if board.marked else []
         return self._glyphs.dot.join(words)

@@ -370,6 +370,7 @@ async def test_slash_filters_by_citizen_task_and_error():
         await press(pilot, "slash", *"timeout")
         assert "heartbeat" not in shown(pilot)
         assert shown(pilot).count("Connection timeout") >= 3
+        assert re.search(r"^ [1-9] of [1-9]", shown(pilot).splitlines()[-1])  # its text is in the field above
         await press(pilot, *["backspace"] * 7, *"mira", "enter")
         assert "╭─ opus" not in shown(pilot)
         assert re.search(r"/mira [1-9] of [1-9]", shown(pilot))

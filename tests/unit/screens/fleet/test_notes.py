@@ -25,3 +25,8 @@ def test_of_a_settings_file_only_its_folder_is_said_before_what_is_wrong_with_it
         wrong, stale = notices(Snapshot("opus", (), problems=(problem,), owner="here", stale=problem))[1::-1]
         assert (wrong.rank, wrong.text) == (Severity.PROBLEM, said)
         assert (stale.rank, stale.text) == (Severity.STALE, f"not live: {said}")
+
+
+def test_the_name_in_front_of_why_it_is_not_live_is_left_out():
+    (stale,) = notices(Snapshot("opus", (), stale="opus: this process was started to own nothing"))
+    assert stale.text == "not live: this process was started to own nothing"
