@@ -166,15 +166,16 @@ def test_more_than_a_settings_file_may_hold_is_said_and_nothing_is_changed(place
     assert place.bytes() == before
 
 
-def test_odd_bytes_around_the_lines_survive_there_and_back(place):
+def test_odd_bytes_around_the_lines_survive_there_and_back(place, tmp_path):
     content = b"\xef\xbb\xbf0 0 * * * a\r\n# \xff\n  \t5 0 * * *\tb  \n@never x\nA=1\n0 1 * * * c\n"
-    place.crontab.write_bytes(content)
-    place.run("--apply", "--citizen", "opus")
-    after = place.crontab.read_bytes()
+    file = tmp_path / "a.cron"  # a crontab of this machine would be judged by the cron installed here
+    file.write_bytes(content)
+    place.run("--apply", "--citizen", "opus", "--no-user-column", file)
+    after = file.read_bytes()
     assert after.startswith(b"\xef\xbb\xbf# moved to experience (opus/a): 0 0 * * * a\r\n# \xff\n")
     assert b"\n@never x\nA=1\n" in after
     place.run("--undo")
-    assert place.crontab.read_bytes() == content
+    assert file.read_bytes() == content
 
 
 def test_files_move_too_and_keep_their_permissions(place, tmp_path):
@@ -182,7 +183,7 @@ def test_files_move_too_and_keep_their_permissions(place, tmp_path):
     folder.mkdir()
     me = place.run("--json", "--no-user-column", _file(tmp_path, "0 0 * * * x"))
     user = json.loads(me)["user"]
-    (folder / "jobs").write_text(f"0 0 * * * {user} /opt/a\n0 0 * * * no-such-user /opt/b\n")
+    (folder / "jobs").write_text(f"0 0 * * * {user} /opt/a\n0 0 * * * daemon /opt/b\n")
     (folder / "jobs").chmod(0o640)
     (folder / "not.read").write_text("0 0 * * * x y\n")
     plan = json.loads(place.run("--json", folder))
