@@ -82,7 +82,7 @@ class Job:
         return bool(run and self.task.queue and not run.where and not run.reason)
 
     @property
-    def looks_itself(self) -> bool:
+    def rechecks_itself(self) -> bool:
         """Whether its run waits before it begins, and asks then whether it still may."""
         run = self.run
         return bool(run and (self.task.queue or (self.is_wake and not run.opened)))

@@ -50,7 +50,7 @@ class RunRegistry(RunObserver):
         self.budget = Budget()  # its days are in the citizen's time zone
         self.results = Results()
         self._citizen, self._clock = citizen, clock
-        self.ask_again: Callable[[RunHandle], None] = lambda run: None  # takes back a run that may not begin
+        self.recheck: Callable[[RunHandle], None] = lambda run: None  # takes back a run that may not begin
 
     def start(self, job: Job, trigger: Trigger) -> RunHandle:
         """Note that the task runs, in its state, before its handler gets control."""
@@ -156,12 +156,12 @@ class RunRegistry(RunObserver):
             self._update_carried(run.job, running)
             if (written := self.tasks.store.written()) is not None:
                 await written
-        await self.begins(run)
+        await self.give_control(run)
 
-    async def begins(self, run: RunHandle) -> None:
-        """Note that the run's program gets control now; a run that may not begin any more is cancelled."""
+    async def give_control(self, run: RunHandle) -> None:
+        """Give the run's program control, unless the run may not begin any more: it is cancelled here."""
         if self._clock.elapsed() - run.started_at > A_MOMENT:
-            self.ask_again(run)
+            self.recheck(run)
             if run.reason:
                 await asyncio.sleep(0)  # here it is cancelled
         run.began_at = self._clock.elapsed()
@@ -282,7 +282,7 @@ class RunRegistry(RunObserver):
             self._update_carried(job, replace(process, since=run.since))
             if (written := self.tasks.store.written()) is not None:
                 await written
-        await self.begins(run)
+        await self.give_control(run)
 
     def _update_carried(self, job: Job, running: Running) -> None:
         state = job.state.carried_by(running)

@@ -75,7 +75,7 @@ class Runner:
                 if run.variables:
                     context = replace(context, variables=run.variables)
             if execute is None and run.job and run.job.in_process:
-                await self._runs.begins(run)
+                await self._runs.give_control(run)
             result = await (execute or self.execute)(task, context, run)
         except GeneratorExit:
             raise

@@ -90,7 +90,7 @@ class Scheduler(Verbs):
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
         shared = shared or shared_by_root(home.parent, clock)
         self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._announce_provider, copies)
-        self._runs.ask_again = self._ask_again
+        self._runs.recheck = self._recheck
         wanted, allowed = self._dispatch.wants, self._paid.may_still_begin
         self._remote = RemoteRuns(citizen, self._runs, self._runner, carrier, wanted, allowed)
         plan = self._rules.wake
@@ -335,10 +335,10 @@ class Scheduler(Verbs):
         self._dispatch.freeze_changed()
         for job in self._registry.rows():
             self._runner.waiters.check_queued(job)
-            if freeze and job.run and not job.looks_itself:
+            if freeze and job.run and not job.rechecks_itself:
                 self._runner.take_back(job.run)
 
-    def _ask_again(self, run: RunHandle) -> None:
+    def _recheck(self, run: RunHandle) -> None:
         """Take the run back if it may not begin any more."""
         if (job := run.job) and not self._dispatch.may_begin(run, job):
             missed = self._dispatch.hours_ended(job) and not job.task.catch_up
@@ -411,7 +411,7 @@ class Scheduler(Verbs):
         if task.queue:
             return await self._remote.carry_out(task, context, run)
         if run.job and run.job.in_process and not run.began_at:
-            await self._runs.begins(run)
+            await self._runs.give_control(run)
         return await self._workers.run(task, context, run)
 
     async def _carry_out_paid(self, task: Task, context: Context, run: RunHandle) -> Result:

@@ -84,7 +84,7 @@ MUTANTS = {
         "engine/wake/wake.py", "await self._recorded()", "pass"
     ),
     "a run is not asked again before its program begins": Mutant(
-        "engine/run_registry.py", "self.ask_again(run)", "pass"
+        "engine/run_registry.py", "self.recheck(run)", "pass"
     ),
     "a run that overran its interval is followed at once": Mutant(
         "core/planning.py",

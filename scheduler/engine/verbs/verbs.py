@@ -106,7 +106,7 @@ class Verbs:
         text = pause_words(until, why, "", now)
         self._registry.bus.add_event("paused", task, text=text.lstrip(" :"), who=by)
         self._change(job, job.state.with_pause(now, until, why, str(by)))
-        if job.run and not (job.looks_itself or self._dispatch.may_begin(job.run, job)):
+        if job.run and not (job.rechecks_itself or self._dispatch.may_begin(job.run, job)):
             self._runner.take_back(job.run)
         return await self._registry.receipt(f"{task}: paused{text}")
 
