@@ -34,7 +34,7 @@ from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, SystemClock, Timer
 from tui.demo.data import HOSTILE, MESSAGES, NAMES, outcome, state, tasks
 from tui.demo.scripts import FILES, script
-from tui.demo.wakes import DAY, EVERY, DemoMoney, DemoWake, plan, sleep
+from tui.demo.wakes import DAY, EVERY, DemoMoney, DemoRecord, DemoWake, plan, sleep
 
 SPEED = 15.0  # seconds of the demo per real second
 FROZEN, FROZEN_FOR = "gaia", 17 * 3600.0 + 56 * 60.0
@@ -153,7 +153,9 @@ class DemoControl(Scheduler):
 
     def _wake_requests(self, plan: WakeTask) -> WakeRequests:
         self._paid = self._money
-        return super()._wake_requests(plan)
+        requests = super()._wake_requests(plan)
+        requests.wake.record = DemoRecord(self.citizen, self.home, self._clock)
+        return requests
 
     async def start(self, *, dispatch: bool = True) -> None:
         if self.citizen == FROZEN:

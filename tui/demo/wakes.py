@@ -5,7 +5,6 @@ import random
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from scheduler.core.costs import Money, RunCost
 from scheduler.core.records import RunRecord
@@ -18,7 +17,6 @@ from scheduler.engine.paid.paid_runs import Execute, PaidRuns
 from scheduler.engine.paid.shared_by_root import shared_by_root
 from scheduler.engine.paid.summary import Summary
 from scheduler.engine.run import RunHandle
-from scheduler.engine.run_registry import RunRegistry
 from scheduler.engine.wake.record import WakeRecord
 from scheduler.engine.wake.wake import Wake
 from scheduler.executors.result import Result
@@ -150,24 +148,13 @@ class DemoRecord(WakeRecord):
 class DemoWake(Wake):
     """A wake that prints a script in place of an agent; neither its gate nor other tasks delay it."""
 
-    def __init__(
-        self,
-        citizen: str,
-        home: Path,
-        plan: WakeTask,
-        runs: RunRegistry,
-        clock: Clock,
-        paid: PaidRuns,
-        *rest: Any,
-    ) -> None:
-        super().__init__(citizen, home, plan, runs, clock, paid, *rest)
-        assert isinstance(paid, DemoMoney)
-        self.record, self._money = DemoRecord(citizen, home, clock), paid
-        self._noted.set()
+    async def noted(self) -> None:
+        """Return at once: no file of a made-up citizen has to survive a crash."""
 
     async def turn(self, task: Task, context: Context, run: RunHandle) -> Result:
-        assert run.job
-        made, skips = self._money.made_up(run.since), run.job.state.skips
+        money = self._paid
+        assert run.job and isinstance(money, DemoMoney)
+        made, skips = money.made_up(run.since), run.job.state.skips
         run.number = self.record.count + 1
         self._runs.open_turn(run.job, run)
         self._runs.tasks.update(run.job, run.job.state.changed(skips=skips))  # they are made up, too
@@ -178,7 +165,7 @@ class DemoWake(Wake):
             await sleep(self._clock, made.seconds)
         finally:
             run.cost = made.cost
-            self._money.spend(made.cost)
+            money.spend(made.cost)
         return Result(made.outcome, made.text)
 
     async def close(self, run: RunHandle, result: Result) -> None:
